@@ -1,0 +1,117 @@
+# Kiln's everyday commands. `make help` lists them; each target says what it does while it does it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+LAB_CMD := tests/lab/lab
+# Runs what follows against the lab, or with LAB=external against the caller's own cluster and cloud.
+IN_LAB = eval "$$($(LAB_CMD) env)" &&
+
+# Settings of single targets, as in `make chaos KILLS=200 SEED=7`.
+KILLS ?= 20
+SEED ?= 1
+VECTORS ?=
+TEMPLATES ?=
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- the project -------------------------------------------------------------------------------------------------
+
+.PHONY: install
+install: .venv/.installed ## make .venv with the project and its tools; again only when pyproject.toml has changed
+
+.venv/.installed: pyproject.toml
+	@echo "==> install: the project and its tools into .venv (the first time, about a minute)"
+	@python=$$($(LAB_CMD) python); $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.PHONY: lint
+lint: install ## ruff, mypy, the import contracts, shellcheck
+	@echo "==> lint: ruff check";        $(BIN)/ruff check .
+	@echo "==> lint: ruff format";       $(BIN)/ruff format --check .
+	@echo "==> lint: mypy";              $(BIN)/mypy
+	@echo "==> lint: import contracts";  $(BIN)/lint-imports
+	@if command -v shellcheck >/dev/null; then \
+	  echo "==> lint: shellcheck"; (cd tests/lab && shellcheck lab *.sh cloud/*.sh cloud/services/*.sh); \
+	else echo "==> lint: no shellcheck here, the lab's scripts are not checked"; fi
+
+.PHONY: unit
+unit: install ## the tests that need no cloud: seconds
+	@echo "==> unit: tests without a cloud"
+	@$(BIN)/pytest -q tests/unit tests/conformance $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: install lab-up ## the tests on the lab
+	@echo "==> integration: tests on a real Kubernetes and a real OpenStack"
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults" $(PYTEST_ARGS)
+
+.PHONY: faults
+faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 6 minutes
+	@echo "==> faults: services that fail, answers that get lost, records that disappear"
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m faults $(PYTEST_ARGS)
+
+.PHONY: test
+test: install lint unit integration ## everything that a change has to pass, the quick first
+
+.PHONY: clean
+clean: ## delete .venv and caches of the tools (not the lab: make lab-wipe)
+	@echo "==> clean: .venv, caches, build output"
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the lab (tests/lab/README.md) -------------------------------------------------------------------------------
+
+.PHONY: lab-up
+lab-up: ## start Kubernetes and OpenStack on 127.0.0.1 (the first time about 10 minutes, later one)
+	@$(LAB_CMD) up
+
+.PHONY: lab-down
+lab-down: ## stop them; data stay
+	@$(LAB_CMD) down
+
+.PHONY: lab-wipe
+lab-wipe: ## stop them and delete the data; programs stay
+	@$(LAB_CMD) wipe
+
+.PHONY: lab-status
+lab-status: ## what runs, with ports and memory
+	@$(LAB_CMD) status
+
+.PHONY: lab-env
+lab-env: ## print the exports: eval "$(make -s lab-env)"
+	@$(LAB_CMD) env
+
+# ---- what Kiln does ----------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: install lab-up ## a Stack's life, from apply to delete, on the lab
+	@echo "==> demo: create, drift, update, delete"
+	@$(IN_LAB) $(BIN)/python tests/demo/demo.py
+
+.PHONY: bench
+bench: install lab-up ## measure against a plain script (PEERS=... JSON=path)
+	@echo "==> bench: on the lab"
+	@$(IN_LAB) $(BIN)/python tests/benchmarks/bench.py
+
+.PHONY: chaos
+chaos: install lab-up ## kill the operator at random instants (KILLS=20 SEED=1)
+	@echo "==> chaos: $(KILLS) kills, seed $(SEED)"
+	@$(IN_LAB) $(BIN)/python tests/chaos/run.py --kills $(KILLS) --seed $(SEED)
+
+.PHONY: conformance
+conformance: install ## compare the translator with vectors of Heat's results (VECTORS="a.json b.json")
+	@echo "==> conformance: $(VECTORS)"
+	@$(BIN)/python tests/conformance/run.py $(VECTORS)
+
+.PHONY: templates
+templates: install lab-up ## run real templates as Stacks and print a table (TEMPLATES=folder)
+	@echo "==> templates: $(TEMPLATES)"
+	@$(IN_LAB) $(BIN)/python tests/templates/run.py $(TEMPLATES)
