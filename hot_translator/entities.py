@@ -1,0 +1,381 @@
+"""Resources while they are translated: ordinary ones here, groups and nested templates beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from hot_translator import catalogue, properties
+from hot_translator.catalogue import TypeSchema
+from hot_translator.errors import InvalidTemplate, TranslationError
+from hot_translator.expression import AllAttributes, Attribute, Reference, is_dynamic, leaves, settled
+from hot_translator.functions.base import Failure, Path, failures, strip
+from hot_translator.functions.select import SelectPath, select_attribute
+from hot_translator.names import did_you_mean
+from hot_translator.registry import Implementation, Registry
+from hot_translator.translation import Definition, Kind
+from hot_translator.tree import Pseudo, Tree
+
+if TYPE_CHECKING:
+    from hot_translator.compiler import Entity
+    from hot_translator.template import ResourceSnippet
+    from hot_translator.unit import Unit
+
+_WITH_SNAPSHOTS: Final = frozenset(
+    {"OS::Nova::Server", "OS::Cinder::Volume", "AWS::EC2::Volume", "OS::Heat::DeployedServer"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the tree resources are made: the names' prefix, the registry that counts there, the stack they are of.
+
+    ``needs`` is what everything below must wait for, because the group or nested template that holds it does.
+    ``path`` is None in the root template.
+    """
+
+    tree: Tree
+    registry: Registry
+    defaults: Mapping[str, Any]
+    pseudo: Pseudo
+    prefix: str = ""
+    path: Path | None = None
+    depth: int = 0
+    parent: str | None = None
+    needs: frozenset[str] = frozenset()
+    source: str | None = None
+
+    def name(self, local: str) -> str:
+        """The name in the flat result."""
+        return f"{self.prefix}{local}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facade:
+    """The sections of a resource that the template in its stead can read. The last two are plain data."""
+
+    metadata: Any
+    deletion_policy: str
+    update_policy: Any
+
+
+class Sections(Protocol):
+    """Where a resource's compiled sections come from: its own text, or that of its group."""
+
+    @property
+    def path(self) -> Path:
+        """The resource's place in the template."""
+
+    @property
+    def properties_path(self) -> Path:
+        """The properties' place."""
+
+    @property
+    def properties(self) -> Any:
+        """The compiled properties."""
+
+    @property
+    def hidden_properties(self) -> frozenset[str]:
+        """The properties into which a hidden parameter went."""
+
+    @property
+    def metadata(self) -> Any:
+        """The compiled metadata."""
+
+    @property
+    def update_policy(self) -> Any:
+        """The compiled update policy."""
+
+    @property
+    def deletion_policy(self) -> str:
+        """Delete, Retain or Snapshot."""
+
+    @property
+    def external_id(self) -> str | None:
+        """The id of an existing resource that the definition stands for."""
+
+    @property
+    def description(self) -> str:
+        """The resource's description."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The names of what depends_on names."""
+
+    def report(self, error: TranslationError) -> None:
+        """Record a problem."""
+
+
+class Written:
+    """The sections of a resource that stands in a template, each compiled when it is first asked for."""
+
+    def __init__(self, unit: Unit, snippet: ResourceSnippet, path: Path) -> None:
+        self._unit = unit
+        self._snippet = snippet
+        self.path = path
+        self._words = unit.template.version.words
+        self.hidden_properties: frozenset[str] = frozenset()
+        self._compiling = False
+
+    @property
+    def properties_path(self) -> Path:
+        """The properties' place."""
+        return Path(self.path, self._words.properties)
+
+    @cached_property
+    def properties(self) -> Any:
+        """The compiled properties. Those that refer to themselves, through an output of theirs, are refused."""
+        if self._compiling:
+            reason = f"Circular dependency found: the properties of {self._snippet.name} are made of themselves"
+            raise InvalidTemplate(str(self.properties_path), reason)
+        self._compiling = True
+        try:
+            compiled = self._compile_properties()
+        finally:
+            self._compiling = False
+        return self._checked(compiled, self._words.properties)
+
+    def _compile_properties(self) -> Any:
+        snippet, compiler, tree = self._snippet.properties, self._unit.compiler, self._unit.tree
+        path = self.properties_path
+        if not isinstance(snippet, Mapping) or len(snippet) == 1:
+            before = tree.hidden_reads
+            compiled = strip(compiler.compile(snippet, path))
+            if tree.hidden_reads > before:
+                names = compiled if isinstance(compiled, dict) else {"*": None}
+                self.hidden_properties = frozenset(names)
+            return compiled if compiled is not None else {}
+        hidden: set[str] = set()
+        compiled = {}
+        for name, value in snippet.items():
+            before = tree.hidden_reads
+            compiled[name] = value if type(value) is str else compiler.compile(value, Path(path, name))
+            if tree.hidden_reads > before:
+                hidden.add(name)
+        self.hidden_properties = frozenset(hidden)
+        return strip(compiled)
+
+    def _checked(self, compiled: Any, section: str) -> Any:
+        """Report the calls that are certain to fail, and a section that is no map."""
+        for failure in failures(compiled):
+            if not failure.reported:
+                self.report(InvalidTemplate(failure.error.path, failure.error.reason))
+        if not isinstance(compiled, dict) and not is_dynamic(compiled):
+            self.report(InvalidTemplate(f"{self.path}.{section}", f"The {section} must be a map"))
+            return {}
+        return compiled
+
+    def _section(self, snippet: Any, section: str) -> Any:
+        if snippet is None:
+            return {}
+        compiled = strip(self._unit.compiler.compile(snippet, Path(self.path, section)))
+        return self._checked(compiled if compiled is not None else {}, section)
+
+    @cached_property
+    def metadata(self) -> Any:
+        """The compiled metadata."""
+        return self._section(self._snippet.metadata, self._words.metadata)
+
+    @cached_property
+    def update_policy(self) -> Any:
+        """The compiled update policy."""
+        return self._section(self._snippet.update_policy, self._words.update_policy)
+
+    @cached_property
+    def deletion_policy(self) -> str:
+        """Delete, Retain or Snapshot."""
+        policy = self._text(self._snippet.deletion_policy, self._words.deletion_policy)
+        if policy is None:
+            return "Delete"
+        known = self._unit.template.version.deletion_policies
+        if policy not in known:
+            path = f"{self.path}.{self._words.deletion_policy}"
+            hint = did_you_mean(policy, known)
+            self.report(InvalidTemplate(path, f'Invalid deletion policy "{policy}"{hint}'))
+            return "Delete"
+        return known[policy]
+
+    @cached_property
+    def external_id(self) -> str | None:
+        """The id of an existing resource that the definition stands for."""
+        return self._text(self._snippet.external_id, self._words.external_id or "external_id")
+
+    def _text(self, snippet: Any, section: str) -> str | None:
+        """A section that is text, or a call that gives text before anything is created."""
+        if snippet is None:
+            return None
+        path = Path(self.path, section)
+        value = strip(self._unit.compiler.compile(snippet, path))
+        if not isinstance(value, Failure):
+            value = settled(value)
+        if isinstance(value, Failure):
+            if not value.reported:
+                self.report(InvalidTemplate(value.error.path, value.error.reason))
+        elif is_dynamic(value):
+            self.report(InvalidTemplate(str(path), f"The {section} must not depend on a resource"))
+        elif not isinstance(value, str):
+            self.report(InvalidTemplate(str(path), f"Resource {self._snippet.name} {section} type must be string"))
+        else:
+            return value
+        return None
+
+    @property
+    def description(self) -> str:
+        """The resource's description."""
+        return self._snippet.description
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The names of what depends_on names."""
+        needs = self._unit.needs(self._snippet, self.path)
+        if self._snippet.depends_on and self.external_id is not None:
+            path = f"{self.path}.{self._words.depends_on}"
+            reason = "A resource with an external_id is there already: it must not depend on another"
+            self.report(InvalidTemplate(path, reason))
+        return needs
+
+    def report(self, error: TranslationError) -> None:
+        """Record a problem."""
+        self._unit.report(error)
+
+
+class Plain:
+    """A resource with a type of the catalogue."""
+
+    def __init__(self, name: str, written_type: str, type_name: str, place: Place, sections: Sections) -> None:
+        self.local_name = name
+        self.name = place.name(name)
+        self._written_type = written_type
+        self._type = type_name
+        self._place = place
+        self._sections = sections
+        self._schema = catalogue.lookup(type_name)
+
+    def reference(self) -> Any:
+        """Its id."""
+        return Reference(self.name)
+
+    def attribute(self, attribute: str, path: list[Any]) -> Any:
+        """One attribute, checked against the schema, and a path into it."""
+        if self._schema is not None and not self._schema.has_attribute(attribute):
+            raise unknown_attribute(self.local_name, attribute, self._schema.attributes)
+        self._place.tree.attributes_used.setdefault(self.name, set()).add(attribute)
+        value = Attribute(self.name, attribute)
+        return SelectPath(value, path, select_attribute) if path else value
+
+    def all_attributes(self) -> Any:
+        """All attributes but ``show``."""
+        if self._schema is not None:
+            self._place.tree.attributes_used.setdefault(self.name, set()).update(self._schema.attributes)
+        return AllAttributes(self.name)
+
+    def define(self) -> None:
+        """Make the definition."""
+        sections, schema = self._sections, self._schema
+        if schema is not None and sections.external_id is None:
+            problems: list[TranslationError] = []
+            properties.check(schema, sections.properties, str(sections.properties_path), problems)
+            for problem in problems:
+                sections.report(problem)
+        define(self._place, self.local_name, self._written_type, self._type, schema, sections)
+
+
+def unknown_attribute(name: str, attribute: str, known: Iterable[str]) -> LookupError:
+    """The error for an attribute that a resource does not have."""
+    hint = did_you_mean(attribute, known)
+    return LookupError(f"The Referenced Attribute ({name} {attribute}) is incorrect{hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a group or nested template is beyond a resource: its members' names, and what get_resource gives."""
+
+    kind: Kind
+    members: frozenset[str]
+    reference: Any
+
+
+def define(
+    place: Place,
+    local_name: str,
+    written_type: str,
+    type_name: str,
+    schema: TypeSchema | None,
+    sections: Sections,
+    *,
+    whole: Whole | None = None,
+) -> None:
+    """Put a definition into the tree; ``whole`` when it is a group or nested template."""
+    kind: Kind = whole.kind if whole else "resource"
+    name = place.name(local_name)
+    external_id = sections.external_id
+    deletion_policy = sections.deletion_policy
+    if deletion_policy == "Snapshot" and kind == "resource" and type_name not in _WITH_SNAPSHOTS:
+        reason = f'"Snapshot" deletion policy not supported for {type_name}'
+        sections.report(InvalidTemplate(f"{sections.path}.deletion_policy", reason))
+    compiled = sections.properties if external_id is None else {}
+    unique = tuple(dict.fromkeys(leaves(compiled)))
+    requires = {leaf.resource for leaf in unique} | {leaf.resource for leaf in leaves(sections.metadata)}
+    place.tree.definitions[name] = Definition(
+        name=name,
+        local_name=local_name,
+        stack_name=place.pseudo.stack_name,
+        type=type_name,
+        written_type=written_type,
+        schema=schema,
+        properties=compiled,
+        metadata=sections.metadata,
+        update_policy=_update_policy(schema, sections, kind),
+        requires=(frozenset(requires) | sections.needs | place.needs | (whole.members if whole else frozenset())),
+        path=str(sections.path),
+        kind=kind,
+        deletion_policy="Retain" if external_id is not None else deletion_policy,
+        external_id=external_id,
+        description=sections.description,
+        parent=place.parent,
+        reference=whole.reference if whole else None,
+        hidden_properties=sections.hidden_properties,
+        hooks=place.registry.hooks(local_name),
+        restricted_actions=place.registry.restricted_actions(local_name),
+        _leaves=unique,
+    )
+
+
+def _update_policy(schema: TypeSchema | None, sections: Sections, kind: Kind) -> dict[str, Any]:
+    raw = sections.update_policy
+    if not isinstance(raw, dict) or not raw or schema is None or kind == "nested":
+        return raw if isinstance(raw, dict) else {}
+    path = f"{sections.path}.update_policy"
+    problems: list[TranslationError] = []
+    properties.check_update_policy(schema, raw, path, problems)
+    for problem in problems:
+        sections.report(problem)
+    if problems or is_dynamic(raw):
+        return {}
+    try:
+        return properties.finalize_update_policy(schema, raw, path)
+    except TranslationError as error:
+        sections.report(error)
+        return {}
+
+
+def make_entity(name: str, type_name: str, place: Place, sections: Sections) -> Entity:
+    """The resource behind a name, by what the registry says of its type."""
+    from hot_translator.groups import GROUPS  # noqa: PLC0415 - groups hold entities, which may be groups
+    from hot_translator.nested import Nested, from_url  # noqa: PLC0415 - nested templates hold entities
+
+    implementation = place.registry.implementation(type_name, name)
+    if implementation is None:
+        hint = did_you_mean(type_name, catalogue.names())
+        reason = f"The Resource Type ({type_name}) could not be found{hint}"
+        sections.report(InvalidTemplate(f"{sections.path}.type", reason))
+        implementation = Implementation(type_name)
+    if implementation.is_template:
+        return Nested(name, type_name, implementation, place, sections)
+    if group := GROUPS.get(implementation.name):
+        return group(name, type_name, implementation.name, place, sections)
+    if implementation.name == "AWS::CloudFormation::Stack":
+        return from_url(name, type_name, place, sections)
+    return Plain(name, type_name, implementation.name, place, sections)

@@ -1,0 +1,238 @@
+"""Compiled values: plain Python data in which the parts that depend on resources are ``Dynamic`` nodes.
+
+What is known when a template is translated (parameters, files, conditions) is folded into plain data then. What
+stays are the calls whose result depends on a resource's id or attribute.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, final
+
+
+@final
+class Unknown:
+    """The type of ``UNKNOWN``: a value that nobody knows yet. There is one instance; compare with ``is``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __reduce__(self) -> str:
+        return "UNKNOWN"
+
+    def __copy__(self) -> Unknown:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Unknown:
+        return self
+
+
+UNKNOWN: Final = Unknown()
+
+
+@final
+class Omitted:
+    """The type of ``OMITTED``: what a two-argument ``if`` gives when false. Its list item or map entry vanishes."""
+
+    def __repr__(self) -> str:
+        return "OMITTED"
+
+
+OMITTED: Final = Omitted()
+
+
+class Scope(Protocol):
+    """What a pass knows of the resources, by their names in ``Translation.definitions``."""
+
+    def reference(self, name: str) -> Any:
+        """What get_resource gives, or ``UNKNOWN`` while the resource is not there."""
+
+    def attribute(self, name: str, attribute: str) -> Any:
+        """An attribute's value before any path into it, or ``UNKNOWN`` while the resource is not there."""
+
+    def attributes(self, name: str) -> Any:
+        """All attributes of the resource as a map, or ``UNKNOWN`` while it is not there."""
+
+
+class Dynamic:
+    """A part of a value that depends on resources. Immutable; resolved as often as a pass needs it.
+
+    Not an ABC: whether a value is one is asked a million times in a large template, and ABCs answer slowly.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def resolve(self, scope: Scope) -> Any:
+        """The value, ``UNKNOWN`` while a resource that it needs is not there; raises ``TranslationError``."""
+
+    @abstractmethod
+    def leaves(self) -> Iterator[Leaf]:
+        """Each reference to a resource below this node."""
+
+    @property
+    def referenced(self) -> str | None:
+        """The resource whose id this is, when it is no more than that (``get_resource``)."""
+        return None
+
+
+class Leaf(Dynamic):
+    """A reference to one resource: the only nodes that read the scope."""
+
+    __slots__ = ()
+
+    resource: str
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Itself."""
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Leaf):
+    """``get_resource``: the id by which other resources name this one."""
+
+    resource: str
+
+    def resolve(self, scope: Scope) -> Any:
+        """What get_resource gives."""
+        return scope.reference(self.resource)
+
+    @property
+    def referenced(self) -> str | None:
+        """The resource."""
+        return self.resource
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Leaf):
+    """``get_attr`` before any path into the value."""
+
+    resource: str
+    attribute: str
+
+    def resolve(self, scope: Scope) -> Any:
+        """The attribute's value."""
+        return scope.attribute(self.resource, self.attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class AllAttributes(Leaf):
+    """``get_attr`` of a resource alone: the map of all its attributes."""
+
+    resource: str
+
+    def resolve(self, scope: Scope) -> Any:
+        """The map."""
+        return scope.attributes(self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class After(Leaf):
+    """A dependency without a value: what is read of a group or nested template waits for all of it."""
+
+    resource: str
+
+    def resolve(self, scope: Scope) -> Any:
+        """Nothing."""
+        return None
+
+
+class Through(Dynamic):
+    """A value that was read through a group or a nested template, and so waits for it."""
+
+    __slots__ = ("_after", "_value")
+
+    def __init__(self, resource: str, value: Any) -> None:
+        self._after = After(resource)
+        self._value = value
+
+    def resolve(self, scope: Scope) -> Any:
+        """The value."""
+        return resolve(self._value, scope)
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The group or nested template, and what the value refers to."""
+        yield self._after
+        yield from leaves(self._value)
+
+    @property
+    def referenced(self) -> str | None:
+        """The resource whose id the value is."""
+        return self._value.referenced if isinstance(self._value, Dynamic) else None
+
+
+def resolve(value: Any, scope: Scope) -> Any:
+    """Compiled data with each dynamic part replaced by its value; entries that are ``OMITTED`` are dropped."""
+    if isinstance(value, Dynamic):
+        return value.resolve(scope)
+    if isinstance(value, dict):
+        resolved = ((key, resolve(item, scope)) for key, item in value.items())
+        return {key: item for key, item in resolved if item is not OMITTED}
+    if isinstance(value, list):
+        return [item for item in (resolve(item, scope) for item in value) if item is not OMITTED]
+    return value
+
+
+def is_dynamic(value: Any) -> bool:
+    """Whether any part of compiled data depends on a resource."""
+    if isinstance(value, Dynamic):
+        return True
+    if isinstance(value, dict):
+        return any(is_dynamic(item) for item in value.values())
+    if isinstance(value, list):
+        return any(is_dynamic(item) for item in value)
+    return False
+
+
+def settled(value: Any) -> Any:
+    """Compiled data with the dynamic parts resolved when none of them depends on a resource, else as it is.
+
+    Such parts are failures, which raise their ``TranslationError`` here, and stand-ins for parameters without a value.
+    """
+    if not is_dynamic(value) or any(True for _ in leaves(value)):
+        return value
+    return resolve(value, _Nowhere())
+
+
+class _Nowhere:
+    """The scope of what refers to no resource: never asked."""
+
+    def reference(self, name: str) -> Any:
+        """Nothing."""
+        return UNKNOWN
+
+    def attribute(self, name: str, attribute: str) -> Any:
+        """Nothing."""
+        return UNKNOWN
+
+    def attributes(self, name: str) -> Any:
+        """Nothing."""
+        return UNKNOWN
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether any part of resolved data is not known yet."""
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, Mapping):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(has_unknown(item) for item in value)
+    return False
+
+
+def leaves(value: Any) -> Iterator[Leaf]:
+    """Each reference to a resource in compiled data."""
+    if isinstance(value, Dynamic):
+        yield from value.leaves()
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item)

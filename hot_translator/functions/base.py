@@ -1,0 +1,262 @@
+"""What every intrinsic function is: a node that checks its arguments once and computes a value from resolved ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
+from hot_translator.expression import (
+    OMITTED,
+    UNKNOWN,
+    Dynamic,
+    Leaf,
+    Scope,
+    has_unknown,
+    is_dynamic,
+    leaves,
+    resolve,
+)
+
+REFUSALS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What a function raises when it does not like its arguments."""
+
+MAX_RESULT: Final = 10_000_000
+"""Characters of a text, or items of a list, that a function may make: nested calls could grow without end."""
+
+
+class Path(NamedTuple):
+    """A place in the template as a linked list: cheap to extend while compiling, made text only for a message."""
+
+    parent: Path | None
+    key: str | int
+
+    def __str__(self) -> str:
+        text = str(self.parent) if self.parent is not None else ""
+        if isinstance(self.key, int):
+            return f"{text}[{self.key}]"
+        return f"{text}.{self.key}" if text else self.key
+
+
+class Environs(Protocol):
+    """What compiling a call may look at: one template's names. See ``compiler.Unit``."""
+
+    def parameter(self, name: str) -> Any:
+        """A parameter's value, compiled; KeyError when there is none of this name, TranslationError without a value."""
+
+    def has_resource(self, name: str) -> bool:
+        """Whether an enabled resource has this name."""
+
+    def reference(self, name: str) -> Any:
+        """The compiled value of get_resource; KeyError when no enabled resource has this name."""
+
+    def attribute(self, name: str, attribute: str, path: Any) -> Any:
+        """The compiled value of get_attr; KeyError for an unknown resource, LookupError for an unknown attribute."""
+
+    def all_attributes(self, name: str) -> Any:
+        """The compiled value of get_attr with a resource alone."""
+
+    def file(self, key: str) -> str:
+        """The text of a file; KeyError when it was not given."""
+
+    def mapping(self, name: str) -> Any:
+        """A CloudFormation mapping; KeyError when it is not there."""
+
+    def is_call(self, snippet: Any) -> bool:
+        """Whether a snippet is a call of a function of this version."""
+
+    def condition(self, name: str) -> bool:
+        """Whether a named condition holds; ValueError for an unknown name."""
+
+    def evaluate(self, condition: Any, path: Path) -> Any:
+        """An inline condition: a bool or the name of a condition."""
+
+    def compile(self, snippet: Any, path: Path) -> Any:
+        """A snippet in which the functions of this template's version are compiled."""
+
+    def facade(self, section: str) -> Any:
+        """That section of the resource in the parent template which this template stands for; LookupError without."""
+
+
+class Failure(Dynamic):
+    """A call whose arguments are known and which refuses them: resolving it raises. ``reported``: it is a problem
+    of the template already, wherever it stands.
+    """
+
+    __slots__ = ("error", "reported")
+
+    def __init__(self, error: TranslationError, *, reported: bool = False) -> None:
+        self.error = error
+        self.reported = reported
+
+    def resolve(self, scope: Scope) -> Any:
+        """Raise the error."""
+        raise type(self.error)(self.error.path, self.error.reason)
+
+    def leaves(self) -> Iterator[Leaf]:
+        """None."""
+        return iter(())
+
+
+class Call(Dynamic):
+    """A call whose arguments depend on resources, kept until they are known."""
+
+    __slots__ = ("_arguments", "_compute", "path")
+
+    def __init__(self, compute: Callable[[Any], Any], arguments: Any, path: Path) -> None:
+        self._compute = compute
+        self._arguments = arguments
+        self.path = path
+
+    def resolve(self, scope: Scope) -> Any:
+        """The function's value; ``UNKNOWN`` as long as any part of its arguments is."""
+        arguments = resolve_items(self._arguments, scope)
+        if has_unknown(arguments):
+            return UNKNOWN
+        try:
+            return self._compute(arguments)
+        except REFUSALS as error:
+            raise ResolutionError(str(self.path), message(error)) from error
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in the arguments."""
+        return leaves(self._arguments)
+
+
+_CALL: Final = Call(lambda arguments: arguments, None, Path(None, ""))
+"""Stands for arguments that are the result of another call: what they are counts for nothing in ``check``, as in
+Heat, which checks before it resolves."""
+
+
+class Function:
+    """A function of the language: how its arguments are checked, and what it makes of them.
+
+    One instance stands for one call while it is compiled. ``check`` sees the compiled arguments, in which dynamic parts
+    stand as ``Dynamic``; ``compute`` sees them resolved. Both raise one of ``REFUSALS`` with a message for the user.
+    """
+
+    unpacked = False
+    """Whether the function takes its arguments one by one. An omitted item of the list then counts as null and keeps
+    its place; else it is dropped from the list, as Heat does."""
+
+    def __init__(self, name: str, environs: Environs, path: Path) -> None:
+        self.name = name
+        self.environs = environs
+        self.path = path
+
+    def build(self, snippet: Any) -> Any:
+        """The compiled call: its value when everything is known, else a ``Dynamic``."""
+        arguments = self.environs.compile(snippet, self.path)
+        try:
+            self.check(_CALL if self.environs.is_call(snippet) else arguments)
+        except TranslationError:
+            raise
+        except REFUSALS as error:
+            raise InvalidTemplate(str(self.path), message(error)) from error
+        return self.fold(arguments)
+
+    def fold(self, arguments: Any) -> Any:
+        """Compute at once what is known already."""
+        if is_dynamic(arguments):
+            failure = find_failure(arguments)
+            return failure or Call(self.settle_and_compute, arguments, self.path)
+        try:
+            return self.settle_and_compute(strip_items(arguments))
+        except TranslationError as error:
+            return Failure(error)
+        except REFUSALS as error:
+            return Failure(ResolutionError(str(self.path), message(error)))
+
+    def settle_and_compute(self, arguments: Any) -> Any:
+        """Treat omitted items as the function does, then compute."""
+        if self.unpacked:
+            if isinstance(arguments, dict):
+                arguments = {key: None if item is OMITTED else item for key, item in arguments.items()}
+            elif isinstance(arguments, list):
+                arguments = [None if item is OMITTED else item for item in arguments]
+        else:
+            arguments = strip(arguments)
+        return self.compute(None if arguments is OMITTED else arguments)
+
+    def check(self, arguments: Any) -> None:
+        """Refuse arguments of the wrong shape, as Heat does in validation. By default any shape will do."""
+
+    def compute(self, arguments: Any) -> Any:
+        """The value of the call: of a function that says nothing else, what it was given."""
+        return arguments
+
+
+class FunctionType(Protocol):
+    """How a version's table holds a function: its class."""
+
+    def __call__(self, name: str, environs: Environs, path: Path) -> Function:
+        """The call of that name at that place."""
+
+
+def resolve_items(value: Any, scope: Scope) -> Any:
+    """Arguments resolved, with omitted ones left in the outermost list or map: the function decides what they mean."""
+    if isinstance(value, dict):
+        return {key: resolve(item, scope) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, scope) for item in value]
+    return resolve(value, scope)
+
+
+def strip_items(value: Any) -> Any:
+    """``strip`` for everything below the outermost list or map."""
+    if isinstance(value, dict):
+        return {key: strip(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [strip(item) for item in value]
+    return value
+
+
+def strip(value: Any) -> Any:
+    """Data without the entries that are omitted."""
+    if isinstance(value, dict):
+        return {key: strip(item) for key, item in value.items() if item is not OMITTED}
+    if isinstance(value, list):
+        return [strip(item) for item in value if item is not OMITTED]
+    return value
+
+
+def failures(value: Any) -> Iterator[Failure]:
+    """The calls that are known to fail."""
+    if isinstance(value, Failure):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from failures(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from failures(item)
+
+
+def find_failure(value: Any) -> Failure | None:
+    """The first call that is known to fail."""
+    return next(failures(value), None)
+
+
+def message(error: BaseException) -> str:
+    """An exception's own words; Python wraps a KeyError's in quotes."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error) or type(error).__name__
+
+
+def is_map(value: Any) -> bool:
+    """A map, as the language understands it."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Any) -> bool:
+    """A list, as the language understands it: text is none."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def bounded(result: Any) -> Any:
+    """Refuse a text or list that has grown out of all proportion."""
+    if len(result) > MAX_RESULT:
+        msg = f"the result is longer than {MAX_RESULT}"
+        raise ValueError(msg)
+    return result

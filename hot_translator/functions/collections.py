@@ -1,0 +1,393 @@
+"""Functions of lists and maps: joins, merges, filter, repeat, contains, Fn::Select and their like."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from typing import Any
+
+from hot_translator.errors import InvalidTemplate
+from hot_translator.expression import Dynamic
+from hot_translator.functions.base import MAX_RESULT, Function, bounded, is_list, is_map, strip
+from hot_translator.functions.text import as_json
+
+
+class ListJoin(Function):
+    """``{list_join: [delimiter, list, ...]}``. Lists and maps in it become JSON; null becomes ""."""
+
+    unpacked = True
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but a delimiter and lists."""
+        if not isinstance(arguments, list):
+            raise TypeError(self._usage())
+        if len(arguments) < 2:
+            raise ValueError(self._usage())
+
+    def settle_and_compute(self, arguments: Any) -> Any:
+        """An omitted list is no list, an omitted delimiter is null."""
+        delimiter, *lists = arguments
+        return super().settle_and_compute([delimiter, *strip(lists)])
+
+    def compute(self, arguments: Any) -> Any:
+        """The text."""
+        delimiter, *lists = arguments
+        items: list[Any] = []
+        for one in lists:
+            if not one:
+                continue
+            if not is_list(one):
+                msg = f'"{self.name}" must operate on a list'
+                raise TypeError(msg)
+            items += one
+        return self._join(delimiter, items)
+
+    def _join(self, delimiter: Any, items: list[Any]) -> str:
+        if not isinstance(delimiter, str):
+            msg = f'"{self.name}" delimiter must be a string'
+            raise TypeError(msg)
+        return str(bounded(delimiter.join(self._text(item) for item in items)))
+
+    def _text(self, item: Any) -> str:
+        if item is None:
+            return ""
+        if isinstance(item, str):
+            return item
+        if isinstance(item, dict | list):
+            return as_json(item)
+        msg = f"Items to join must be string, map or list not {str(item)[:200]}"
+        raise TypeError(msg)
+
+    def _usage(self) -> str:
+        return f'Incorrect arguments to "{self.name}" should be: [" ", ["str1", "str2"]]'
+
+
+class ListJoinPlain(ListJoin):
+    """Fn::Join, and list_join before 2015-10-15: one list, of texts only."""
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but a delimiter and one list."""
+        super().check(arguments)
+        if len(arguments) != 2:
+            raise ValueError(self._usage())
+
+    def settle_and_compute(self, arguments: Any) -> Any:
+        """An omitted argument is null."""
+        return Function.settle_and_compute(self, arguments)
+
+    def compute(self, arguments: Any) -> Any:
+        """The text."""
+        delimiter, items = arguments
+        if items is not None and not is_list(items):
+            msg = f'"{self.name}" must operate on a list'
+            raise TypeError(msg)
+        return self._join(delimiter, items or [])
+
+    def _text(self, item: Any) -> str:
+        if item is None or isinstance(item, str):
+            return item or ""
+        msg = f"Items to join must be strings not {str(item)[:200]}"
+        raise TypeError(msg)
+
+
+class ListConcat(Function):
+    """``{list_concat: [list, ...]}``."""
+
+    def compute(self, arguments: Any) -> Any:
+        """One list; null counts as an empty one."""
+        if not is_list(arguments):
+            msg = f'Incorrect arguments to "{self.name}" should be: [[<value 1>], [<value 2>]]'
+            raise TypeError(msg)
+        for one in arguments:
+            if one is not None and not is_list(one):
+                msg = f"Incorrect arguments: Items to concat must be lists, not {str(one)[:200]}"
+                raise TypeError(msg)
+        return bounded([item for one in arguments if one for item in one])
+
+
+class ListConcatUnique(ListConcat):
+    """``{list_concat_unique: [list, ...]}``: of equal items the first is kept."""
+
+    def compute(self, arguments: Any) -> Any:
+        """One list without repetitions."""
+        return unique(super().compute(arguments))
+
+
+def unique(items: list[Any]) -> list[Any]:
+    """The items without repetitions, equal as Python's ``==`` says (1, 1.0 and True are)."""
+    try:
+        return list(dict.fromkeys(items))
+    except TypeError:
+        kept: list[Any] = []
+        for item in items:
+            if item not in kept:
+                kept.append(item)
+        return kept
+
+
+class MapMerge(Function):
+    """``{map_merge: [map, ...]}``: shallow, later ones win."""
+
+    def compute(self, arguments: Any) -> Any:
+        """One map; null counts as an empty one."""
+        if not is_list(arguments) and arguments != "":
+            msg = f'Incorrect arguments to "{self.name}" should be: [{{"key1": "val1"}}, {{"key2": "val2"}}]'
+            raise TypeError(msg)
+        merged: dict[Any, Any] = {}
+        for one in arguments:
+            if one is not None and not is_map(one):
+                msg = f"Incorrect arguments: Items to merge must be maps, not {str(one)[:200]}"
+                raise TypeError(msg)
+            merged.update(one or {})
+        return merged
+
+
+class MapReplace(Function):
+    """``{map_replace: [map, {keys: {old: new}, values: {old: new}}]}``."""
+
+    def compute(self, arguments: Any) -> Any:
+        """The map with its keys renamed and its values replaced."""
+        if not isinstance(arguments, list) or len(arguments) != 2:
+            raise TypeError(self._usage())
+        source, replacements = (self._map(argument) for argument in arguments)
+        if any(key not in ("keys", "values") for key in replacements):
+            raise ValueError(self._usage())
+        keys = self._map(replacements.get("keys"))
+        values = self._map(replacements.get("values"))
+        result: dict[Any, Any] = {}
+        for old, value in source.items():
+            new = keys.get(old)
+            if new is None:
+                new = old
+            elif (new in source and new != old) or new in result:
+                msg = f"key replacement {new} collides with a key in the map"
+                raise ValueError(msg)
+            result[new] = values.get(value, value) if not isinstance(value, dict | list) else value
+        return result
+
+    def _map(self, value: Any) -> dict[Any, Any]:
+        if value is not None and not is_map(value):
+            raise TypeError(self._usage())
+        return value or {}
+
+    def _usage(self) -> str:
+        return f'Incorrect arguments to "{self.name}" should be: [{{map}}, {{"keys": {{map}}, "values": {{map}}}}]'
+
+
+class Filter(Function):
+    """``{filter: [values, list]}``: the list without the values."""
+
+    unpacked = True
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but two arguments."""
+        if not is_list(arguments):
+            msg = f'Argument to "{self.name}" must be a list'
+            raise TypeError(msg)
+        if len(arguments) != 2:
+            msg = f'"{self.name}" expected 2 arguments of the form [values, sequence] but got {len(arguments)}'
+            raise ValueError(msg)
+
+    def fold(self, arguments: Any) -> Any:
+        """An empty list stays what it is, whatever the values are."""
+        if not arguments[1]:
+            return arguments[1]
+        return super().fold(arguments)
+
+    def compute(self, arguments: Any) -> Any:
+        """What is left of the list."""
+        values, items = arguments
+        if not items:
+            return items
+        if not isinstance(items, list):
+            msg = f'"{self.name}" only works with lists'
+            raise TypeError(msg)
+        if not values:
+            return items
+        if not isinstance(values, list):
+            msg = f'"{self.name}" filters a list of values'
+            raise TypeError(msg)
+        return [item for item in items if item not in values]
+
+
+class Contains(Function):
+    """``{contains: [value, sequence]}``: for a text, whether it is a part of it."""
+
+    unpacked = True
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but two arguments."""
+        if not arguments or not isinstance(arguments, list):
+            msg = f'Incorrect arguments to "{self.name}" should be: ["value1", ["value1", "value2"]]'
+            raise TypeError(msg)
+        if len(arguments) != 2:
+            msg = f'Arguments to "{self.name}" must be of the form: [value1, [value1, value2]]'
+            raise ValueError(msg)
+
+    def compute(self, arguments: Any) -> Any:
+        """Whether it is."""
+        value, items = arguments
+        if not isinstance(items, list | str):
+            msg = f'Second argument to "{self.name}" should be a sequence'
+            raise TypeError(msg)
+        return value in items
+
+
+class Repeat(Function):
+    """``{repeat: {for_each: {var: list}, template, permutations}}``."""
+
+    unpacked = True
+    maps_iterate = True
+    """Whether a map in for_each gives its keys (from 2016-10-14)."""
+    reads_permutations = True
+    """Whether ``permutations: false`` walks the lists side by side (from 2017-09-01)."""
+
+    def build(self, snippet: Any) -> Any:
+        """The compiled call. ``permutations`` must be written out, as in Heat."""
+        if self.reads_permutations and is_map(snippet) and not isinstance(snippet.get("permutations", True), bool):
+            reason = f'"permutations" should be boolean type for {self.name} function'
+            raise InvalidTemplate(str(self.path), reason)
+        return super().build(snippet)
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but a map with for_each and template."""
+        if not isinstance(arguments, dict):
+            msg = f'Arguments to "{self.name}" must be a map'
+            raise TypeError(msg)
+        if "for_each" not in arguments or "template" not in arguments:
+            msg = f'"{self.name}" needs "for_each" and "template"'
+            raise KeyError(msg)
+        if not isinstance(arguments["for_each"], dict | Dynamic):
+            msg = f'The "for_each" argument to "{self.name}" must contain a map'
+            raise TypeError(msg)
+
+    def compute(self, arguments: Any) -> Any:
+        """The template, once for each combination."""
+        for_each = arguments["for_each"]
+        product = not self.reads_permutations or arguments.get("permutations", True)
+        if not is_map(for_each) or not for_each:
+            msg = f'The "for_each" argument to "{self.name}" must contain a map'
+            raise ValueError(msg)
+        lists = [self._items(value, product=product) for value in for_each.values()]
+        given = {len(items) for items, value in zip(lists, for_each.values(), strict=True) if value is not None}
+        if not product and len(given) > 1:
+            msg = f"For {self.name}, the length of for_each values should be equal if no nested loop"
+            raise ValueError(msg)
+        total = math.prod(len(items) for items in lists) if product else 0
+        if total > MAX_RESULT // 100:
+            msg = f"{self.name} would give {total} items"
+            raise ValueError(msg)
+        keys = list(for_each)
+        rows = itertools.product(*lists) if product else zip(*lists, strict=False)
+        return [_substitute(arguments["template"], list(zip(keys, row, strict=True))) for row in rows]
+
+    def _items(self, value: Any, *, product: bool) -> list[Any]:
+        if value is None:
+            return []
+        if is_list(value) or (self.maps_iterate and product and is_map(value)):
+            return list(value)
+        msg = f'The values of the "for_each" argument to "{self.name}" must be lists'
+        raise TypeError(msg)
+
+
+class RepeatLists(Repeat):
+    """repeat before 2016-10-14."""
+
+    maps_iterate = False
+    reads_permutations = False
+
+
+class RepeatMaps(Repeat):
+    """repeat before 2017-09-01."""
+
+    reads_permutations = False
+
+
+def _substitute(template: Any, replacements: list[tuple[Any, Any]]) -> Any:
+    if isinstance(template, str):
+        for key, value in replacements:
+            template = template.replace(key, value)
+        return bounded(template)
+    if isinstance(template, list):
+        return [_substitute(item, replacements) for item in template]
+    if isinstance(template, dict):
+        return {_substitute(key, replacements): _substitute(item, replacements) for key, item in template.items()}
+    return template
+
+
+class FnSelect(Function):
+    """``{Fn::Select: [index, list | map | JSON text]}``; what is not there gives ""."""
+
+    unpacked = True
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but two arguments."""
+        if not is_list(arguments) or len(arguments) != 2:
+            msg = f'Arguments to "{self.name}" must be of the form [index, collection]'
+            raise ValueError(msg)
+
+    def compute(self, arguments: Any) -> Any:
+        """The entry."""
+        index, items = arguments
+        if items is None or items == "":
+            return ""
+        if isinstance(items, str):
+            items = json.loads(items)
+            if items is None:
+                return ""
+        if is_map(items):
+            if not isinstance(index, str):
+                msg = f'Index to "{self.name}" must be a string'
+                raise TypeError(msg)
+            return items.get(index, "")
+        if not is_list(items):
+            msg = f"Arguments to {self.name} not fully resolved"
+            raise TypeError(msg)
+        try:
+            return items[int(index)]
+        except IndexError:
+            return ""
+        except (ValueError, TypeError):
+            msg = f'Index to "{self.name}" must be an integer'
+            raise TypeError(msg) from None
+
+
+class MemberListToMap(Function):
+    """``{Fn::MemberListToMap: [key name, value name, [".member.0.Name=k", ".member.0.Value=v"]]}``."""
+
+    unpacked = True
+
+    def check(self, arguments: Any) -> None:
+        """Refuse anything but two names and a list."""
+        if not is_list(arguments) or len(arguments) != 3:
+            msg = f"Wrong Arguments to {self.name}: [key name, value name, list] is wanted"
+            raise TypeError(msg)
+        if not isinstance(arguments[0], str) or not isinstance(arguments[1], str):
+            msg = f"{self.name} Key Name and Value Name must be strings"
+            raise TypeError(msg)
+
+    def compute(self, arguments: Any) -> Any:
+        """The map of each member's key to its value."""
+        key_name, value_name, members = arguments
+        if isinstance(members, str | dict) and not members:
+            return {}
+        if not is_list(members) or not all(isinstance(member, str) for member in members):
+            msg = "Member list items must be strings"
+            raise TypeError(msg)
+        partial = dict(member.split("=", 1) for member in members)
+        found: dict[str, dict[str, Any]] = {}
+        for name, value in partial.items():
+            parts = name.split(".")
+            if len(parts) == 4 and parts[:2] == ["", "member"]:
+                found.setdefault(parts[2], {})[parts[3]] = value
+        ordered = [found[index] for index in sorted(found, key=lambda text: (len(text), text))]
+        return {member[key_name]: member[value_name] for member in ordered if {key_name, value_name} <= member.keys()}
+
+
+class GetAvailabilityZones(Function):
+    """``{Fn::GetAZs: region}``: the region is ignored, as Heat ignores it."""
+
+    def compute(self, arguments: Any) -> Any:
+        """The zones."""
+        return ["nova"]

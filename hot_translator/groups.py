@@ -1,0 +1,362 @@
+"""OS::Heat::ResourceGroup, ResourceChain and AutoScalingGroup: their members as resources of the same stack."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from hot_translator import catalogue, properties
+from hot_translator.compiler import select
+from hot_translator.entities import Place, Sections, Whole, define, make_entity, unknown_attribute
+from hot_translator.errors import InvalidTemplate, TranslationError
+from hot_translator.expression import Dynamic, Through, is_dynamic, leaves, settled
+from hot_translator.functions.base import Path
+from hot_translator.members import (
+    WithoutNulls,
+    indexed_names,
+    removed_names,
+    scaled_names,
+    scaled_size,
+    with_index,
+    without_nulls,
+)
+from hot_translator.nested import inner_attribute, nested_pseudo
+from hot_translator.registry import Implementation
+
+if TYPE_CHECKING:
+    from hot_translator.compiler import Entity
+
+_OWN: Final = ("refs", "refs_map", "attributes", "removed_rsrc_list", "outputs", "outputs_list", "current_size", "show")
+
+
+class MemberSections:
+    """The sections of a member: what the group says of its members, with the member's own name put in."""
+
+    external_id: str | None = None
+    description = ""
+    update_policy: Mapping[str, Any] = {}
+    deletion_policy = "Delete"
+
+    def __init__(
+        self, group: Sections, path: Path, compiled: Any, metadata: Any, needs: frozenset[str] = frozenset()
+    ) -> None:
+        self._group = group
+        self.path = path
+        self.properties_path = Path(path, "properties")
+        self.properties = compiled
+        self.metadata = metadata
+        self.needs = needs
+        self.hidden_properties = _hidden(group, compiled)
+
+    def report(self, error: TranslationError) -> None:
+        """Record a problem."""
+        self._group.report(error)
+
+
+def _hidden(group: Sections, compiled: Any) -> frozenset[str]:
+    if not group.hidden_properties:
+        return frozenset()
+    return frozenset(compiled) if isinstance(compiled, dict) else frozenset({"*"})
+
+
+class Group:
+    """What all groups share. The members' names must be known before anything is created."""
+
+    def __init__(self, name: str, written_type: str, type_name: str, place: Place, sections: Sections) -> None:
+        self.local_name = name
+        self.name = place.name(name)
+        self._written_type = written_type
+        self._type = type_name
+        self._place = place
+        self._sections = sections
+        self._schema = catalogue.lookup(type_name)
+        self._entities: dict[str, Entity] = {}
+        self._sound = True
+
+    @cached_property
+    def raw(self) -> dict[str, Any]:
+        """The compiled properties, checked, with the defaults of those that must be known."""
+        compiled = self._sections.properties
+        path = str(self._sections.properties_path)
+        if not isinstance(compiled, dict):
+            self._refuse("", "The properties of a group must be known before anything is created")
+            return {}
+        problems: list[TranslationError] = []
+        if self._schema is not None:
+            properties.check(self._schema, compiled, path, problems)
+        for problem in problems:
+            self._refuse_with(problem)
+        return compiled
+
+    def _refuse(self, key: str, reason: str) -> None:
+        path = f"{self._sections.properties_path}.{key}" if key else str(self._sections.properties_path)
+        self._refuse_with(InvalidTemplate(path, reason))
+
+    def _refuse_with(self, error: TranslationError) -> None:
+        self._sound = False
+        self._sections.report(error)
+
+    def known(self, key: str) -> Any:
+        """A property that decides on the members: its value, or its default. None when it is wrong."""
+        try:
+            value = settled(self.raw.get(key))
+        except TranslationError:
+            self._sound = False  # reported where the call stands
+            return None
+        if is_dynamic(value):
+            self._refuse(key, f"The {key} of a group must be known before anything is created: not from a resource")
+            return None
+        schema = self._schema.properties.get(key) if self._schema is not None else None
+        if value is None:
+            return schema.default if schema else None
+        return value
+
+    def number(self, key: str) -> int:
+        """A property that is a number; 0 when it is wrong."""
+        value = self.known(key)
+        try:
+            return int(value or 0)
+        except (TypeError, ValueError):
+            return 0
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The members' names, in order."""
+        raw = self.raw
+        names = self.member_names() if raw and self._sound else []
+        self._place.tree.members[self.name] = tuple(names)
+        return names
+
+    @abstractmethod
+    def member_names(self) -> list[str]:
+        """The names that the properties ask for."""
+
+    @abstractmethod
+    def member(self, name: str) -> tuple[str, MemberSections]:
+        """A member's type and sections."""
+
+    @cached_property
+    def inner_place(self) -> Place:
+        """Where the members are made."""
+        place, sections = self._place, self._sections
+        requires = {leaf.resource for leaf in leaves(sections.properties)}
+        return replace(
+            place,
+            registry=place.registry.child(Implementation(self._type), self.local_name),
+            pseudo=nested_pseudo(place, self.local_name),
+            prefix=f"{self.name}/",
+            parent=self.name,
+            needs=place.needs | sections.needs | requires,
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a member has this name."""
+        return name in self._known_names
+
+    @cached_property
+    def _known_names(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    def entity(self, name: str) -> Entity:
+        """A member."""
+        entity = self._entities.get(name)
+        if entity is None:
+            type_name, sections = self.member(name)
+            entity = self._entities[name] = make_entity(name, type_name, self.inner_place, sections)
+        return entity
+
+    def reference(self) -> Any:
+        """The id of the nested stack that Heat would have made."""
+        return Through(self.name, self.inner_place.pseudo.stack_id)
+
+    def attribute(self, attribute: str, path: list[Any]) -> Any:
+        """An attribute of the group, or of each member, or of one."""
+        return Through(self.name, self._attribute(attribute, path))
+
+    def _attribute(self, attribute: str, path: list[Any]) -> Any:
+        if attribute.startswith("resource."):
+            return self.one(attribute, path)
+        if attribute == "refs":
+            return select([self.entity(name).reference() for name in self.names], path)
+        if attribute == "refs_map":
+            return select({name: self.entity(name).reference() for name in self.names}, path)
+        if attribute in ("attributes", "outputs"):
+            return self._each(attribute, path)
+        if attribute == "show":
+            return select({"id": self.inner_place.pseudo.stack_id}, path)
+        return self.own(attribute, path)
+
+    def one(self, attribute: str, path: list[Any]) -> Any:
+        """``resource.NAME``, ``resource.NAME.ATTRIBUTE``."""
+        return inner_attribute(self.local_name, attribute, path, self.has, self.entity)
+
+    def own(self, attribute: str, path: list[Any]) -> Any:
+        """An attribute of this kind of group only, or else of each member."""
+        return [self.entity(name).attribute(attribute, path) for name in self.names]
+
+    def _each(self, attribute: str, path: list[Any]) -> Any:
+        if not path or not isinstance(path[0], str):
+            raise unknown_attribute(self.local_name, attribute, [])
+        return {name: self.entity(name).attribute(path[0], path[1:]) for name in self.names}
+
+    def all_attributes(self) -> Any:
+        """The group's own attributes."""
+        found = {name: self._attribute(name, []) for name in ("refs", "refs_map")}
+        return Through(self.name, found)
+
+    def define(self) -> None:
+        """Make the members' definitions, and the group's."""
+        path = str(self._sections.properties_path)
+        names = self.names
+        self._place.tree.count(len(names), path)
+        for name in names:
+            before = len(self._place.tree.problems)
+            self.entity(name).define()
+            if len(self._place.tree.problems) > before:
+                break  # the others would only say it again
+        defined = self._place.tree.definitions
+        members = frozenset(full for name in names if (full := self.inner_place.name(name)) in defined)
+        define(
+            self._place,
+            self.local_name,
+            self._written_type,
+            self._type,
+            self._schema,
+            self._sections,
+            whole=Whole("group", members, self.reference()),
+        )
+
+    def _limit(self, size: int, key: str) -> int:
+        limit = self._place.tree.limits.resources
+        if size > limit:
+            self._refuse(key, f"{size} members are more than the {limit} resources that a stack may have")
+            return 0
+        return max(size, 0)
+
+
+class ResourceGroup(Group):
+    """``count`` members named "0", "1", ..., in whose properties the index variable is replaced."""
+
+    def member_names(self) -> list[str]:
+        """The first ``count`` numbers that were not removed."""
+        count = self._limit(self.number("count"), "count")
+        tree = self._place.tree
+        policies = self.known("removal_policies") or []
+        mode = str(self.known("removal_policies_mode") or "append").lower()
+        before = tree.group_state.get(self.name, frozenset())
+        removed = removed_names(policies, mode, before, tree.group_references.get(self.name))
+        self.removed = removed
+        if removed:
+            tree.new_group_state[self.name] = removed
+        return indexed_names(count, removed)
+
+    removed: frozenset[str] = frozenset()
+
+    @cached_property
+    def _definition(self) -> tuple[str, Any, Any]:
+        path = "resource_def"
+        definition = self.raw.get(path)
+        if not isinstance(definition, dict) or not isinstance(definition.get("type"), str):
+            self._refuse(path, "The definition of a group's members is a map with a type that is text")
+            return "OS::Heat::None", {}, {}
+        compiled = definition.get("properties")
+        compiled = WithoutNulls(compiled) if isinstance(compiled, Dynamic) else without_nulls(compiled or {})
+        return definition["type"], compiled, definition.get("metadata") or {}
+
+    def member(self, name: str) -> tuple[str, MemberSections]:
+        """The definition with the member's number in it."""
+        type_name, compiled, metadata = self._definition
+        compiled = with_index(compiled, self._variable, name)
+        path = Path(self._sections.properties_path, "resource_def")
+        return type_name, MemberSections(self._sections, path, compiled, metadata)
+
+    @cached_property
+    def _variable(self) -> str:
+        return str(self.known("index_var") or "%index%")
+
+    def own(self, attribute: str, path: list[Any]) -> Any:
+        """``removed_rsrc_list``, or an attribute of each member."""
+        if attribute == "removed_rsrc_list":
+            names = self.names
+            return select(sorted(self.removed), path) if names is not None else []
+        return super().own(attribute, path)
+
+
+class ResourceChain(Group):
+    """Members of different types with the same properties, each after the one before unless ``concurrent``."""
+
+    def member_names(self) -> list[str]:
+        """A number for each type."""
+        types = self.known("resources") or []
+        return [str(index) for index in range(self._limit(len(types), "resources"))]
+
+    def member(self, name: str) -> tuple[str, MemberSections]:
+        """The type at that place, and the shared properties."""
+        path = Path(self._sections.path, "properties")
+        compiled = self.raw.get("resource_properties") or {}
+        needs: frozenset[str] = frozenset()
+        index = int(name)
+        if index and str(self.known("concurrent")).lower() not in ("true", "1"):
+            needs = frozenset({self.inner_place.name(str(index - 1))})
+        sections = MemberSections(self._sections, path, compiled, {}, needs)
+        sections.properties_path = Path(path, "resource_properties")
+        return str(self.known("resources")[index]), sections
+
+
+class AutoScalingGroup(Group):
+    """Members with short random names, between ``min_size`` and ``max_size`` of them."""
+
+    def member_names(self) -> list[str]:
+        """Those that exist and those that are to be added."""
+        minimum, maximum = self.number("min_size"), self.number("max_size")
+        desired = self.known("desired_capacity")
+        if maximum < minimum:
+            self._refuse("min_size", "MinSize can not be greater than MaxSize")
+            return []
+        if desired is not None and not minimum <= int(desired) <= maximum:
+            self._refuse("desired_capacity", f"desired_capacity must be between {minimum} and {maximum}")
+            return []
+        existing = list(self._place.tree.group_references.get(self.name, {}))
+        size = scaled_size(minimum, maximum, None if desired is None else int(desired), len(existing) or None)
+        key = f"{self._place.pseudo.stack_id}/{self.name}"
+        return scaled_names(key, self._limit(size, "max_size"), existing)
+
+    def member(self, name: str) -> tuple[str, MemberSections]:
+        """The resource that the group repeats."""
+        path = Path(self._sections.properties_path, "resource")
+        definition = self.raw.get("resource")
+        if not isinstance(definition, dict) or not isinstance(definition.get("type"), str):
+            self._refuse("resource", "The definition of a group's members is a map with a type that is text")
+            return "OS::Heat::None", MemberSections(self._sections, path, {}, {})
+        compiled, metadata = definition.get("properties") or {}, definition.get("metadata") or {}
+        return definition["type"], MemberSections(self._sections, path, compiled, metadata)
+
+    def one(self, attribute: str, path: list[Any]) -> Any:
+        """``resource.INDEX``: members are counted here."""
+        prefix, index, *rest = attribute.split(".", 2)
+        if index.lstrip("-").isdigit():
+            if not -len(self.names) <= int(index) < len(self.names):
+                msg = f"The Referenced Attribute ({self.local_name} {attribute}) is incorrect: it has no such member"
+                raise LookupError(msg)
+            attribute = ".".join([prefix, self.names[int(index)], *rest])
+        return super().one(attribute, path)
+
+    def own(self, attribute: str, path: list[Any]) -> Any:
+        """``outputs_list``, ``current_size``, or an attribute of each member."""
+        if attribute == "current_size":
+            return len(self.names)
+        if attribute == "outputs_list":
+            if not path or not isinstance(path[0], str):
+                raise unknown_attribute(self.local_name, attribute, [])
+            return super().own(path[0], path[1:])
+        return super().own(attribute, path)
+
+
+GROUPS: Final[Mapping[str, type[Group]]] = {
+    "OS::Heat::ResourceGroup": ResourceGroup,
+    "OS::Heat::ResourceChain": ResourceChain,
+    "OS::Heat::AutoScalingGroup": AutoScalingGroup,
+}

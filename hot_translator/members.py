@@ -1,0 +1,146 @@
+"""The members of groups: their names, their definitions, and the batches in which they change. Pure arithmetic."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hot_translator.expression import Dynamic, Leaf, Reference, Scope, leaves, resolve
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def short_id(*parts: str) -> str:
+    """Twelve letters and digits, as Heat's short ids look, always the same for the same parts."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return "".join(_ALPHABET[byte % 32] for byte in digest[:12])
+
+
+def indexed_names(count: int, skipped: Collection[str]) -> list[str]:
+    """The names of a ResourceGroup's members: the first ``count`` numbers that are not skipped."""
+    numbers = map(str, itertools.count())
+    return list(itertools.islice((name for name in numbers if name not in skipped), count))
+
+
+def removed_names(
+    policies: Iterable[Any], mode: str, removed: frozenset[str], members: Mapping[str, Any] | None
+) -> frozenset[str]:
+    """The names that a ResourceGroup never uses again (Heat's skip list).
+
+    ``policies`` are its removal_policies, ``removed`` the names so far, and ``members`` the reference ids of those that
+    exist by their names, None before the group was made. Mode "update" forgets the names so far.
+    """
+    wanted: set[str] = set()
+    for policy in policies:
+        for entry in (policy.get("resource_list") or []) if isinstance(policy, Mapping) else []:
+            name = str(entry)
+            if name in removed or members is None or name in members:
+                wanted.add(name)
+            elif isinstance(entry, str):
+                wanted.update(itertools.islice((one for one, ref in members.items() if ref == entry), 1))
+    return frozenset(wanted if mode == "update" else wanted | removed)
+
+
+def scaled_names(group: str, size: int, existing: Sequence[str]) -> list[str]:
+    """The names of an AutoScalingGroup's members: those that exist, oldest first, and new ones to fill up.
+
+    Shrinking drops the oldest. A new name is short, random to look at, and the same when asked again.
+    """
+    kept = list(existing[max(len(existing) - size, 0) :]) if size else []
+    known = set(existing)
+    serial = itertools.count()
+    while len(kept) < size:
+        name = short_id(group, str(next(serial)))
+        if name not in known:
+            kept.append(name)
+            known.add(name)
+    return kept
+
+
+def scaled_size(minimum: int, maximum: int, desired: int | None, current: int | None) -> int:
+    """An AutoScalingGroup's size: desired_capacity if given, else what it has (or the minimum), within its limits."""
+    size = desired if desired is not None else current if current is not None else minimum
+    return max(minimum, min(size, maximum))
+
+
+def batches(target: int, current: int, batch_size: int, min_in_service: int) -> Iterator[tuple[int, int]]:
+    """Heat's rolling update: for each batch the capacity during it, and how many members it may change or add.
+
+    The capacity may exceed the target for a while, so that ``min_in_service`` members stay in service.
+    """
+    updated = 0
+    while not updated >= current == target:
+        capacity, changes = next_batch(target, current, updated, batch_size, min_in_service)
+        yield capacity, changes
+        updated += changes - max(capacity - max(current, target), 0)
+        current = capacity
+
+
+def next_batch(target: int, current: int, updated: int, batch_size: int, min_in_service: int) -> tuple[int, int]:
+    """The capacity during the next batch, and how many members it may change or add."""
+    floor = min(min_in_service, target, current)
+    changes = min(max(batch_size, 1), max(target - updated, 0))
+    return changes + max(min(current, target - changes), floor), changes
+
+
+class Indexed(Dynamic):
+    """A value that depends on resources, in which the index variable still has to be replaced."""
+
+    __slots__ = ("_name", "_value", "_variable")
+
+    def __init__(self, value: Dynamic, variable: str, name: str) -> None:
+        self._value = value
+        self._variable = variable
+        self._name = name
+
+    def resolve(self, scope: Scope) -> Any:
+        """The value with the member's name in it."""
+        return with_index(self._value.resolve(scope), self._variable, self._name)
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in the value."""
+        return leaves(self._value)
+
+    @property
+    def referenced(self) -> str | None:
+        """The resource whose id the value is."""
+        return self._value.referenced
+
+
+def with_index(value: Any, variable: str, name: str) -> Any:
+    """A member's properties: the index variable is replaced in every text, keys excepted."""
+    if isinstance(value, str):
+        return value.replace(variable, name)
+    if isinstance(value, dict):
+        return {key: with_index(item, variable, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_index(item, variable, name) for item in value]
+    if isinstance(value, Dynamic) and not isinstance(value, Reference):
+        return Indexed(value, variable, name)
+    return value
+
+
+def without_nulls(properties: Any) -> Any:
+    """A member's properties without those that are null, as Heat's groups drop them."""
+    if isinstance(properties, dict):
+        return {key: value for key, value in properties.items() if value is not None}
+    return properties
+
+
+class WithoutNulls(Dynamic):
+    """The same for properties that are one dynamic value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Dynamic) -> None:
+        self._value = value
+
+    def resolve(self, scope: Scope) -> Any:
+        """The properties that are not null."""
+        return without_nulls(resolve(self._value, scope))
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in them."""
+        return leaves(self._value)

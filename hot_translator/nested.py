@@ -1,0 +1,319 @@
+"""Resources that are templates: their properties become the inner template's parameters, its outputs attributes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from hot_translator import properties
+from hot_translator.catalogue.model import AttributeSchema, PropertySchema, TypeSchema
+from hot_translator.compiler import select
+from hot_translator.entities import Facade, Place, Sections, Whole, define, unknown_attribute
+from hot_translator.errors import InvalidTemplate, Problems, TranslationError
+from hot_translator.expression import UNKNOWN, Dynamic, Leaf, Scope, Through, has_unknown, is_dynamic, leaves, resolve
+from hot_translator.functions.base import Path
+from hot_translator.members import short_id
+from hot_translator.parameters import ParameterSchema, check_value
+from hot_translator.registry import Implementation
+from hot_translator.template import Template, parse_file
+from hot_translator.tree import Pseudo
+
+if TYPE_CHECKING:
+    from hot_translator.compiler import Entity
+    from hot_translator.unit import Unit
+
+_ID: Final = "OS::stack_id"
+
+
+class ParameterValue(Dynamic):
+    """A nested template's parameter whose value depends on resources: typed and checked when it is known."""
+
+    __slots__ = ("_path", "_schema", "_value")
+
+    def __init__(self, schema: ParameterSchema, value: Any, path: str) -> None:
+        self._schema = schema
+        self._value = value
+        self._path = path
+
+    def resolve(self, scope: Scope) -> Any:
+        """The typed value; ``UNKNOWN`` while it, or a part of a list, is not there."""
+        value = resolve(self._value, scope)
+        if value is UNKNOWN or (self._schema.kind != "map" and has_unknown(value)):
+            return UNKNOWN
+        value = as_parameter(self._schema, value)
+        if value is None:
+            value = self._schema.default
+        if value is None or (self._schema.kind == "map" and not isinstance(value, str)):
+            return value
+        return check_value(self._schema, value, self._path)[0]
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in the value."""
+        return leaves(self._value)
+
+    @property
+    def referenced(self) -> str | None:
+        """The resource whose id the value is."""
+        return self._value.referenced if isinstance(self._value, Dynamic) else None
+
+
+def as_parameter(schema: ParameterSchema, value: Any) -> Any:
+    """A property's value as Heat hands it to the inner template: lists as comma separated text, maps as they are."""
+    if schema.kind == "list" and isinstance(value, list):
+        if value and isinstance(value[0], Mapping):
+            items = [item if isinstance(item, Mapping) else {} for item in value]
+            return ",".join(f".member.{n}.{key}={one}" for n, item in enumerate(items) for key, one in item.items())
+        return ",".join("" if item is None else str(item) for item in value)
+    return value
+
+
+class Nested:
+    """A resource that is a template."""
+
+    def __init__(
+        self, name: str, written_type: str, implementation: Implementation, place: Place, sections: Sections
+    ) -> None:
+        self.local_name = name
+        self.name = place.name(name)
+        self._written_type = written_type
+        self._implementation = implementation
+        self._place = place
+        self._sections = sections
+        self._making = False
+
+    @cached_property
+    def _pseudo(self) -> Pseudo:
+        return nested_pseudo(self._place, self.local_name)
+
+    @cached_property
+    def template(self) -> Template | None:
+        """The inner template, None when it is missing or wrong (which is reported)."""
+        key, path = self._implementation.name, Path(self._sections.path, "type")
+        tree = self._place.tree
+        try:
+            found = tree.file_key(key, self._place.source)
+        except KeyError:
+            reason = f'The template "{key}" of the type {self._written_type} is not among the files'
+            self._sections.report(InvalidTemplate(str(path), reason))
+            return None
+        if self._place.depth >= tree.limits.depth:
+            reason = f"Templates are nested deeper than {tree.limits.depth}"
+            self._sections.report(InvalidTemplate(str(path), reason))
+            return None
+        try:
+            return parse_file(tree.file(found, None), found)
+        except TranslationError as error:
+            self._sections.report(_moved(error, self._inner_path))
+            return None
+
+    @cached_property
+    def _inner_path(self) -> Path:
+        path = self._sections.path
+        return Path(path.parent, f"{path.key}<{self._implementation.name}>")
+
+    @cached_property
+    def unit(self) -> Unit | None:
+        """The inner template with its parameters."""
+        from hot_translator.unit import Unit  # noqa: PLC0415 - a unit holds resources, which may be nested templates
+
+        template = self.template
+        if template is None:
+            return None
+        if self._making:
+            reason = f"Circular dependency found: the properties of {self.local_name} are made of its own outputs"
+            raise InvalidTemplate(str(self._sections.properties_path), reason)
+        self._making = True
+        try:
+            values = self._values(template)
+        finally:
+            self._making = False
+        sections = self._sections
+        place = self._place
+        requires = {leaf.resource for leaf in leaves(sections.properties)}
+        inner = replace(
+            place,
+            registry=place.registry.child(self._implementation, self.local_name),
+            pseudo=self._pseudo,
+            prefix=f"{self.name}/",
+            path=self._inner_path,
+            depth=place.depth + 1,
+            parent=self.name,
+            needs=place.needs | sections.needs | requires,
+            source=template.source,
+        )
+        facade = Facade(sections.metadata, sections.deletion_policy, sections.update_policy)
+        return Unit(template, inner, values, facade)
+
+    @cached_property
+    def schema(self) -> TypeSchema:
+        """The inner template as a resource type."""
+        template = self.template
+        if template is None:
+            return TypeSchema(self._written_type, placeholder=True)
+        defaults = self._place.defaults
+        return TypeSchema(
+            name=self._written_type,
+            properties={
+                name: PropertySchema(
+                    type=schema.kind,
+                    required=schema.default is None and defaults.get(name) is None,
+                    update="in-place",
+                    sensitive=schema.hidden,
+                    convert=True,
+                )
+                for name, schema in template.parameters.items()
+            },
+            attributes={name: AttributeSchema() for name in template.outputs},
+        )
+
+    def _values(self, template: Template) -> dict[str, Any]:
+        compiled = self._sections.properties
+        path = str(self._sections.properties_path)
+        if not isinstance(compiled, dict):
+            reason = "The properties of a nested template must be a map that is known before anything is created"
+            self._sections.report(InvalidTemplate(path, reason))
+            return {}
+        problems: list[TranslationError] = []
+        properties.check(self.schema, compiled, path, problems)
+        for problem in problems:
+            self._sections.report(problem)
+        values = {}
+        for name, value in compiled.items():
+            schema = template.parameters.get(name)
+            if schema is not None and value is not None:
+                values[name] = self._value(schema, value, f"{path}.{name}")
+        return values
+
+    @staticmethod
+    def _value(schema: ParameterSchema, value: Any, path: str) -> Any:
+        if not is_dynamic(value):
+            return as_parameter(schema, value)
+        if schema.kind == "map" and not isinstance(value, Dynamic):
+            return value
+        if schema.kind == "list" and isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+            items = replace(schema, kind="string", constraints=())
+            return [ParameterValue(items, item, path) if is_dynamic(item) else str(item) for item in value]
+        return ParameterValue(schema, value, path)
+
+    def reference(self) -> Any:
+        """The output OS::stack_id, or else the nested stack's identifier."""
+        unit = self.unit
+        value: Any = self._pseudo.arn
+        if unit is not None and _ID in unit.template.outputs:
+            value = unit.output(_ID)
+        return Through(self.name, value)
+
+    def attribute(self, attribute: str, path: list[Any]) -> Any:
+        """An output, or ``resource.NAME`` and ``resource.NAME.ATTRIBUTE`` of what is inside."""
+        unit = self.unit
+        if unit is None:
+            return None
+        if attribute in unit.template.outputs:
+            return Through(self.name, select(unit.output(attribute), path))
+        if attribute.startswith("resource."):
+            return Through(self.name, inner_attribute(self.local_name, attribute, path, unit.has_resource, unit.entity))
+        if attribute == "show":
+            shown = {"id": self._pseudo.stack_id, "stack_name": self._pseudo.stack_name}
+            return Through(self.name, select(shown, path))
+        raise unknown_attribute(self.local_name, attribute, unit.template.outputs)
+
+    def all_attributes(self) -> Any:
+        """All outputs."""
+        unit = self.unit
+        return Through(self.name, {name: unit.output(name) for name in unit.template.outputs} if unit else {})
+
+    def define(self) -> None:
+        """Make the definitions of all that is inside, and of the resource itself."""
+        unit = self.unit
+        members: frozenset[str] = frozenset()
+        if unit is not None:
+            members = unit.expand()
+            unit.outputs()
+        sections = self._sections
+        define(
+            self._place,
+            self.local_name,
+            self._written_type,
+            self._written_type,
+            self.schema,
+            sections,
+            whole=Whole("nested", members, self.reference()),
+        )
+
+
+def inner_attribute(group: str, attribute: str, path: list[Any], has: Any, entity: Any) -> Any:
+    """``resource.NAME`` or ``resource.NAME.ATTRIBUTE`` of a group or nested template."""
+    _, name, *rest = attribute.split(".", 2)
+    if not has(name):
+        msg = f"The Referenced Attribute ({group} {attribute}) is incorrect: it has no member {name}"
+        raise LookupError(msg)
+    inner: Entity = entity(name)
+    keys = [*rest, *path]
+    if not keys:
+        return inner.reference()
+    if not isinstance(keys[0], str):
+        raise unknown_attribute(group, f"{attribute} {keys[0]}", [])
+    return inner.attribute(keys[0], keys[1:])
+
+
+def nested_pseudo(place: Place, local_name: str) -> Pseudo:
+    """The pseudo parameters inside of a group or nested template."""
+    outer = place.pseudo
+    name = f"{outer.stack_name}-{local_name}-{short_id(outer.stack_id, local_name)}"
+    inner_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{outer.stack_id}/{local_name}"))
+    return replace(outer, stack_name=name, stack_id=inner_id)
+
+
+def _moved(error: TranslationError, path: Path) -> TranslationError:
+    """The errors of an inner template's text, with the way to it in front of their paths."""
+    moved = []
+    for problem in error.problems:
+        one = type(problem)(
+            f"{path}.{problem.path}",
+            problem.reason,
+            line=problem.line,
+            column=problem.column,
+            source=problem.source,
+        )
+        moved.append(one)
+    return moved[0] if len(moved) == 1 else Problems(moved)
+
+
+def from_url(name: str, written_type: str, place: Place, sections: Sections) -> Entity:
+    """``AWS::CloudFormation::Stack``: the template is named by TemplateURL, its outputs are ``Outputs.NAME``."""
+    compiled = sections.properties
+    url = compiled.get("TemplateURL") if isinstance(compiled, dict) else None
+    if not isinstance(url, str):
+        path = f"{sections.properties_path}.TemplateURL"
+        sections.report(InvalidTemplate(path, "TemplateURL must be text that is known before anything is created"))
+        url = ""
+    return _ByUrl(name, written_type, Implementation(url, is_template=True), place, _ByUrlSections(sections))
+
+
+class _ByUrlSections:
+    """The sections of an AWS::CloudFormation::Stack, with its Parameters as the properties."""
+
+    def __init__(self, sections: Sections) -> None:
+        self._sections = sections
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sections, name)
+
+    @property
+    def properties(self) -> Any:
+        """The Parameters."""
+        return self._sections.properties.get("Parameters") or {}
+
+    @property
+    def properties_path(self) -> Path:
+        """Their place."""
+        return Path(self._sections.properties_path, "Parameters")
+
+
+class _ByUrl(Nested):
+    def attribute(self, attribute: str, path: list[Any]) -> Any:
+        """``Outputs.NAME``."""
+        return super().attribute(attribute.removeprefix("Outputs."), path)

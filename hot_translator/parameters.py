@@ -1,0 +1,422 @@
+"""Parameters: their declarations, and what a given value becomes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import regex
+
+from hot_translator.catalogue.model import Constraint, ConstraintKind
+from hot_translator.constraints import CustomConstraint, needs_cloud
+from hot_translator.errors import InvalidParameter, InvalidTemplate, TranslationError
+from hot_translator.limits import Check, compile_check, to_number
+from hot_translator.versions import Version
+
+Kind = Literal["string", "number", "list", "map", "boolean"]
+
+MAX_PATTERN: Final = 10_000
+"""Characters of an allowed_pattern."""
+
+HIDDEN_TEXT: Final = "******"
+"""What is shown instead of a hidden parameter's value."""
+
+_HOT_TYPES: Final[Mapping[str, Kind]] = {
+    "string": "string",
+    "number": "number",
+    "comma_delimited_list": "list",
+    "json": "map",
+    "boolean": "boolean",
+}
+_CFN_TYPES: Final[Mapping[str, Kind]] = {
+    "String": "string",
+    "Number": "number",
+    "CommaDelimitedList": "list",
+    "Json": "map",
+    "Boolean": "boolean",
+}
+_HOT_KEYS: Final = frozenset(
+    {"type", "description", "default", "schema", "constraints", "hidden", "label", "immutable"}
+)
+_CFN_KEYS: Final = frozenset(
+    {"Type", "Default", "NoEcho", "AllowedValues", "AllowedPattern", "MaxLength", "MinLength", "MaxValue", "MinValue"}
+    | {"Description", "ConstraintDescription", "Label"}
+)
+_KINDS: Final[Mapping[str, ConstraintKind]] = {
+    "modulo": "modulo",
+    "range": "range",
+    "length": "length",
+    "allowed_values": "allowed_values",
+    "allowed_pattern": "allowed_pattern",
+    "custom_constraint": "custom",
+}
+"""The kinds of constraints. Of several in one item the first in this order counts, as in Heat."""
+_CONSTRAINT_KEYS: Final = frozenset({"description", *_KINDS})
+_FITTING: Final[Mapping[ConstraintKind, frozenset[Kind]]] = {
+    "range": frozenset({"number"}),
+    "modulo": frozenset({"number"}),
+    "length": frozenset({"string", "list", "map"}),
+    "allowed_values": frozenset({"string", "number", "boolean", "list"}),
+    "allowed_pattern": frozenset({"string"}),
+    "custom": frozenset({"string", "number", "boolean", "list"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSchema:
+    """One parameter's declaration. ``kind`` is the type in the words of properties; ``default`` None means none."""
+
+    name: str
+    kind: Kind
+    type: str
+    default: Any = None
+    description: str = ""
+    label: str = ""
+    hidden: bool = False
+    immutable: bool = False
+    constraints: tuple[Constraint, ...] = ()
+    tags: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter and its value, typed: int, float, bool, str, list, or any JSON for a map.
+
+    In a nested template ``value`` may depend on resources, and then be a ``Dynamic``. ``text`` is what is shown: the
+    value as text, or asterisks when it is hidden.
+    """
+
+    name: str
+    value: Any
+    schema: ParameterSchema
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the value must not be shown."""
+        return self.schema.hidden
+
+    @property
+    def text(self) -> str:
+        """The value as text, as Heat shows it."""
+        return HIDDEN_TEXT if self.hidden else value_text(self.schema.kind, self.value)
+
+
+def value_text(kind: Kind, value: Any) -> str:
+    """A typed value as text: lists joined with commas, maps as JSON."""
+    if kind == "list" and isinstance(value, list):
+        return ",".join(value)
+    if kind == "map":
+        return json.dumps(value, default=str)
+    return str(value)
+
+
+def parse_schema(name: str, raw: Any, version: Version) -> ParameterSchema:
+    """A declaration; raises ``InvalidTemplate``. The default is checked by ``check_default``."""
+    path = f"{version.words.parameters}.{name}"
+    keys = _HOT_KEYS | ({"tags"} if version.has_tags else set()) if version.is_hot else _CFN_KEYS
+    _check_map(raw, keys, f"parameter ({name})", path)
+    words = ("type", "default", "description", "label") if version.is_hot else _CFN_WORDS
+    type_word, default_word, description_word, label_word = words
+    if type_word not in raw:
+        raise InvalidTemplate(path, f"Missing parameter type for parameter: {name}")
+    types = _HOT_TYPES if version.is_hot else _CFN_TYPES
+    written = raw[type_word]
+    kind = types.get(written) if isinstance(written, str) else None
+    if kind is None:
+        raise InvalidTemplate(f"{path}.{type_word}", f"Invalid type ({written}): one of {', '.join(types)} is wanted")
+    tags = raw.get("tags", []) if version.is_hot else []
+    if not isinstance(tags, list):
+        raise InvalidTemplate(f"{path}.tags", f"Tags property should be a list for parameter: {name}")
+    constraints = _hot_constraints(raw, version, path) if version.is_hot else _cfn_constraints(raw, path)
+    schema = ParameterSchema(
+        name=name,
+        kind=kind,
+        type=written,
+        default=raw.get(default_word),
+        description=str(raw.get(description_word) or ""),
+        label=str(raw.get(label_word) or name),
+        hidden=_is_hidden(raw, version),
+        immutable=version.is_hot and bool(raw.get("immutable", False)),
+        constraints=tuple(constraints),
+        tags=tuple(tags),
+    )
+    for constraint in schema.constraints:
+        if kind == "boolean" and constraint.kind == "allowed_values":
+            _check_booleans(constraint.value, f"{path}.constraints")
+        if kind not in _FITTING[constraint.kind]:
+            raise InvalidTemplate(f"{path}.constraints", f"{constraint.kind} constraint invalid for {written}")
+    return schema
+
+
+def _check_booleans(values: list[Any], path: str) -> None:
+    for value in values:
+        try:
+            _boolean(value)
+        except ValueError as error:
+            raise InvalidTemplate(path, str(error)) from None
+
+
+_CFN_WORDS: Final = ("Type", "Default", "Description", "Label")
+
+
+def _is_hidden(raw: Mapping[str, Any], version: Version) -> bool:
+    if version.is_hot:
+        return bool(raw.get("hidden", False))  # Heat hides for any text, "false" too
+    return str(raw.get("NoEcho", "false")).lower() == "true"
+
+
+def _check_map(raw: Any, keys: frozenset[str], entity: str, path: str) -> None:
+    if not isinstance(raw, Mapping):
+        raise InvalidTemplate(path, f"Invalid {entity}, expected a mapping")
+    for key in raw:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, n=1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            raise InvalidTemplate(f"{path}.{key}", f"Invalid key '{key}' for {entity}{hint}")
+
+
+def _hot_constraints(raw: Mapping[str, Any], version: Version, path: str) -> Iterator[Constraint]:
+    constraints = raw.get("constraints")
+    path = f"{path}.constraints"
+    if constraints is None:
+        return
+    if not isinstance(constraints, list):
+        raise InvalidTemplate(path, "Invalid parameter constraints, expected a list")
+    for index, one in enumerate(constraints):
+        here = f"{path}[{index}]"
+        _check_map(one, _CONSTRAINT_KEYS, "parameter constraints", here)
+        kind = next((key for key in _KINDS if key in one and (key != "modulo" or version.has_modulo)), None)
+        if kind is None:
+            raise InvalidTemplate(here, "No constraint expressed")
+        yield _constraint(_KINDS[kind], one[kind], str(one.get("description") or ""), f"{here}.{kind}")
+
+
+def _cfn_constraints(raw: Mapping[str, Any], path: str) -> Iterator[Constraint]:
+    message = str(raw.get("ConstraintDescription") or "")
+    if "MinValue" in raw or "MaxValue" in raw:
+        yield _constraint("range", {"min": raw.get("MinValue"), "max": raw.get("MaxValue")}, message, path)
+    if "MinLength" in raw or "MaxLength" in raw:
+        yield _constraint("length", {"min": raw.get("MinLength"), "max": raw.get("MaxLength")}, message, path)
+    if "AllowedValues" in raw:
+        yield _constraint("allowed_values", raw["AllowedValues"], message, f"{path}.AllowedValues")
+    if "AllowedPattern" in raw:
+        yield _constraint("allowed_pattern", raw["AllowedPattern"], message, f"{path}.AllowedPattern")
+
+
+def _constraint(kind: ConstraintKind, value: Any, message: str, path: str) -> Constraint:
+    try:
+        return Constraint(kind, _DEFINITIONS[kind](value, path), message)
+    except (ValueError, TypeError) as error:
+        raise InvalidTemplate(path, str(error)) from error
+
+
+def _limits(value: Any, path: str) -> dict[str, int | float]:
+    _check_map(value, frozenset({"min", "max"}), "range constraint", path)
+    limits = {key: to_number(limit) for key, limit in value.items() if limit is not None}
+    if not limits:
+        msg = "A range or length constraint must have a min value and/or a max value specified."
+        raise ValueError(msg)
+    return limits
+
+
+def _length(value: Any, path: str) -> dict[str, int | float]:
+    limits = _limits(value, path)
+    if not all(isinstance(limit, int) for limit in limits.values()):
+        msg = "min/max length must be integral"
+        raise ValueError(msg)
+    return limits
+
+
+def _modulo(value: Any, path: str) -> dict[str, int]:
+    _check_map(value, frozenset({"step", "offset"}), "modulo constraint", path)
+    if value.get("step") is None or value.get("offset") is None:
+        msg = "A modulo constraint must have a step value and an offset value specified."
+        raise ValueError(msg)
+    step, offset = to_number(value["step"]), to_number(value["offset"])
+    if int(step) != step or int(offset) != offset:
+        msg = "step/offset must be integer"
+        raise ValueError(msg)
+    if step == 0:
+        msg = "step cannot be 0."
+        raise ValueError(msg)
+    if abs(offset) >= abs(step):
+        msg = "offset must be smaller (by absolute value) than step."
+        raise ValueError(msg)
+    if step * offset < 0:
+        msg = "step and offset must be both positive or both negative."
+        raise ValueError(msg)
+    return {"step": int(step), "offset": int(offset)}
+
+
+def _values(value: Any, _path: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        msg = "AllowedValues must be a list"
+        raise TypeError(msg)
+    return list(value)
+
+
+def _pattern(value: Any, _path: str) -> str:
+    if not isinstance(value, str):
+        msg = "AllowedPattern must be a string"
+        raise TypeError(msg)
+    if len(value) > MAX_PATTERN:
+        msg = f"the pattern is longer than {MAX_PATTERN} characters"
+        raise ValueError(msg)
+    try:
+        re.compile(value)
+        regex.compile(value)
+    except (re.error, regex.error, OverflowError, RecursionError) as error:
+        msg = f'the pattern "{value}" is not a regular expression: {error}'
+        raise ValueError(msg) from error
+    return value
+
+
+def _custom(value: Any, _path: str) -> str:
+    if not isinstance(value, str):
+        msg = "a custom constraint is named by text"
+        raise TypeError(msg)
+    return value
+
+
+_DEFINITIONS: Final[Mapping[ConstraintKind, Callable[[Any, str], Any]]] = {
+    "range": _limits,
+    "length": _length,
+    "modulo": _modulo,
+    "allowed_values": _values,
+    "allowed_pattern": _pattern,
+    "custom": _custom,
+}
+
+
+def typed(schema: ParameterSchema, value: Any) -> Any:
+    """A value in the parameter's type; raises ValueError or TypeError."""
+    return _CONVERSIONS[schema.kind](value)
+
+
+def _number(value: Any) -> int | float:
+    try:
+        return to_number(value)
+    except TypeError:
+        msg = f"'{value}' is not a number"
+        raise ValueError(msg) from None
+
+
+def _list(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    if not isinstance(value, str):
+        msg = f"Value must be a comma-delimited list string, not {value!r}"
+        raise TypeError(msg)
+    return value.split(",") if value else []
+
+
+def _json(value: Any) -> Any:
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+        return json.loads(text) if text else text
+    except (ValueError, TypeError, RecursionError) as error:
+        msg = f"Value must be valid JSON: {error}"
+        raise ValueError(msg) from None
+
+
+def _boolean(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    words = ", ".join(f"'{one}'" for one in sorted(_TRUE | _FALSE))
+    msg = f"Unrecognized value '{value}', acceptable values are: {words}"
+    raise ValueError(msg)
+
+
+_TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE: Final = frozenset({"0", "f", "false", "off", "n", "no"})
+
+_CONVERSIONS: Final[Mapping[Kind, Callable[[Any], Any]]] = {
+    "string": str,
+    "number": _number,
+    "list": _list,
+    "map": _json,
+    "boolean": _boolean,
+}
+
+
+def _broken(schema: ParameterSchema, value: Any, *, custom: bool) -> Iterator[str]:
+    """The reasons of all constraints that a value breaks."""
+    for constraint in schema.constraints:
+        if constraint.kind == "custom" and (not custom or needs_cloud(constraint.value)):
+            continue
+        try:
+            reason = _check(constraint, schema.kind)(value)
+        except TypeError:
+            reason = f"{value!r} is a {type(value).__name__}, which has no {constraint.kind}: put quotes around a text"
+        except (ValueError, OverflowError) as error:
+            reason = str(error)
+        if reason:
+            yield reason
+
+
+def _check(constraint: Constraint, kind: Kind) -> Check:
+    return compile_check(constraint, kind)
+
+
+def check_default(schema: ParameterSchema, section: str) -> None:
+    """Refuse a default of the wrong type or against a constraint, custom ones excepted."""
+    if schema.default is None:
+        return
+    path = f"{section}.{schema.name}"
+    try:
+        value = schema.default
+        if schema.kind == "list":
+            value = value.split(",") if isinstance(value, str) else _list(value)
+        reasons = list(_broken(schema, value, custom=False))
+    except (ValueError, TypeError) as error:
+        reasons = [str(error)]
+    if reasons:
+        raise InvalidTemplate(path, f"Invalid default {shown(schema, schema.default)} ({'; '.join(reasons)})")
+
+
+def shown(schema: ParameterSchema, value: Any) -> str:
+    """A value for a message, unless it is hidden."""
+    return HIDDEN_TEXT if schema.hidden else str(value)
+
+
+def check_value(schema: ParameterSchema, value: Any, path: str) -> tuple[Any, list[CustomConstraint]]:
+    """The typed value, and the constraints that only the cloud can answer; raises ``InvalidParameter``."""
+    try:
+        result = typed(schema, value)
+        reasons = list(_broken(schema, result if schema.kind in ("list", "map") else value, custom=True))
+    except (ValueError, TypeError) as error:
+        reasons, result = [str(error)], None
+    if reasons:
+        reason = "; ".join(_without_value(schema, value, reason) for reason in reasons)
+        raise InvalidParameter(path, f"Parameter '{schema.name}' is invalid: {reason}")
+    return result, [
+        CustomConstraint(path, constraint.value, result, constraint.message)
+        for constraint in schema.constraints
+        if constraint.kind == "custom" and needs_cloud(constraint.value)
+    ]
+
+
+def _without_value(schema: ParameterSchema, value: Any, reason: str) -> str:
+    if not schema.hidden:
+        return reason
+    message = next((one.message for one in schema.constraints if one.message and one.message == reason), "")
+    return message or f"the value (hidden) of type {type(value).__name__} is not a valid {schema.type}"
+
+
+def missing(name: str, path: str) -> InvalidParameter:
+    """The error for a parameter without a value."""
+    return InvalidParameter(path, f"The Parameter ({name}) was not provided")
+
+
+def unknown(name: str, known: Mapping[str, Any], path: str) -> TranslationError:
+    """The error for a value whose parameter the template does not declare."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return InvalidParameter(path, f"The Parameter ({name}) was not defined in template{hint}")

@@ -1,0 +1,84 @@
+"""Properties against their schema: ``check`` before anything is known, ``finalize`` when the values are.
+
+The rules are those of Heat's Property classes and translation rules: what a type accepts and turns a value into,
+null standing for the default or for the type's empty value, old names moved to the present ones, constraints.
+Each schema is compiled once into a tree of nodes, so that a small resource costs some microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from hot_translator.catalogue.model import TypeSchema
+from hot_translator.errors import ResolutionError, TranslationError, under
+from hot_translator.expression import UNKNOWN
+from hot_translator.nodes import MapNode, RefusedError, compile_map
+
+_COMPILED = 4096  # more than all types together; the schemas of nested templates come and go
+
+
+def check(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> None:
+    """Append every problem of a compiled property tree that is certain before any resource exists.
+
+    Parts that depend on resources (``Dynamic``) are skipped wherever they stand. ``path`` is that of the
+    properties section: ``resources.web.properties``.
+    """
+    if not schema.placeholder:
+        _node(schema).check(raw, path, problems)
+
+
+def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | None = None) -> dict[str, Any]:
+    """The properties as the type's code sees them: coerced, defaults filled in, old names gone, constraints met.
+
+    ``resolved`` is plain data in which ``UNKNOWN`` may stand anywhere and stays. A property that was not given and
+    has no default is absent. ``description`` is the resource's own, for a type with such a property that can be
+    updated, as Heat does it. The input is not changed.
+
+    Raises ``ResolutionError`` with the path of the first value that the schema refuses.
+    """
+    if schema.placeholder:
+        return {}
+    if resolved is UNKNOWN:
+        return dict.fromkeys(schema.properties, UNKNOWN)
+    values = _finalize(_node(schema), resolved, path)
+    if description and "description" not in values:
+        own = schema.properties.get("description")
+        if own is not None and own.update == "in-place":
+            values["description"] = description
+    return values
+
+
+def check_update_policy(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> None:
+    """As ``check``, for the update_policy section."""
+    if not schema.placeholder:
+        _policy_node(schema).check(raw, path, problems)
+
+
+def finalize_update_policy(schema: TypeSchema, resolved: Any, path: str) -> dict[str, Any]:
+    """As ``finalize``, for the update_policy section."""
+    return {} if schema.placeholder else _finalize(_policy_node(schema), resolved, path)
+
+
+def _finalize(node: MapNode, resolved: Any, path: str) -> dict[str, Any]:
+    if resolved is None:
+        resolved = {}
+    if not isinstance(resolved, Mapping):
+        raise ResolutionError(path, f"must be a map, got {type(resolved).__name__}")
+    try:
+        return node.values(resolved)
+    except RefusedError as refused:
+        for key in reversed(refused.keys):
+            path = under(path, key)
+        raise ResolutionError(path, refused.reason) from None
+
+
+@lru_cache(maxsize=_COMPILED)
+def _node(schema: TypeSchema) -> MapNode:
+    return compile_map(schema.properties, schema.aliases)
+
+
+@lru_cache(maxsize=_COMPILED)
+def _policy_node(schema: TypeSchema) -> MapNode:
+    return compile_map(schema.update_policy, ())

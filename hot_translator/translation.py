@@ -1,0 +1,172 @@
+"""What a template becomes: definitions of resources, outputs, parameters, and the order among the resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Literal
+
+from hot_translator import properties
+from hot_translator.catalogue import TypeSchema
+from hot_translator.constraints import CustomConstraint
+from hot_translator.errors import InvalidTemplate, TranslationError
+from hot_translator.expression import OMITTED, Leaf, Scope, leaves, resolve
+from hot_translator.parameters import Parameter
+
+Kind = Literal["resource", "group", "nested"]
+
+
+@dataclass(slots=True)
+class _Memo:
+    """The last resolution: what was read of other resources, and what came of it."""
+
+    read: list[Any] | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """One resource of the flat result.
+
+    ``name`` is its name in ``Translation.definitions`` (``group/0``, ``nested/inner``), ``local_name`` the last part
+    of it, and ``stack_name`` the name of the (nested) stack that Heat would have put it in, for physical names.
+    ``type`` is the type after the registry, ``written_type`` the one in the template. A ``virtual`` definition is a
+    group or a nested template: it has no cloud resource of its own and requires its members.
+
+    ``properties`` and ``metadata`` are compiled: plain data with ``Dynamic`` parts. ``requires`` are names of
+    definitions that must be there first. ``attributes_used`` are the attributes of this resource that anybody reads.
+    ``hidden_properties`` are the properties into which a hidden parameter went. ``reference`` is what get_resource
+    of a virtual one gives, compiled.
+    """
+
+    name: str
+    local_name: str
+    stack_name: str
+    type: str
+    written_type: str
+    schema: TypeSchema | None
+    properties: Any
+    metadata: Any
+    update_policy: Mapping[str, Any]
+    requires: frozenset[str]
+    path: str
+    kind: Kind = "resource"
+    deletion_policy: str = "Delete"
+    external_id: str | None = None
+    description: str = ""
+    parent: str | None = None
+    reference: Any = None
+    hidden_properties: frozenset[str] = frozenset()
+    attributes_used: frozenset[str] = frozenset()
+    hooks: frozenset[str] = frozenset()
+    restricted_actions: frozenset[str] = frozenset()
+    _leaves: tuple[Leaf, ...] = ()
+    _memo: _Memo = field(default_factory=_Memo, repr=False)
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is a group or a nested template."""
+        return self.kind != "resource"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the properties depend on no resource."""
+        return not self._leaves
+
+    def resolve(self, scope: Scope) -> dict[str, Any]:
+        """The property values, coerced and completed by the type's schema.
+
+        ``UNKNOWN`` stands wherever a value depends on what is not there yet. The result is kept and given again as
+        long as what it was made of stays the same: do not change it. Raises ``TranslationError``.
+        """
+        memo = self._memo
+        read = [leaf.resolve(scope) for leaf in self._leaves]
+        if memo.read is not None and memo.read == read:
+            return memo.value  # type: ignore[no-any-return]
+        value = self._finalize(resolve(self.properties, scope))
+        memo.read, memo.value = None, value
+        memo.read = read
+        return value
+
+    def _finalize(self, resolved: Any) -> dict[str, Any]:
+        if resolved is None or resolved is OMITTED:
+            resolved = {}
+        if self.virtual or self.schema is None:
+            return resolved if isinstance(resolved, dict) else {}
+        return properties.finalize(self.schema, resolved, f"{self.path}.properties", self.description)
+
+    def resolve_metadata(self, scope: Scope) -> dict[str, Any]:
+        """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""
+        resolved = resolve(self.metadata, scope)
+        return resolved if isinstance(resolved, dict) else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """One output of the root template. ``hidden``: it derives from a hidden parameter and must not be shown."""
+
+    name: str
+    description: str
+    value: Any
+    hidden: bool
+    enabled: bool = True
+
+    def resolve(self, scope: Scope) -> Any:
+        """The value, null when its condition is false; ``UNKNOWN`` anywhere in it; raises ``TranslationError``."""
+        resolved = resolve(self.value, scope)
+        return None if resolved is OMITTED else resolved
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """The resources that the value is made of."""
+        return frozenset(leaf.resource for leaf in leaves(self.value))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Translation:
+    """A template with its parameters, environment and files: everything that can be known without a cloud.
+
+    ``hidden_values`` are the texts of hidden parameters, to be kept out of everything that is shown. ``lookups`` are
+    the parameter values that must name an object of the cloud. ``warnings`` are errors that are certain to come when
+    outputs are resolved. ``group_state`` is to be stored and given to the next translation: the member names of each
+    group that must never be used again.
+    """
+
+    description: str
+    definitions: Mapping[str, Definition]
+    outputs: Mapping[str, Output]
+    parameters: Mapping[str, Parameter]
+    hidden_values: frozenset[str]
+    lookups: tuple[CustomConstraint, ...]
+    order: tuple[str, ...]
+    group_state: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The local names of each group's members, in order."""
+    warnings: tuple[TranslationError, ...] = ()
+    event_sinks: tuple[Any, ...] = ()
+    template_version: str = ""
+
+    def waves(self) -> Iterator[tuple[str, ...]]:
+        """Names that may be made side by side, wave after wave."""
+        sorter = TopologicalSorter(graph(self.definitions))
+        sorter.prepare()
+        while sorter.is_active():
+            ready = sorter.get_ready()
+            yield tuple(sorted(ready))
+            sorter.done(*ready)
+
+
+def graph(definitions: Mapping[str, Definition]) -> dict[str, frozenset[str]]:
+    """Each name with the names that it requires."""
+    return {name: definition.requires for name, definition in definitions.items()}
+
+
+def topological_order(definitions: Mapping[str, Definition]) -> tuple[str, ...]:
+    """The names, each after what it requires; raises ``InvalidTemplate`` with the circle written out."""
+    try:
+        return tuple(TopologicalSorter(graph(definitions)).static_order())
+    except CycleError as error:
+        circle = list(reversed(error.args[1]))
+        path = definitions[circle[0]].path
+        raise InvalidTemplate(path, f"Circular dependency found: {' -> '.join(circle)}") from None
