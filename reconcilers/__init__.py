@@ -1,0 +1,1 @@
+"""OpenStack: resource types, observing, planning, executing. No Kubernetes here."""

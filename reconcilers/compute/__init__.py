@@ -1,0 +1,1 @@
+"""Nova: servers and what they are made with."""

@@ -1,0 +1,107 @@
+"""OS::Nova::Flavor."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from reconcilers.declare import Field, Rest, gives
+from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
+from reconcilers.registry import register
+
+ACCESS = "access"
+"""Key among what was read: the projects that may use the flavor."""
+
+OURS = "ours"
+"""Which project the credentials are of, as Neutron says it to everybody."""
+
+
+def texts(specs: Mapping[str, Any] | None) -> dict[str, str]:
+    """Extra specs as Nova shows them: all of them text."""
+    return {key: str(value) for key, value in (specs or {}).items()}
+
+
+@register
+class Flavor(Rest):
+    """Its id is chosen by us where the template does not choose it. Extra specs and projects follow the creation."""
+
+    type = "OS::Nova::Flavor"
+    service = "compute"
+    collection = "/flavors"
+    listing = "/flavors/detail"
+    list_params = {"is_public": "None"}  # noqa: RUF012
+    key = "flavor"
+    plural = "flavors"
+    microversion = "2.61"
+    fields = {  # noqa: RUF012
+        **gives("name", "ram", "vcpus", "disk"),
+        "swap": Field("swap", decode=lambda shown: int(shown or 0)),
+        "ephemeral": Field("OS-FLV-EXT-DATA:ephemeral"),
+        "rxtx_factor": Field("rxtx_factor"),
+        "is_public": Field("os-flavor-access:is_public"),
+        "extra_specs": Field("extra_specs", encode=texts, create=False),
+        "tenants": Field("tenants", create=False),
+    }
+    shown = {"is_public": "os-flavor-access:is_public"}  # noqa: RUF012
+
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        """See :class:`ResourceType`."""
+        given = desired.properties.get("flavorid")
+        return {"flavorid": given} if given and given != "auto" else {}
+
+    def identity(self, recorded: Recorded) -> str | None:
+        """See :class:`ResourceType`."""
+        return recorded.data.get("flavorid") or recorded.token
+
+    def create(self, desired: Desired, recorded: Recorded) -> Outcome:
+        """See :class:`Rest`."""
+        body = self.stamp({**self.body(desired), "id": self.identity(recorded)}, recorded)
+        request = Request(self.service, "POST", self.collection, self.wrap(body), microversion=self.microversion)
+        return Send(request, applies=self.applied_by_create(desired), creates=True)
+
+    def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`Rest`."""
+        for way in (self._specs, self._tenants):
+            outcome = way(desired, recorded, observed)
+            if outcome is not None:
+                return outcome
+        return Ready(applies=desired.changed)
+
+    def _specs(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        if "extra_specs" not in desired.changed:
+            return None
+        wanted, shown = texts(desired.properties.get("extra_specs")), observed.get("extra_specs") or {}
+        path = f"{self.path(recorded)}/os-extra_specs"
+        if not wanted.items() <= shown.items():
+            return Send(Request(self.service, "POST", path, {"extra_specs": wanted}))
+        for key in sorted(shown.keys() - wanted.keys()):
+            return Send(Request(self.service, "DELETE", f"{path}/{quote(key, safe='')}", done=frozenset({404})))
+        return None
+
+    def _tenants(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        """The projects of a private flavor; without a list the Stack's own."""
+        wanted = set(desired.properties.get("tenants") or ())
+        if "tenants" not in desired.changed or desired.properties.get("is_public"):
+            return None
+        if not wanted and OURS not in observed:
+            return Send(Request("network", "GET", "/quotas/project"), into=OURS)
+        wanted = wanted or {observed[OURS]["project"]["project_id"]}
+        if ACCESS not in observed:
+            return Send(Request(self.service, "GET", f"{self.path(recorded)}/os-flavor-access"), into=ACCESS)
+        held = {access["tenant_id"] for access in observed[ACCESS]["flavor_access"]}
+        for action, projects in (("addTenantAccess", wanted - held), ("removeTenantAccess", held - wanted)):
+            for project in sorted(projects):
+                done = frozenset({409} if projects is wanted else {404})
+                request = Request(
+                    self.service, "POST", f"{self.path(recorded)}/action", {action: {"tenant": project}}, done=done
+                )
+                return Send(request, into=ACCESS)
+        return None
+
+    def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+        """See :class:`ResourceType`. Names and ids of flavors are unique in the cloud."""
+        found = super().replacement(desired, recorded, observed)
+        if isinstance(found, Replace):
+            return Replace(
+                found.why, delete_first=bool(desired.properties.get("name") or recorded.data.get("flavorid"))
+            )
+        return found

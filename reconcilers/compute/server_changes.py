@@ -1,0 +1,127 @@
+"""Changes to a server that runs: each property's way from what is observed to what is desired, one call at a time.
+
+What the server shows (flavor, image, name, ...) decides what is still to do, not what was sent before; so a change that
+was cut off anywhere goes on from there.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconcilers.compute import server_body, server_networks
+from reconcilers.metadata import texts
+from reconcilers.model import Desired, Outcome, Ready, Recorded, Request, Send, Wait
+
+ACTED = "acted"
+"""Key among what was read: an action was sent, and Nova does not show it yet."""
+READ = "2.46"
+"""The last microversion that shows the flavor by its id; it shows tags too (2.26)."""
+TAGS = "2.26"
+REBUILD_WITH_USER_DATA = "2.57"
+
+
+def status(server: Mapping[str, Any]) -> str:
+    """The server's status; some clouds append words in brackets."""
+    return str(server.get("status") or "").split("(")[0].strip()
+
+
+def change(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome:
+    """The next thing to do for the changed properties."""
+    if ACTED in seen:
+        return Wait(f"is {status(seen)}")
+    for way in (_name, _metadata, _tags, _flavor, _rebuild, _password, _networks):
+        outcome = way(desired, recorded, seen)
+        if outcome is not None:
+            return outcome
+    return Ready(applies=desired.changed)
+
+
+def stamped(desired: Desired, recorded: Recorded) -> dict[str, str]:
+    """The server's whole metadata."""
+    return {**texts(desired.properties.get("metadata")), "kiln-token": recorded.token}
+
+
+def rebuilds(desired: Desired) -> bool:
+    """Whether changed user data is brought in by a rebuild."""
+    return "user_data" in desired.changed and desired.properties.get("user_data_update_policy") == "REBUILD"
+
+
+def _action(recorded: Recorded, body: Mapping[str, Any], *, done: frozenset[int] = frozenset()) -> Send:
+    """An action whose effect the server itself will show."""
+    return Send(Request("compute", "POST", f"/servers/{recorded.physical_id}/action", body, done=done), into=ACTED)
+
+
+def _name(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    name = desired.properties.get("name") or desired.physical_name
+    if "name" not in desired.changed or seen.get("name") == name:
+        return None
+    request = Request(
+        "compute", "PUT", f"/servers/{recorded.physical_id}", {"server": {"name": name}}, microversion=READ
+    )
+    return Send(request, applies=frozenset({"name"}))
+
+
+def _metadata(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    wanted = stamped(desired, recorded)
+    if "metadata" not in desired.changed or seen.get("metadata") == wanted:
+        return None
+    request = Request("compute", "PUT", f"/servers/{recorded.physical_id}/metadata", {"metadata": wanted})
+    return Send(request, applies=frozenset({"metadata"}))
+
+
+def _tags(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    wanted = sorted(set(desired.properties.get("tags") or ()))
+    if "tags" not in desired.changed or sorted(seen.get("tags") or ()) == wanted:
+        return None
+    request = Request("compute", "PUT", f"/servers/{recorded.physical_id}/tags", {"tags": wanted}, microversion=TAGS)
+    return Send(request, applies=frozenset({"tags"}))
+
+
+def _networks(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    return server_networks.change(desired, recorded, seen) if "networks" in desired.changed else None
+
+
+def _flavor(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    """Resize, and confirm it. One that waits for that is confirmed even if another flavor is wanted by now."""
+    if "flavor" not in desired.changed:
+        return None
+    if status(seen) == "VERIFY_RESIZE":
+        return _action(recorded, {"confirmResize": None}, done=frozenset({400, 409}))
+    shown = (seen.get("flavor") or {}).get("id")
+    if shown is None or shown == desired.properties["flavor"]:
+        return None
+    return _action(recorded, {"resize": {"flavorRef": desired.properties["flavor"]}})
+
+
+def _rebuild(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
+    """Rebuild from another image, with other user data, or both."""
+    properties = desired.properties
+    shown = (seen.get("image") or {}).get("id")
+    image = properties.get("image") or shown
+    again = rebuilds(desired)
+    if not again and ("image" not in desired.changed or image == shown):
+        return None
+    rebuild: dict[str, Any] = {"imageRef": image}
+    applies = {"image"}
+    if properties.get("image_update_policy") == "REBUILD_PRESERVE_EPHEMERAL":
+        rebuild["preserve_ephemeral"] = True
+    if properties.get("admin_pass"):
+        rebuild["adminPass"] = properties["admin_pass"]
+        applies.add("admin_pass")
+    if again:
+        given = properties.get("user_data")
+        rebuild["user_data"] = server_body.encoded(given) if given else None
+        applies.add("user_data")
+    path = f"/servers/{recorded.physical_id}/action"
+    version = REBUILD_WITH_USER_DATA if again else READ
+    request = Request("compute", "POST", path, {"rebuild": rebuild}, microversion=version)
+    return Send(request, applies=frozenset(applies) & desired.changed)
+
+
+def _password(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:  # noqa: ARG001
+    password = desired.properties.get("admin_pass")
+    if "admin_pass" not in desired.changed or not password:
+        return None
+    request = Request(
+        "compute", "POST", f"/servers/{recorded.physical_id}/action", {"changePassword": {"adminPass": password}}
+    )
+    return Send(request, applies=frozenset({"admin_pass"}))

@@ -1,0 +1,419 @@
+"""What most resource types are made of: a declaration, and the ordinary life that follows from it.
+
+A type is a subclass of :class:`Rest` (something with its own id in a REST collection), :class:`Association` (a
+relation between things that has no id of its own) or :class:`Local` (no cloud object at all), in a file of its own,
+with the ``@register`` decorator. It says only what is particular; docs/adding-a-type.md walks through one.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hot_translator import catalogue
+from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
+
+TOKEN = "kiln:"
+"""What stands before the ownership token where it shares a field with people's text."""
+
+
+UNDONE = "undone"
+"""The ``into`` of a Send that undoes a relation, where its answer says that nothing is left: no look is needed then."""
+
+
+def same(value: Any) -> Any:
+    """Encode or decode nothing."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one property stands in the API: its key there, and how its value is written and read back.
+
+    ``decode`` turns the observed value into the property's form for the drift check; ``drift`` False leaves it out of
+    that check (the API does not show it, or changes it by itself). ``reset`` is sent when the template no longer
+    gives the property.
+    """
+
+    api: str
+    encode: Callable[[Any], Any] = same
+    decode: Callable[[Any], Any] = same
+    create: bool = True
+    update: bool = True
+    drift: bool = True
+    reset: Any = None
+
+
+def gives(*names: str) -> dict[str, Field]:
+    """Fields whose key in the API is the property's own name."""
+    return {name: Field(name) for name in names}
+
+
+class ResourceType(ABC):
+    """The contract between a type and the engine. Every method is pure."""
+
+    type: ClassVar[str]
+    service: ClassVar[str] = ""
+    """The SDK's name of the service; empty: no cloud object."""
+    delete_first: ClassVar[bool] = False
+    """A replacement can only be made when the old one is gone (both would claim the same name, address or link)."""
+    dies_with: ClassVar[str] = ""
+    """Key in the record's data that holds the id of a parent whose deletion takes this along.
+
+    No call of its own then.
+    """
+    texts: ClassVar[tuple[str, ...]] = ()
+    """Paths of properties in which the id of a software configuration of the Stack stands for its text
+    (``parts[].config``).
+    """
+    text_attribute: ClassVar[str] = ""
+    """For software configurations: the attribute that is the text."""
+
+    @property
+    def schema(self) -> catalogue.TypeSchema:
+        """The catalogue entry: properties, attributes, what an update of each does."""
+        found = catalogue.lookup(self.type)
+        if found is None:
+            raise LookupError(f"{self.type} has no catalogue entry")
+        return found
+
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        """What deletion will need to know besides the id, stored before the first call is made."""
+        return {}
+
+    def identity(self, recorded: Recorded) -> str | None:
+        """The physical id where it is known before the resource exists (chosen by us, or made of what it links)."""
+        return None
+
+    @abstractmethod
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """The next thing to do; ``desired`` is None when the resource shall go, ``observed`` is None when there is
+        none.
+        """
+
+    def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+        """Whether the change needs a new resource, or is refused. The default follows the catalogue."""
+        for name in sorted(desired.changed):
+            how = self.schema.update_of(name)
+            if how == "refuse":
+                return Failed(f"{name} cannot be changed once the resource exists", Fault.INVALID, name)
+            if how == "replace":
+                return Replace(f"{name} changed", delete_first=self.delete_first)
+        return None
+
+    def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
+        """Values for get_attr. Those that cost a call of their own are in :meth:`attribute_request`."""
+        return {}
+
+    def attribute_request(
+        self,
+        attribute: str,
+        desired: Desired | None,
+        recorded: Recorded,
+        observed: Any,
+    ) -> Request | Mapping[str, Request] | None:
+        """The read, or reads, that an attribute needs beyond the resource itself; sent only when something refers to
+        it.
+        """
+        return None
+
+    def read_attribute(self, attribute: str, body: Any, recorded: Recorded, observed: Any) -> Any:
+        """The attribute's value out of the answer to its request; several requests give a map of their answers."""
+        return body
+
+    def reference(self, recorded: Recorded, attributes: Mapping[str, Any]) -> Any:
+        """What get_resource gives."""
+        return recorded.physical_id
+
+    def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        """Properties that the template gives and that are otherwise in the cloud."""
+        return frozenset()
+
+    # How the engine reads it.
+
+    listing: ClassVar[str] = ""
+    """Path of the bulk list that shows this resource with all that step needs."""
+    list_params: ClassVar[Mapping[str, Any]] = {}
+    plural: ClassVar[str] = ""
+    """Key of the list in its answer."""
+    microversion: ClassVar[str | None] = None
+    """Of reads; requests name their own."""
+
+    @property
+    def list_key(self) -> tuple[Any, ...]:
+        """Types with the same key share a bulk list."""
+        return (self.service, self.listing, tuple(sorted(self.list_params.items())), self.microversion)
+
+    def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
+        """The physical ids which this item of the bulk list stands for."""
+        return (str(item["id"]),)
+
+    @abstractmethod
+    def read(self, recorded: Recorded) -> Request:
+        """The decisive read of one resource.
+
+        404, or an answer in which :meth:`extract` finds nothing, means that it does not exist.
+        """
+
+    def extract(self, body: Any, recorded: Recorded) -> Any:
+        """The resource out of the answer to :meth:`read`, or to a write that returns it; None if it is not in there."""
+        return body
+
+    def find(self, recorded: Recorded) -> Request | None:
+        """The read that finds a resource whose creation was begun, from its token (see :meth:`owned`)."""
+        return None
+
+    def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
+        """Whether this item is the one that ``recorded`` stands for: it carries the token."""
+        return False
+
+
+class Rest(ResourceType):
+    """Something with its own id in a REST collection: POST, wait for a status, PUT the changed fields, DELETE, gone."""
+
+    collection: ClassVar[str]
+    key: ClassVar[str] = ""
+    """Envelope of one resource in bodies; empty: no envelope (Glance)."""
+    fields: ClassVar[Mapping[str, Field]] = {}
+    update_method: ClassVar[str] = "PUT"
+    status_key: ClassVar[str] = "status"
+    ready: ClassVar[frozenset[str]] = frozenset()
+    """Statuses in which the resource can be used; empty: it can as soon as it exists."""
+    failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "error"})
+    delete_is_final: ClassVar[bool] = True
+    """The answer to DELETE comes when the resource is gone."""
+    token_field: ClassVar[str] = "description"
+    """Text field that carries the token; "metadata": a map that does."""
+    shown: ClassVar[Mapping[str, str]] = {}
+    """Attributes whose key in the API is another than their name."""
+
+    def __init_subclass__(cls) -> None:
+        """A collection lists itself unless the type says otherwise."""
+        super().__init_subclass__()
+        if not cls.listing and hasattr(cls, "collection"):
+            cls.listing = cls.collection
+
+    # The ordinary life.
+
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`ResourceType`."""
+        if desired is None:
+            return self.remove(recorded, observed)
+        if observed is None:
+            return self.create(desired, recorded)
+        condition = self.condition(observed)
+        if not isinstance(condition, Ready):
+            return condition
+        if desired.changed:
+            return self.update(desired, recorded, observed)
+        return condition
+
+    def create(self, desired: Desired, recorded: Recorded) -> Outcome:
+        """Ask for a new resource."""
+        body = self.stamp(self.body(desired), recorded)
+        request = Request(self.service, "POST", self.collection, self.wrap(body), microversion=self.microversion)
+        return Send(request, applies=self.applied_by_create(desired), creates=True)
+
+    def applied_by_create(self, desired: Desired) -> frozenset[str]:
+        """The properties that the creating request carries; the others follow in updates."""
+        return desired.changed - {name for name, how in self.fields.items() if not how.create}
+
+    def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
+        """Change what differs, in place, in one request."""
+        body = self.update_body(desired, recorded, observed)
+        if not body:
+            return Ready(applies=desired.changed)
+        request = Request(
+            self.service, self.update_method, self.path(recorded), self.wrap(body), microversion=self.microversion
+        )
+        return Send(request, applies=desired.changed)
+
+    def remove(self, recorded: Recorded, observed: Any) -> Outcome:
+        """Delete it, and wait until it is gone."""
+        if observed is None:
+            return Gone()
+        if self.leaving(observed):
+            return Wait("being deleted")
+        return Send(
+            Request(self.service, "DELETE", self.path(recorded), done=frozenset({404}), microversion=self.microversion)
+        )
+
+    def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
+        """What the resource's status means."""
+        status = observed.get(self.status_key)
+        if status in self.failed:
+            return Failed(self.failure(observed))
+        if self.ready and status not in self.ready:
+            return Wait(f"is {status}")
+        return Ready()
+
+    def failure(self, observed: Mapping[str, Any]) -> str:
+        """Why the resource says that it failed."""
+        return f"went to status {observed.get(self.status_key)}"
+
+    def leaving(self, observed: Mapping[str, Any]) -> bool:
+        """Whether a deletion is under way."""
+        return str(observed.get(self.status_key, "")).lower() in {"deleting", "deleted", "pending_delete"}
+
+    # Bodies.
+
+    def path(self, recorded: Recorded) -> str:
+        """Where the resource lives."""
+        return f"{self.collection}/{recorded.physical_id}"
+
+    def wrap(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body in its envelope."""
+        return {self.key: body} if self.key else body
+
+    def body(self, desired: Desired) -> dict[str, Any]:
+        """The fields of the creating request: those that have a value."""
+        given = {
+            how.api: how.encode(desired.properties[name])
+            for name, how in self.fields.items()
+            if how.create and desired.properties.get(name) is not None
+        }
+        if "name" in self.fields:
+            given.setdefault(self.fields["name"].api, desired.physical_name)
+        return given
+
+    def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
+        """The fields of the changing request: those that changed and can."""
+        changed: dict[str, Any] = {}
+        for name in desired.changed:
+            how = self.fields.get(name)
+            if how is None or not how.update:
+                continue
+            value = desired.properties.get(name)
+            if value is None and name == "name":
+                value = desired.physical_name
+            changed[how.api] = how.reset if value is None else how.encode(value)
+        if self.token_field == "description" and "description" in changed:
+            changed = self.stamp(changed, recorded)
+        return changed
+
+    # The ownership token.
+
+    def stamp(self, body: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
+        """The body with the token in it."""
+        if not self.token_field:
+            return body
+        if self.token_field == "description":
+            text = body.get("description") or ""
+            return {**body, "description": f"{text} {TOKEN}{recorded.token}".strip()}
+        return {**body, self.token_field: {**(body.get(self.token_field) or {}), "kiln-token": recorded.token}}
+
+    def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
+        """See :class:`ResourceType`."""
+        held = item.get(self.token_field)
+        if isinstance(held, Mapping):
+            return held.get("kiln-token") == recorded.token
+        return isinstance(held, str) and held.endswith(TOKEN + recorded.token)
+
+    def find(self, recorded: Recorded) -> Request | None:
+        """See :class:`ResourceType`."""
+        return Request(self.service, "GET", self.listing, params=self.list_params, microversion=self.microversion)
+
+    # Reading.
+
+    def read(self, recorded: Recorded) -> Request:
+        """See :class:`ResourceType`."""
+        return Request(self.service, "GET", self.path(recorded), microversion=self.microversion)
+
+    def extract(self, body: Any, recorded: Recorded) -> Any:
+        """See :class:`ResourceType`."""
+        if not isinstance(body, Mapping):
+            return None
+        found = body.get(self.key) if self.key else body
+        return found if isinstance(found, Mapping) and "id" in found else None
+
+    def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
+        """See :class:`ResourceType`; ``show`` is the resource as the API gives it."""
+        if observed is None:
+            return {}
+        return {
+            **{name: observed.get(self.shown.get(name, name)) for name in self.schema.attributes if name != "show"},
+            "show": observed,
+        }
+
+    def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        """See :class:`ResourceType`."""
+        return frozenset(
+            name
+            for name, how in self.fields.items()
+            if how.drift
+            and how.api in observed
+            and (expected := self.expected(name, desired)) is not None
+            and not alike(self.shown_value(name, how, observed), how.decode(how.encode(expected)))
+        )
+
+    def expected(self, name: str, desired: Desired) -> Any:
+        """The property's value as the cloud should show it, None if anything is fine.
+
+        A name is ours even if not given.
+        """
+        value = desired.properties.get(name)
+        return desired.physical_name if value is None and name == "name" else value
+
+    def shown_value(self, name: str, how: Field, observed: Mapping[str, Any]) -> Any:
+        """The property's value in the cloud, without the token."""
+        value = how.decode(observed[how.api])
+        if how.api == self.token_field and isinstance(value, str):
+            return value.rpartition(TOKEN)[0].rstrip() if TOKEN in value else value
+        if how.api == self.token_field and isinstance(value, Mapping):
+            return {key: held for key, held in value.items() if key != "kiln-token"}
+        return value
+
+
+class Association(ResourceType):
+    """A relation between things that exist.
+
+    Its id is made of theirs, so it is known before it exists and needs no token.
+
+    A subclass gives intent, identity, identify, read, extract, ``link`` and ``unlink``.
+    """
+
+    delete_first: ClassVar[bool] = True
+
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`ResourceType`."""
+        if desired is None:
+            return Gone() if observed is None or UNDONE in observed else self.unlink(recorded, observed)
+        if observed is None:
+            return self.link(desired, recorded)
+        return Ready(applies=desired.changed)
+
+    @abstractmethod
+    def link(self, desired: Desired, recorded: Recorded) -> Outcome:
+        """Make the relation."""
+
+    @abstractmethod
+    def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
+        """Undo it."""
+
+
+class Local(ResourceType):
+    """No cloud object: it is ready at once, and its attributes follow from its properties."""
+
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`ResourceType`."""
+        return Gone() if desired is None else Ready(applies=desired.changed)
+
+    def identity(self, recorded: Recorded) -> str | None:
+        """The physical name serves as the id."""
+        return recorded.physical_name
+
+    def read(self, recorded: Recorded) -> Request:
+        """See :class:`ResourceType`; nobody asks for it, since there is no service to ask."""
+        raise LookupError(f"{recorded.type} has nothing in the cloud to read")
+
+
+def alike(left: Any, right: Any) -> bool:
+    """Whether two values say the same: lists may come in another order, and maps in them with their keys in another."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and sorted(map(_told, left)) == sorted(map(_told, right))
+    return bool(left == right)
+
+
+def _told(item: Any) -> str:
+    return json.dumps(item, sort_keys=True, default=repr)

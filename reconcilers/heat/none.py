@@ -1,0 +1,16 @@
+"""OS::Heat::None, which also stands for the types that are no longer (see registry.find)."""
+
+from reconcilers.declare import Local
+from reconcilers.model import Recorded
+from reconcilers.registry import register
+
+
+@register
+class Nothing(Local):
+    """Takes any properties, does nothing, and has null for every attribute."""
+
+    type = "OS::Heat::None"
+
+    def identity(self, recorded: Recorded) -> str | None:
+        """See :class:`ResourceType`."""
+        return recorded.token

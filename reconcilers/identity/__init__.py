@@ -1,0 +1,1 @@
+"""Keystone's types: projects, users, groups, roles, domains, and the service catalogue."""

@@ -1,0 +1,23 @@
+"""OS::Keystone::Endpoint."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from reconcilers.declare import Field, gives
+from reconcilers.identity.base import Keystone
+from reconcilers.registry import register
+
+
+@register
+class Endpoint(Keystone):
+    """An endpoint of the service catalogue. A description, an extra field for Keystone, carries the token."""
+
+    type = "OS::Keystone::Endpoint"
+    collection = "/endpoints"
+    key = "endpoint"
+    plural = "endpoints"
+    fields: ClassVar[Mapping[str, Field]] = {
+        **gives("name", "enabled", "interface", "url"),
+        "region": Field("region_id"),
+        "service": Field("service_id"),
+    }

@@ -1,0 +1,39 @@
+"""OS::Keystone::Project."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from reconcilers.declare import Field, gives
+from reconcilers.identity.base import DOMAIN, Keystone
+from reconcilers.model import Outcome, Recorded, Request, Send
+from reconcilers.registry import register
+
+
+@register
+class Project(Keystone):
+    """A project. With it goes the security group that Neutron has made for it, as in Heat."""
+
+    type = "OS::Keystone::Project"
+    collection = "/projects"
+    key = "project"
+    plural = "projects"
+    fields: ClassVar[Mapping[str, Field]] = {
+        **gives("name", "description", "enabled", "tags"),
+        **DOMAIN,
+        "parent": Field("parent_id", update=False, drift=False),
+    }
+    delete_is_final = False
+
+    def remove(self, recorded: Recorded, observed: Mapping[str, Any] | None) -> Outcome:
+        """See :class:`Rest`."""
+        if observed is None:
+            return super().remove(recorded, observed)
+        if "security_groups" not in observed:
+            # Not filtered by project: for a filter by project Neutron would make the group that is looked for.
+            params = {"name": "default", "fields": ["id", "project_id"]}
+            return Send(Request("network", "GET", "/security-groups", params=params), into="security_groups")
+        for group in (observed["security_groups"] or {}).get("security_groups", ()):
+            if group["project_id"] == recorded.physical_id and group["id"] not in observed:
+                request = Request("network", "DELETE", f"/security-groups/{group['id']}", done=frozenset({404}))
+                return Send(request, into=group["id"])
+        return super().remove(recorded, observed)

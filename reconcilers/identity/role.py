@@ -1,0 +1,30 @@
+"""OS::Keystone::Role."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from reconcilers.declare import Field, gives
+from reconcilers.identity.base import Keystone
+from reconcilers.model import Desired, Recorded, Request
+from reconcilers.registry import register
+
+
+@register
+class Role(Keystone):
+    """A role. Its description, which Heat's schema does not have, carries the token."""
+
+    type = "OS::Keystone::Role"
+    collection = "/roles"
+    key = "role"
+    plural = "roles"
+    fields: ClassVar[Mapping[str, Field]] = {**gives("name"), "domain": Field("domain_id", update=False, drift=False)}
+
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        """See :class:`ResourceType`."""
+        domain = desired.properties.get("domain")
+        return {"domain": domain} if domain else {}
+
+    def find(self, recorded: Recorded) -> Request:
+        """See :class:`ResourceType`: the plain list leaves out the roles of a domain."""
+        params = {"domain_id": recorded.data["domain"]} if "domain" in recorded.data else {}
+        return Request(self.service, "GET", self.collection, params=params)

@@ -1,0 +1,88 @@
+"""OS::Keystone::UserRoleAssignment and OS::Keystone::GroupRoleAssignment."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from reconcilers.declare import ResourceType
+from reconcilers.identity.base import ROLES, Relations, grants, held_roles, noted, read_roles, recall, refused
+from reconcilers.model import Desired, Failed, Gone, Outcome, Ready, Recorded, Replace, Request
+from reconcilers.registry import register
+
+
+class RoleAssignment(ResourceType):
+    """Roles of a user or group that need not be the Stack's. It has no id of its own: the holder's serves.
+
+    Assignments that are there but not in the record are somebody else's and stay.
+    """
+
+    service = "identity"
+    holder: ClassVar[str]
+    """The property that names the holder: user or group."""
+
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        """See :class:`ResourceType`."""
+        return {self.holder: desired.properties[self.holder], ROLES: noted(grants(desired.properties.get(ROLES)))}
+
+    def identity(self, recorded: Recorded) -> str | None:
+        """See :class:`ResourceType`."""
+        return recorded.data.get(self.holder)
+
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`ResourceType`."""
+        if desired is None:
+            return self.relations(frozenset(), recorded, observed).end() or Gone()
+        problem = refused(desired.properties.get(ROLES))
+        if problem is not None:
+            return problem
+        if observed is not None and "role_assignments" in observed and ROLES not in desired.changed:
+            return Ready(applies=desired.changed)
+        relations = self.relations(grants(desired.properties.get(ROLES)), recorded, observed)
+        return relations.advance(self.read(recorded)) or Ready(applies=desired.changed)
+
+    def relations(self, wanted: frozenset[str], recorded: Recorded, observed: Mapping[str, Any] | None) -> Relations:
+        """How far the assignments are from those wanted."""
+        seen = observed or {}
+        return Relations(
+            ROLES, self.where(recorded), wanted, held_roles(seen.get(ROLES) or seen), recall(recorded, ROLES), seen
+        )
+
+    def where(self, recorded: Recorded) -> str:
+        """The holder's path."""
+        return f"{self.holder}s/{recorded.data.get(self.holder) or recorded.physical_id}"
+
+    def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+        """See :class:`ResourceType`. Another holder gets a record of its own: so the former one loses the roles."""
+        if self.holder in desired.changed:
+            return Replace(f"{self.holder} changed")
+        return super().replacement(desired, recorded, observed)
+
+    def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        """See :class:`ResourceType`."""
+        return frozenset() if grants(desired.properties.get(ROLES)) <= held_roles(observed) else frozenset({ROLES})
+
+    def read(self, recorded: Recorded) -> Request:
+        """See :class:`ResourceType`."""
+        return read_roles(self.where(recorded))
+
+    def extract(self, body: Any, recorded: Recorded) -> Any:
+        """See :class:`ResourceType`: it exists while one of its assignments does, or when it has none."""
+        if not isinstance(body, Mapping) or "role_assignments" not in body:
+            return None
+        known = recall(recorded, ROLES)
+        return {**body, "id": recorded.physical_id} if not known or known & held_roles(body) else None
+
+
+@register
+class UserRoleAssignment(RoleAssignment):
+    """Roles of a user."""
+
+    type = "OS::Keystone::UserRoleAssignment"
+    holder = "user"
+
+
+@register
+class GroupRoleAssignment(RoleAssignment):
+    """Roles of a group."""
+
+    type = "OS::Keystone::GroupRoleAssignment"
+    holder = "group"

@@ -1,0 +1,19 @@
+"""OS::Keystone::Service."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from reconcilers.declare import Field, gives
+from reconcilers.identity.base import Keystone
+from reconcilers.registry import register
+
+
+@register
+class Service(Keystone):
+    """A service of the service catalogue."""
+
+    type = "OS::Keystone::Service"
+    collection = "/services"
+    key = "service"
+    plural = "services"
+    fields: ClassVar[Mapping[str, Field]] = gives("name", "description", "type", "enabled")

@@ -1,0 +1,25 @@
+"""OS::Keystone::User."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from reconcilers.declare import Field, gives
+from reconcilers.identity.base import DOMAIN, GROUPS, ROLES, Holder
+from reconcilers.registry import register
+
+
+@register
+class User(Holder):
+    """A user, with roles in projects and domains, and groups."""
+
+    type = "OS::Keystone::User"
+    collection = "/users"
+    key = "user"
+    plural = "users"
+    fields: ClassVar[Mapping[str, Field]] = {
+        **gives("name", "description", "enabled", "email"),
+        **DOMAIN,
+        "default_project": Field("default_project_id"),
+        "password": Field("password", drift=False),
+    }
+    relations = (GROUPS, ROLES)

@@ -1,0 +1,220 @@
+"""The values that types, planner and engine pass to each other. Nothing here does anything.
+
+A resource type is a pure function from what is desired, recorded and observed to one outcome::
+
+    step(desired, recorded, observed) -> Send | Wait | Pause | Ready | Gone | Failed | Replace
+
+The engine carries the outcome out, looks again, and asks again, until it hears Ready, Gone, Failed or Replace. So
+create, update, drift repair, resumption after a crash and deletion are one path.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+EMPTY: Mapping[str, Any] = {}
+
+DOUBT: Final = "doubt"
+"""In a record's data: a creation of unknown outcome went before the one that is recorded, so a twin may turn up."""
+
+
+class Fault(StrEnum):
+    """Why something did not work, in classes that decide what is done next."""
+
+    TRANSIENT = "CloudUnavailable"
+    """5xx, time-outs, resets: tried again with backoff."""
+    RATE_LIMITED = "RateLimited"
+    """429 or 503 with Retry-After: tried again when the service says so."""
+    CONFLICT = "Conflict"
+    """409: something else holds it now (a port still in use): tried again with backoff."""
+    QUOTA = "QuotaExceeded"
+    """The project may not have more of this: tried again slowly, since quotas are raised and freed."""
+    INVALID = "InvalidProperty"
+    """400, 403 of one call, 404 of something referred to: stays so until the template changes."""
+    AUTH = "AuthenticationFailed"
+    """Keystone refuses them, no role in the project, no such cloud: stays so until the credentials change."""
+    RESOURCE = "ResourceFailed"
+    """The resource itself went to ERROR: replaced, a bounded number of times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to OpenStack, as a value. Only the engine sends it.
+
+    ``service`` is the SDK's name for the service (compute, network, block_storage, image, identity), ``path`` lies
+    below its endpoint and starts with a slash. ``done`` are error statuses that mean that the call's aim is reached
+    already (404 of a DELETE, 409 of adding what is there).
+    """
+
+    service: str
+    method: str
+    path: str
+    body: Any = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    microversion: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    done: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the template asks of one resource now.
+
+    ``properties`` has every property of the type's schema (None where nothing is given and there is no default),
+    coerced, with old names moved to today's, and with names of flavors, networks, ... turned into ids. ``given`` are
+    the names of those that are not None. ``changed`` are the properties whose value differs from the one last
+    applied, or drifted from it: all given ones before the resource exists. ``wanted`` are the attributes that
+    something refers to. ``seed`` is a secret key of this resource alone (32 bytes), the same for its whole life:
+    derived values (random strings) come from it and need not be stored.
+    """
+
+    name: str
+    physical_name: str
+    properties: Mapping[str, Any]
+    changed: frozenset[str] = frozenset()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+    seed: bytes = b""
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the properties that have a value."""
+        return frozenset(name for name, value in self.properties.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of one resource from its StackResource: the memory that survives everything else.
+
+    ``token`` is the object's uid: it goes into the cloud with the resource and proves whose it is. ``physical_id`` is
+    None until the resource is known to exist (or from the start, for types whose id follows from ``data``). ``data``
+    holds what later calls need besides the id (the server of an attachment), written before the first call.
+    ``digests`` map each applied property to the keyed digest of its value. ``requires`` are the logical names that it
+    depends on. ``created_at`` is the object's creation time, RFC 3339.
+    """
+
+    key: str
+    name: str
+    type: str
+    token: str
+    physical_name: str
+    physical_id: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    requires: frozenset[str] = frozenset()
+    confirmed: bool = False
+    """The cloud has answered that the resource exists."""
+    state: str = "Creating"
+    message: str = ""
+    retain: bool = False
+    external: bool = False
+    created_at: str = ""
+    version: str = ""
+    serial: int = 0
+    """Counts the resources of this logical name: a replacement has the next one."""
+    fault: str = ""
+    request_id: str = ""
+    deleting: bool = False
+    """Somebody asked the API server to delete the StackResource."""
+    attempts: int = 0
+    """How often in a row this resource was made anew because it went to ERROR."""
+    found: bool = False
+    """The intent was there when this process came to store it: another one may be making the resource right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A resource that is about to be made.
+
+    What must be stored before the first call leaves. Fields as in :class:`Recorded`.
+
+    ``digests`` are of the properties that the creation will carry, so that a creation whose answer was lost can be
+    taken over with them.
+    """
+
+    name: str
+    type: str
+    serial: int
+    token: str
+    physical_name: str
+    requires: frozenset[str]
+    data: Mapping[str, str]
+    digests: Mapping[str, str]
+    retain: bool = False
+    external: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request, then look again.
+
+    ``applies`` are the properties that hold once it succeeds: their digests are recorded then. ``creates`` says that
+    the answer names the new resource. ``into`` puts the answer under this key of the observed mapping (for reads that
+    only some resources need, and for things made beside the resource; an empty mapping where there is no resource
+    yet) instead of taking it as the resource's new state; what it holds is forgotten after the next write and the
+    next look. ``remember`` goes into the record's ``data`` before the request leaves: what deletion will have to know
+    because of it.
+    """
+
+    request: Request
+    applies: frozenset[str] = frozenset()
+    creates: bool = False
+    into: str = ""
+    remember: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The cloud is at work; look again at the observer's next tick. ``reason`` is shown to people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing is at work; let this many seconds pass and ask again, with ``remember`` in the record's ``data``.
+
+    A newer spec ends the pause. A process that is started in its middle lets all of it pass anew.
+    """
+
+    seconds: float
+    reason: str = ""
+    remember: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The resource is as desired."""
+
+    applies: frozenset[str] = frozenset()
+    """Properties that turned out to hold without a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing of the resource is left in the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot be had.
+
+    Why, and of which class. ``property`` names the guilty one where it is known (``networks[0].port``).
+    """
+
+    reason: str
+    fault: Fault = Fault.RESOURCE
+    property: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """It cannot become what is desired: make a new one. ``delete_first`` where both cannot exist at one time."""
+
+    why: str
+    delete_first: bool = False
+
+
+Outcome = Send | Wait | Pause | Ready | Gone | Failed | Replace

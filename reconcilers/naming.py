@@ -1,0 +1,35 @@
+"""Names and tokens.
+
+Who a resource is, in Kubernetes and in the cloud, follows from its Stack, its logical name and a serial number.
+
+So an object that was lost is made again under the same name with the same token, and two writers cannot make it
+twice.
+"""
+
+import base64
+import re
+import uuid
+
+_UNFIT = re.compile(r"[^a-z0-9-]+")
+
+
+def token(stack_uid: str, logical_name: str, serial: int) -> str:
+    """The ownership token of the serial-th resource of this logical name: a UUID that only this Stack can come to."""
+    return str(uuid.uuid5(uuid.UUID(stack_uid), f"{logical_name}/{serial}"))
+
+
+def object_name(stack: str, logical_name: str, token: str) -> str:
+    """Name of the StackResource: readable, a DNS label of at most 63 characters, unique by the token."""
+    tail = token.replace("-", "")[:10]
+    readable = _UNFIT.sub("-", f"{stack}-{logical_name}".lower()).strip("-")
+    return f"{readable[:52].rstrip('-')}-{tail}"
+
+
+def physical_name(stack: str, logical_name: str, token: str, limit: int) -> str:
+    """Name in the cloud where the template gives none: Heat's ``stack-resource-shortid``, cut as Heat cuts it.
+
+    ``limit`` is the type's longest name. Cut names keep their first two characters and their tail.
+    """
+    short = base64.b32encode(uuid.UUID(token).bytes[:8]).decode().lower().rstrip("=")[:12]
+    name = f"{stack}-{logical_name.replace('/', '-')}-{short}"
+    return name if len(name) <= limit else f"{name[:2]}-{name[-(limit - 3) :]}"

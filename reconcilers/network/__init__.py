@@ -1,0 +1,1 @@
+"""OpenStack Networking (Neutron): networks, subnets, ports, routers, floating IPs, security groups."""

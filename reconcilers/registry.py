@@ -1,0 +1,46 @@
+"""Which types Kiln can converge.
+
+Every module below this package is imported once, and ``@register`` enters what it declares.
+"""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TypeVar
+
+import reconcilers
+from hot_translator import catalogue
+from reconcilers.declare import ResourceType
+
+_types: dict[str, ResourceType] = {}
+Declared = TypeVar("Declared", bound=type[ResourceType])
+
+
+def register(declared: Declared) -> Declared:
+    """Enter a type under its name. A second one of the same name is a mistake: ValueError."""
+    if declared.type in _types:
+        raise ValueError(f"{declared.type} is declared twice")
+    _types[declared.type] = declared()
+    return declared
+
+
+@cache
+def load() -> dict[str, ResourceType]:
+    """All declared types by name."""
+    for package in pkgutil.iter_modules(reconcilers.__path__, "reconcilers."):
+        if package.ispkg:
+            for module in pkgutil.iter_modules(importlib.import_module(package.name).__path__, f"{package.name}."):
+                importlib.import_module(module.name)
+    return _types
+
+
+def find(name: str) -> ResourceType | None:
+    """The type of this name, or None if Kiln cannot converge it (yet).
+
+    What Heat keeps only so that old templates are accepted (OS::Glance::Image) is OS::Heat::None there, and here.
+    """
+    found = load().get(name)
+    if found is None:
+        schema = catalogue.lookup(name)
+        return load().get("OS::Heat::None") if schema is not None and schema.placeholder else None
+    return found

@@ -1,0 +1,246 @@
+"""OS::Cinder::Volume."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconcilers import metadata
+from reconcilers.declare import Field, Rest, gives
+from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Replace, Request, Send, Wait
+from reconcilers.registry import register
+
+VERSION = "3.47"
+"""Takes a backup to make a volume from; extends volumes that are in use (3.42)."""
+ACTED = "acted"
+"""Key among what was read: an action was sent, and Cinder does not show it yet."""
+REATTACH = "reattach"
+"""Key of the record: server and device that the volume was taken from, to be put back."""
+
+_OTHERS_METADATA = frozenset({"kiln-token", "readonly", "attached_mode"})
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@register
+class Volume(Rest):
+    """Its token stands in the metadata. Changes are actions of Cinder, which take their time; so does deletion."""
+
+    type = "OS::Cinder::Volume"
+    service = "block_storage"
+    collection = "/volumes"
+    listing = "/volumes/detail"
+    key = "volume"
+    plural = "volumes"
+    microversion = VERSION
+    token_field = "metadata"
+    delete_is_final = False
+    ready = frozenset({"available", "in-use"})
+    failed = frozenset({"error"})
+    fields = {  # noqa: RUF012
+        **gives("name", "description", "availability_zone", "snapshot_id", "source_volid", "backup_id"),
+        "size": Field("size", drift=False),
+        "image": Field("imageRef"),
+        "volume_type": Field("volume_type", drift=False),
+        "metadata": Field("metadata", encode=metadata.texts, drift=False),
+        "read_only": Field("readonly", create=False, drift=False),
+    }
+
+    def body(self, desired: Desired) -> dict[str, Any]:
+        """See :class:`Rest`."""
+        given = {key: value for key, value in super().body(desired).items() if value != ""}
+        return {**given, **({"multiattach": True} if desired.properties.get("multiattach") else {})}
+
+    def create(self, desired: Desired, recorded: Recorded) -> Outcome:
+        """See :class:`Rest`."""
+        wrong = _source_problem(desired.properties)
+        if wrong is not None:
+            return wrong
+        hints = desired.properties.get("scheduler_hints")
+        body = {
+            **self.wrap(self.stamp(self.body(desired), recorded)),
+            **({"OS-SCH-HNT:scheduler_hints": dict(hints)} if hints else {}),
+        }
+        request = Request(self.service, "POST", self.collection, body, microversion=VERSION)
+        return Send(request, applies=self.applied_by_create(desired), creates=True)
+
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`ResourceType`."""
+        outcome = super().step(desired, recorded, observed)
+        if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and recorded.state != "Creating":
+            return Failed(outcome.reason, Fault.CONFLICT)  # it holds data: it is not made anew over somebody's head
+        if isinstance(outcome, Ready) and desired is not None and recorded.data.get(REATTACH):
+            return self._put_back(recorded)
+        return outcome
+
+    def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
+        """See :class:`Rest`. A volume whose last action failed (error_extending, ...) is there, and waits."""
+        status = str(observed.get("status"))
+        if ACTED in observed:
+            return Wait(f"is {status}")
+        if status.startswith("error_"):
+            return Failed(f"went to status {status}", Fault.CONFLICT)
+        return super().condition(observed)
+
+    def remove(self, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`Rest`."""
+        outcome = super().remove(recorded, observed)
+        if not isinstance(outcome, Send):
+            return outcome
+        status = str(observed.get("status"))
+        if ACTED in observed or not (status == "available" or status.startswith("error")):
+            return Wait("is attached" if status == "in-use" else f"is {status}")
+        return Send(outcome.request, into=ACTED)
+
+    # Changes in place.
+
+    def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`Rest`."""
+        for way in (self._texts, self._metadata, self._retype, self._restore, self._extend, self._read_only):
+            outcome = way(desired, recorded, observed)
+            if outcome is not None:
+                return outcome
+        return Ready(applies=desired.changed)
+
+    def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+        """See :class:`ResourceType`."""
+        size = desired.properties.get("size")
+        if "size" in desired.changed and size and observed and size < observed.get("size", size):
+            return Failed(f"a volume of {observed['size']} GiB cannot shrink to {size}", Fault.INVALID, "size")
+        return super().replacement(desired, recorded, observed)
+
+    def _texts(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        changed = desired.changed & {"name", "description"}
+        if not changed:
+            return None
+        properties = desired.properties
+        wanted = {"name": properties.get("name") or desired.physical_name, "description": properties.get("description")}
+        body = self.wrap({name: wanted[name] for name in sorted(changed)})
+        if all(observed.get(name) == wanted[name] for name in changed):
+            return None
+        return Send(Request(self.service, "PUT", self.path(recorded), body, microversion=VERSION), applies=changed)
+
+    def _metadata(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        if "metadata" not in desired.changed:
+            return None
+        wanted = {**metadata.texts(desired.properties.get("metadata")), "kiln-token": recorded.token}
+        if _people_s(observed) == _people_s({"metadata": wanted}) and self.owned(observed, recorded):
+            return None
+        request = Request(
+            self.service, "PUT", f"{self.path(recorded)}/metadata", {"metadata": wanted}, microversion=VERSION
+        )
+        return Send(request, applies=frozenset({"metadata"}))
+
+    def _retype(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        wanted = desired.properties.get("volume_type")
+        if "volume_type" not in desired.changed or not wanted or observed.get("volume_type") == wanted:
+            return None
+        body = {"os-retype": {"new_type": wanted, "migration_policy": "never"}}
+        return self._action(recorded, body, applies=frozenset({"volume_type"}))
+
+    def _restore(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        backup = desired.properties.get("backup_id")
+        if "backup_id" not in desired.changed or not backup:
+            return None
+        request = Request(
+            self.service,
+            "POST",
+            f"/backups/{backup}/restore",
+            {"restore": {"volume_id": recorded.physical_id}},
+            microversion=VERSION,
+        )
+        return self._take_out(recorded, observed) or Send(request, applies=frozenset({"backup_id"}))
+
+    def _extend(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        size = desired.properties.get("size")
+        if "size" not in desired.changed or not size or observed.get("size", size) >= size:
+            return None
+        return self._action(recorded, {"os-extend": {"new_size": size}}, into=ACTED)
+
+    def _read_only(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        wanted = desired.properties.get("read_only")
+        shown = str((observed.get("metadata") or {}).get("readonly", False)).lower() == "true"
+        if "read_only" not in desired.changed or wanted is None or shown == wanted:
+            return None
+        body = {"os-update_readonly_flag": {"readonly": wanted}}
+        return self._take_out(recorded, observed) or self._action(recorded, body, applies=frozenset({"read_only"}))
+
+    def _action(
+        self, recorded: Recorded, body: Mapping[str, Any], *, applies: frozenset[str] = frozenset(), into: str = ""
+    ) -> Send:
+        request = Request(self.service, "POST", f"{self.path(recorded)}/action", body, microversion=VERSION)
+        return Send(request, applies=applies, into=into)
+
+    # What cannot be done to a volume in use: as in Heat it is taken out, and put back afterwards.
+
+    def _take_out(self, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        attachments = observed.get("attachments") or []
+        if not attachments:
+            return None
+        server, device = attachments[0]["server_id"], attachments[0].get("device") or ""
+        path = f"/servers/{server}/os-volume_attachments/{recorded.physical_id}"
+        request = Request("compute", "DELETE", path, done=frozenset({404}))
+        return Send(request, into=ACTED, remember={REATTACH: f"{server} {device}"})
+
+    def _put_back(self, recorded: Recorded) -> Send:
+        server, _, device = recorded.data[REATTACH].partition(" ")
+        attachment = {"volumeId": recorded.physical_id, **({"device": device} if device else {})}
+        request = Request(
+            "compute",
+            "POST",
+            f"/servers/{server}/os-volume_attachments",
+            {"volumeAttachment": attachment},
+            done=frozenset({400, 404, 409}),
+        )
+        return Send(request, remember={REATTACH: ""})
+
+    # Reading.
+
+    def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
+        """See :class:`ResourceType`. Heat gives most of them as text."""
+        if observed is None:
+            return {}
+        plain = {name: str(observed.get(name)) for name, how in self.schema.attributes.items() if how.type == "string"}
+        return {
+            **plain,
+            "display_name": observed.get("name"),
+            "display_description": observed.get("description"),
+            "metadata": json.dumps(observed.get("metadata") or {}),
+            "metadata_values": observed.get("metadata") or {},
+            "attachments_list": observed.get("attachments") or [],
+            "multiattach": observed.get("multiattach"),
+            "show": observed,
+        }
+
+    def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        """See :class:`ResourceType`. What somebody added to the metadata is left alone, and so is a larger size."""
+        properties = desired.properties
+        shown = observed.get("metadata") or {}
+        read_only, kind = properties.get("read_only"), properties.get("volume_type")
+        drifted = {
+            "name": bool(properties.get("name")) and observed.get("name") != properties["name"],
+            "description": bool(properties.get("description"))
+            and observed.get("description") != properties["description"],
+            "metadata": not metadata.texts(properties.get("metadata")).items() <= shown.items(),
+            "read_only": read_only is not None and (str(shown.get("readonly", False)).lower() == "true") != read_only,
+            "volume_type": bool(kind) and not _ID.fullmatch(str(kind)) and observed.get("volume_type") != kind,
+        }
+        return frozenset(name for name, differs in drifted.items() if differs)
+
+
+def _people_s(volume: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata that people gave."""
+    return {key: value for key, value in (volume.get("metadata") or {}).items() if key not in _OTHERS_METADATA}
+
+
+def _source_problem(properties: Mapping[str, Any]) -> Failed | None:
+    """What Heat's validation refuses."""
+    if properties.get("backup_id"):
+        return None
+    sources = [name for name in ("image", "snapshot_id", "source_volid") if properties.get(name)]
+    if len(sources) > 1:
+        return Failed(f"only one of {' and '.join(sources)} can be the source", Fault.INVALID, sources[1])
+    if properties.get("size") is None and not set(sources) & {"snapshot_id", "source_volid"}:
+        return Failed(
+            "size is needed, or a source that has one (snapshot_id, source_volid, backup_id)", Fault.INVALID, "size"
+        )
+    return None

@@ -1,0 +1,172 @@
+import base64
+
+import pytest
+
+from reconcilers.compute.server import Server
+from reconcilers.model import Gone, Ready, Replace, Send, Wait
+
+SERVER = "OS::Nova::Server"
+BASE = {"flavor": "f1", "image": "i1", "networks": [{"network": "net-1"}]}
+SHOWN = {
+    "id": "id-1",
+    "status": "ACTIVE",
+    "name": "stack-web-abc",
+    "flavor": {"id": "f1"},
+    "image": {"id": "i1"},
+    "metadata": {"kiln-token": "tok"},
+    "tags": [],
+    "addresses": {},
+}
+
+
+@pytest.fixture
+def step(desire, record):
+    def step(given, changed, **shown):
+        return Server().step(desire(SERVER, {**BASE, **given}, set(changed)), record(), {**SHOWN, **shown})
+
+    return step
+
+
+@pytest.fixture
+def verdict(desire, record):
+    def verdict(given, changed, **shown):
+        return Server().replacement(desire(SERVER, {**BASE, **given}, set(changed)), record(), {**SHOWN, **shown})
+
+    return verdict
+
+
+def action(outcome):
+    assert isinstance(outcome, Send)
+    assert outcome.request.path == "/servers/id-1/action"
+    return outcome.request.body
+
+
+def test_another_name_is_put_and_an_equal_one_costs_nothing(step):
+    outcome = step({"name": "new"}, {"name"})
+    assert (outcome.request.method, outcome.request.body) == ("PUT", {"server": {"name": "new"}})
+    assert step({"name": "new"}, {"name"}, name="new") == Ready(applies=frozenset({"name"}))
+
+
+def test_metadata_is_replaced_whole_but_keeps_the_token(step):
+    outcome = step({"metadata": {"a": 1}}, {"metadata"}, metadata={"kiln-token": "tok", "old": "x"})
+    assert outcome.request.body == {"metadata": {"a": "1", "kiln-token": "tok"}}
+
+
+def test_tags_that_are_no_longer_given_go(step):
+    outcome = step({}, {"tags"}, tags=["x"])
+    assert (outcome.request.path, outcome.request.body) == ("/servers/id-1/tags", {"tags": []})
+
+
+def test_a_resize_is_asked_for_then_awaited_then_confirmed(step):
+    resize = step({"flavor": "f2"}, {"flavor"})
+    assert action(resize) == {"resize": {"flavorRef": "f2"}}
+    assert not resize.applies
+    assert isinstance(step({"flavor": "f2"}, {"flavor"}, acted=None), Wait)
+    assert isinstance(step({"flavor": "f2"}, {"flavor"}, status="RESIZE"), Wait)
+    confirm = step({"flavor": "f2"}, {"flavor"}, status="VERIFY_RESIZE", flavor={"id": "f2"})
+    assert action(confirm) == {"confirmResize": None}
+    assert step({"flavor": "f2"}, {"flavor"}, flavor={"id": "f2"}) == Ready(applies=frozenset({"flavor"}))
+
+
+def test_a_resize_overtaken_by_another_flavor_is_confirmed_first(step):
+    shown = {"status": "VERIFY_RESIZE", "flavor": {"id": "f2"}}
+    assert action(step({"flavor": "f3"}, {"flavor"}, **shown)) == {"confirmResize": None}
+    assert action(step({"flavor": "f3"}, {"flavor"}, flavor={"id": "f2"})) == {"resize": {"flavorRef": "f3"}}
+
+
+def test_somebody_elses_resize_is_left_to_them(step):
+    assert step({}, set(), status="VERIFY_RESIZE") == Ready()
+
+
+def test_another_image_rebuilds(step):
+    outcome = step({"image": "i2", "admin_pass": "pw"}, {"image"})
+    assert action(outcome) == {"rebuild": {"imageRef": "i2", "adminPass": "pw"}}
+    assert outcome.applies == {"image"}
+    preserving = step({"image": "i2", "image_update_policy": "REBUILD_PRESERVE_EPHEMERAL"}, {"image"})
+    assert action(preserving)["rebuild"]["preserve_ephemeral"] is True
+
+
+def test_user_data_may_come_by_a_rebuild(step):
+    outcome = step({"user_data": "x", "user_data_update_policy": "REBUILD"}, {"user_data"})
+    assert action(outcome) == {"rebuild": {"imageRef": "i1", "user_data": base64.b64encode(b"x").decode()}}
+    assert outcome.request.microversion == "2.57"
+    assert outcome.applies == {"user_data"}
+
+
+def test_user_data_may_be_ignored(step, verdict):
+    given = {"user_data": "x", "user_data_update_policy": "IGNORE"}
+    assert verdict(given, {"user_data"}) is None
+    assert step(given, {"user_data"}) == Ready(applies=frozenset({"user_data"}))
+
+
+def test_a_password_alone_is_changed_in_place(step):
+    outcome = step({"admin_pass": "pw"}, {"admin_pass"})
+    assert action(outcome) == {"changePassword": {"adminPass": "pw"}}
+    assert outcome.applies == {"admin_pass"}
+
+
+def test_policies_apply_without_a_call(step, verdict):
+    changed = {"flavor_update_policy", "image_update_policy", "user_data_update_policy", "software_config_transport"}
+    given = {"flavor_update_policy": "REPLACE", "image_update_policy": "REPLACE"}
+    assert verdict(given, changed) is None
+    assert step(given, changed) == Ready(applies=frozenset(changed))
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"flavor": "f2", "flavor_update_policy": "REPLACE"}, "flavor"),
+        ({"image": "i2", "image_update_policy": "REPLACE"}, "image"),
+        ({"user_data": "x"}, "user_data"),
+        ({"key_name": "k"}, "key_name"),
+        ({"security_groups": ["sg"]}, "security_groups"),
+        ({"image": None, "block_device_mapping_v2": [{"image": "i"}]}, "image"),
+    ],
+)
+def test_what_needs_a_new_server(verdict, given, changed):
+    outcome = verdict(given, {changed})
+    assert isinstance(outcome, Replace)
+    assert changed in outcome.why
+    assert not outcome.delete_first
+
+
+def test_a_server_on_a_volume_cannot_be_rebuilt(verdict):
+    assert isinstance(verdict({"image": "i2"}, {"image"}, image=""), Replace)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"networks": [{"port": "p"}]},
+        {"networks": [{"network": "n", "fixed_ip": "10.0.0.4"}]},
+        {"block_device_mapping_v2": [{"volume_id": "v", "boot_index": 1}]},
+    ],
+)
+def test_a_server_that_holds_what_its_successor_needs_goes_first(verdict, given):
+    assert verdict({**given, "key_name": "k"}, {"key_name"}).delete_first
+
+
+def test_drift_is_what_differs_from_the_template(desire):
+    desired = desire(SERVER, {**BASE, "name": "n", "metadata": {"a": "b"}, "tags": ["t"]})
+    same = {**SHOWN, "name": "n", "metadata": {"a": "b", "kiln-token": "tok", "more": "x"}, "tags": ["t", "u"]}
+    assert Server().drift(desired, same) == set()
+    astray = {**SHOWN, "name": "m", "flavor": {"id": "f9"}, "image": {"id": "i9"}, "metadata": {}}
+    assert Server().drift(desired, astray) == {"name", "flavor", "image", "metadata", "tags"}
+    assert Server().drift(desired, {**astray, "status": "RESIZE"}) == set()
+
+
+def test_deletion_is_asked_for_once_and_awaited(record):
+    asked = Server().step(None, record(), SHOWN)
+    assert (asked.request.method, asked.request.path) == ("DELETE", "/servers/id-1")
+    assert isinstance(Server().step(None, record(), {**SHOWN, asked.into: None}), Wait)
+    assert isinstance(Server().step(None, record(), {**SHOWN, "OS-EXT-STS:task_state": "deleting"}), Wait)
+    assert Server().step(None, record(), None) == Gone()
+
+
+def test_a_server_in_error_can_be_deleted(record):
+    assert isinstance(Server().step(None, record(), {**SHOWN, "status": "ERROR"}), Send)
+
+
+def test_a_server_kept_for_a_while_is_purged(record):
+    outcome = Server().step(None, record(), {**SHOWN, "status": "SOFT_DELETED"})
+    assert action(outcome) == {"forceDelete": None}

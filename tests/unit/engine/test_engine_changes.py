@@ -1,0 +1,199 @@
+"""Updates, replacements, drift, and what is not to be touched."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from harness import virtual
+from harness.fake_openstack import Refused
+from harness.universe import Universe
+
+
+def writes(universe: Universe, since: int) -> list[tuple[str, str, Any]]:
+    """What was sent that changes anything."""
+    return [(one.method, one.path, one.body) for one in universe.cloud.calls[since:] if one.method != "GET"]
+
+
+def test_an_update_sends_the_changed_property_and_nothing_else(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        since = len(universe.cloud.calls)
+        await universe.settle(template(dns="8.8.8.8"))
+        subnet = universe.physical("subnet")
+        assert writes(universe, since) == [
+            ("PUT", f"/subnets/{subnet}", {"subnet": {"dns_nameservers": ["8.8.8.8"]}}),
+        ]
+
+    virtual.run(life())
+
+
+def test_a_property_that_is_taken_out_of_the_template_is_reset(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        since = len(universe.cloud.calls)
+        plain = template()
+        del plain["resources"]["subnet"]["properties"]["dns_nameservers"]
+        await universe.settle(plain)
+        subnet = universe.physical("subnet")
+        assert writes(universe, since) == [("PUT", f"/subnets/{subnet}", {"subnet": {"dns_nameservers": []}})]
+
+    virtual.run(life())
+
+
+def test_a_replacement_is_made_before_the_old_one_goes(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        old, since = universe.physical("subnet"), len(universe.cloud.calls)
+        await universe.settle(template(cidr="10.0.1.0/24"))
+        seen = [(method, path.split("/")[1]) for method, path, _ in writes(universe, since)]
+        assert seen.index(("POST", "subnets")) < seen.index(("PUT", "ports")) < seen.index(("DELETE", "subnets"))
+        assert universe.physical("subnet") != old
+
+    virtual.run(life())
+
+
+def test_what_cannot_be_twice_goes_before_its_successor_comes(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        since = len(universe.cloud.calls)
+        await universe.settle(template(flags=True))
+        seen = [(method, path.split("/")[1]) for method, path, _ in writes(universe, since)]
+        assert seen == [("DELETE", "servers"), ("POST", "servers")]
+
+    virtual.run(life())
+
+
+def test_a_template_that_is_taken_back_finds_the_old_resource(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        old = universe.physical("subnet")
+        universe.cloud.fault = lambda request: Refused(400, "no") if request.method == "PUT" else None
+        assert not (await universe.once(template(cidr="10.0.1.0/24"))).complete
+        assert universe.inventory()["subnets"] == ["subnet", "subnet"]
+        universe.cloud.fault = lambda _request: None
+        since = len(universe.cloud.calls)
+        await universe.settle(template())
+        assert [one["id"] for one in universe.cloud.all("subnets")] == [old]
+        assert not [one for one in writes(universe, since) if one[0] == "POST"]
+
+    virtual.run(life())
+
+
+@pytest.mark.parametrize("drift", ["Correct", "Report", "Ignore"])
+def test_what_somebody_changed_is_put_right_or_told_or_left(drift: str, template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        net = universe.cloud.tables["networks"][universe.physical("net")]
+        net["name"] = "theirs"
+        assert (await universe.once(template(), drift=drift)).complete
+        assert net["name"] == ("net" if drift == "Correct" else "theirs")
+        assert universe.progress.drifted == ({"net": "name"} if drift == "Report" else {})
+        assert universe.progress.repaired == ({"net": "name"} if drift == "Correct" else {})
+        # Reported once more, though nothing has changed since.
+        assert (await universe.once(template(), drift=drift)).complete
+        assert universe.progress.drifted == ({"net": "name"} if drift == "Report" else {})
+
+    virtual.run(life())
+
+
+@pytest.mark.parametrize("drift", ["Correct", "Report", "Ignore"])
+def test_what_somebody_deleted_is_made_anew_or_told_or_left(drift: str, template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        universe.cloud.drop("volumes", universe.physical("volume"))
+        assert (await universe.once(template(), drift=drift)).complete
+        assert universe.inventory().get("volumes") == (["volume"] if drift == "Correct" else None)
+        gone = {"volume": "gone from the cloud"}
+        assert universe.progress.drifted == (gone if drift == "Report" else {})
+        assert universe.progress.repaired == (gone if drift == "Correct" else {})
+
+    virtual.run(life())
+
+
+def test_what_is_retained_stays_when_its_stack_goes(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        wanted = template(without=("leg", "router", "server", "port", "subnet"))
+        wanted["resources"]["net"]["deletion_policy"] = "Retain"
+        await universe.settle(wanted)
+        await universe.settle(None)
+        assert universe.inventory() == {"networks": ["net"]}
+        assert not universe.records.load()
+
+    virtual.run(life())
+
+
+def test_what_others_own_is_referred_to_and_never_touched(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        theirs = universe.cloud.make("networks", name="theirs")
+        wanted = template()
+        wanted["resources"]["net"] = {"type": "OS::Neutron::Net", "external_id": theirs["id"]}
+        await universe.settle(wanted)
+        assert {one["network_id"] for one in universe.cloud.all("subnets")} == {theirs["id"]}
+        await universe.settle(wanted)
+        await universe.settle(None)
+        assert universe.inventory() == {"networks": ["theirs"]}
+        assert not [one for one in universe.cloud.calls if one.method != "GET" and theirs["id"] in one.path]
+
+    virtual.run(life())
+
+
+def test_what_others_own_and_is_not_there_is_a_failure(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        wanted = {"resources": {"net": {"type": "OS::Neutron::Net", "external_id": "nowhere"}}}
+        result = await universe.once(wanted)
+        assert [error.path for error in result.failures] == ["resources.net.external_id"]
+
+    virtual.run(life())
+
+
+def test_a_resource_that_becomes_somebody_elses_is_not_deleted(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        wanted = template(without=("leg", "router", "server", "port", "subnet", "volume"))
+        await universe.settle(wanted)
+        identity = universe.physical("net")
+        await universe.settle({"resources": {"net": {"type": "OS::Neutron::Net", "external_id": identity}}})
+        assert universe.inventory() == {"networks": ["net"]}
+        await universe.settle(None)
+        assert universe.inventory() == {"networks": ["net"]}
+
+    virtual.run(life())
+
+
+def test_digests_under_a_new_key_are_no_change(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        since = len(universe.cloud.calls)
+        await universe.settle(template(), key=b"n" * 32, rekeyed=True)
+        assert writes(universe, since) == []
+        await universe.settle(template(dns="8.8.8.8"), key=b"n" * 32)
+        assert len(writes(universe, since)) == 1
+
+    virtual.run(life())
+
+
+def test_a_record_deleted_by_hand_hands_its_resource_over(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        before, since = universe.physical("server"), len(universe.cloud.calls)
+        old = next(one for one in universe.records.load() if one.name == "server")
+        universe.records.put(replace(old, deleting=True))
+        await universe.settle(template())
+        new = next(one for one in universe.records.load() if one.name == "server")
+        assert (new.physical_id, new.deleting, new.token) == (before, False, old.token)
+        assert writes(universe, since) == []
+
+    virtual.run(life())

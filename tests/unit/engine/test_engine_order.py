@@ -1,0 +1,166 @@
+"""In what order things are done, and how much at once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import virtual
+from harness.fake_openstack import Refused
+from harness.universe import Universe
+
+from reconcilers.world import Superseded, TimedOut
+
+NETS = {f"net{i}": {"type": "OS::Neutron::Net", "properties": {"name": f"net{i}"}} for i in range(20)}
+
+
+def test_what_others_refer_to_comes_first(template: Callable[..., Any]) -> None:
+    async def life() -> list[str]:
+        universe = Universe()
+        await universe.settle(template())
+        return [one.path.split("/")[1] for one in universe.cloud.calls if one.method == "POST"]
+
+    made = virtual.run(life())
+    assert made.index("networks") < made.index("subnets") < made.index("ports") < made.index("servers")
+
+
+def test_an_intent_is_stored_before_the_request_leaves(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        carry_out = universe.cloud.carry_out
+
+        def watched(request: Any) -> Any:
+            if request.method == "POST":
+                name = next(iter(request.body.values()))["name"]
+                assert ("intend", name) in universe.records.log
+            return carry_out(request)
+
+        universe.cloud.carry_out = watched  # type: ignore[method-assign]
+        await universe.settle(template())
+
+    virtual.run(life())
+
+
+def test_what_does_not_depend_on_each_other_is_made_at_once_up_to_the_limit() -> None:
+    async def seconds(limit: int) -> float:
+        universe = Universe()
+        universe.cloud.latency = 1.0
+        await universe.once({"resources": NETS}, concurrency=limit)
+        return asyncio.get_running_loop().time()
+
+    assert virtual.run(seconds(20)) == pytest.approx(1.0)
+    assert virtual.run(seconds(5)) == pytest.approx(4.0)
+
+
+def test_an_unchanged_stack_costs_one_list_a_kind_and_no_write(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        writes, calls = len(universe.records.log), len(universe.cloud.calls)
+        await universe.settle(template())
+        seen = [(one.method, one.path) for one in universe.cloud.calls[calls:]]
+        assert sorted(seen) == sorted(
+            ("GET", path)
+            for path in ("/networks", "/subnets", "/ports", "/routers", "/servers/detail", "/volumes/detail")
+        )
+        assert len(universe.records.log) == writes
+
+    virtual.run(life())
+
+
+def test_three_writes_at_most_for_each_resource(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        for name in template()["resources"]:
+            assert len([one for one in universe.records.log if one[1] == name]) <= 3
+
+    virtual.run(life())
+
+
+def test_deletion_goes_in_reverse_order_from_the_records_alone(template: Callable[..., Any]) -> None:
+    async def life() -> list[str]:
+        universe = Universe()
+        await universe.settle(template())
+        universe.start()
+        await universe.settle(None)
+        assert not universe.inventory()
+        return [name for what, name in universe.records.log if what == "forget"]
+
+    gone = virtual.run(life())
+    assert gone.index("server") < gone.index("port")
+    assert gone.index("port") < gone.index("net")
+    assert gone.index("leg") < gone.index("router")
+
+
+def test_a_newer_spec_ends_the_pass_before_the_next_request_and_the_next_pass_goes_on(
+    template: Callable[..., Any],
+) -> None:
+    async def life() -> None:
+        universe = Universe()
+        running = asyncio.create_task(universe.once(template()))
+        while not universe.cloud.sent("POST", "networks"):  # noqa: ASYNC110 - the time is not real
+            await asyncio.sleep(0.01)
+        universe.engine_world.superseded.set()
+        with pytest.raises(Superseded):
+            await running
+        assert {one.path for one in universe.cloud.sent("POST")} <= {"/networks", "/routers", "/volumes"}
+        # What was under way came to its end, and is recorded.
+        assert universe.physical("net") in universe.cloud.tables["networks"]
+        universe.start()
+        lists = len(universe.cloud.sent("GET", "networks"))
+        await universe.settle(template())
+        assert len(universe.cloud.sent("POST", "networks")) == 1
+        assert len(universe.cloud.sent("GET", "networks")) == lists + 1
+
+    virtual.run(life())
+
+
+def test_what_takes_too_long_ends_with_a_timeout_and_can_be_taken_up_again(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.fault = lambda request: Refused(503, "down") if request.path == "/servers" else None
+        with pytest.raises(TimedOut):
+            await universe.once(template(), deadline=30.0)
+        assert asyncio.get_running_loop().time() == pytest.approx(30.0, abs=1.5)
+        universe.cloud.fault = lambda _request: None
+        await universe.settle(template())
+        assert universe.inventory()["servers"] == ["server"]
+
+    virtual.run(life())
+
+
+def test_a_failure_blocks_what_depends_on_it_and_nothing_else(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.fault = lambda request: (
+            Refused(400, "Invalid input for cidr") if request.method == "POST" and request.path == "/subnets" else None
+        )
+        result = await universe.once(template())
+        assert [error.path for error in result.failures] == ["resources.subnet"]
+        assert result.failures[0].request_id
+        assert result.blocked == ["leg", "port", "server"]
+        assert universe.inventory() == {"networks": ["net"], "routers": ["router"], "volumes": ["volume"]}
+        failed = next(one for one in universe.records.load() if one.name == "subnet")
+        assert (failed.state, failed.fault) == ("Failed", "InvalidProperty")
+        assert "Invalid input" in failed.message
+        universe.cloud.fault = lambda _request: None
+        await universe.settle(template())
+        assert universe.inventory()["servers"] == ["server"]
+
+    virtual.run(life())
+
+
+def test_nothing_is_removed_while_something_fails(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template())
+        universe.cloud.fault = lambda request: Refused(400, "no") if request.method == "PUT" else None
+        result = await universe.once(template(dns="8.8.8.8", without=("volume",)))
+        assert not result.complete
+        assert universe.inventory()["volumes"] == ["volume"]
+        universe.cloud.fault = lambda _request: None
+        await universe.settle(template(dns="8.8.8.8", without=("volume",)))
+        assert "volumes" not in universe.inventory()
+
+    virtual.run(life())

@@ -1,0 +1,168 @@
+import pytest
+
+from reconcilers.model import Failed, Ready, Replace
+
+NET_ID = "11111111-2222-4333-8444-555555555555"
+OTHER_ID = "22222222-2222-4333-8444-555555555555"
+BASE = {"network": NET_ID}
+MAC = "fa:16:3e:aa:bb:cc"
+PORT = {
+    "id": "id-1",
+    "name": "stack-thing-abc",
+    "status": "DOWN",
+    "network_id": NET_ID,
+    "project_id": "mine",
+    "admin_state_up": True,
+    "mac_address": MAC,
+    "fixed_ips": [{"subnet_id": "s1", "ip_address": "10.0.0.5"}],
+    "security_groups": ["default-id"],
+    "allowed_address_pairs": [],
+    "binding:vnic_type": "normal",
+    "device_id": "",
+    "device_owner": "",
+    "port_security_enabled": True,
+    "dns_name": "",
+    "qos_policy_id": None,
+    "description": "kiln:x",
+    "tags": [],
+}
+
+
+@pytest.fixture
+def port(case):
+    return lambda properties=None: case("Port", {**BASE, **(properties or {})})
+
+
+def body_of(case):
+    return case.sent(None)[2]["port"]
+
+
+def test_security_groups_may_be_given_empty_or_left_to_neutron(port):
+    assert "security_groups" not in body_of(port())
+    assert body_of(port({"security_groups": []}))["security_groups"] == []
+
+
+def test_fixed_ips_use_the_words_of_the_api_and_leave_out_what_is_not_given(port):
+    given = [{"subnet": OTHER_ID}, {"ip_address": "10.0.0.9"}]
+    assert body_of(port({"fixed_ips": given}))["fixed_ips"] == [{"subnet_id": OTHER_ID}, {"ip_address": "10.0.0.9"}]
+
+
+def test_only_no_fixed_ips_makes_a_port_without_addresses(port):
+    assert "fixed_ips" not in body_of(port({"fixed_ips": []}))
+    assert body_of(port({"no_fixed_ips": True}))["fixed_ips"] == []
+    both = port({"no_fixed_ips": True, "fixed_ips": [{"ip_address": "10.0.0.9"}]})
+    assert isinstance(both.outcome(None), Failed)
+
+
+def test_a_fresh_port_has_not_drifted_whatever_neutron_and_nova_add(port):
+    given = port({"fixed_ips": [{"subnet": "s1"}], "mac_address": MAC.upper()})
+    slaac = {"subnet_id": "s6", "ip_address": "2001:db8::5"}
+    used = {
+        **PORT,
+        "fixed_ips": [*PORT["fixed_ips"], slaac],
+        "device_id": "server",
+        "device_owner": "compute:nova",
+        "status": "ACTIVE",
+    }
+    assert given.drift(used) == frozenset()
+    assert given.changing().outcome(used) == Ready()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        [],
+        [{"subnet_id": "s2", "ip_address": "10.1.0.5"}],
+        [{"subnet_id": "s1", "ip_address": "10.0.0.5"}, {"subnet_id": "s1", "ip_address": "10.0.0.6"}],
+    ],
+)
+def test_an_address_missing_or_added_in_the_subnet_is_drift(port, shown):
+    assert port({"fixed_ips": [{"subnet": "s1"}]}).drift({**PORT, "fixed_ips": shown}) == {"fixed_ips"}
+
+
+def test_an_address_that_the_template_gives_no_longer_is_released(port):
+    shown = {**PORT, "fixed_ips": [*PORT["fixed_ips"], {"subnet_id": "s2", "ip_address": "10.1.0.5"}]}
+    changed = port({"fixed_ips": [{"ip_address": "10.0.0.5"}]}).changing("fixed_ips")
+    assert changed.sent(shown)[2] == {"port": {"fixed_ips": [{"ip_address": "10.0.0.5"}]}}
+
+
+def test_fixed_ips_taken_out_of_the_template_stay_as_they_are(port):
+    assert port().changing("fixed_ips").outcome(PORT) == Ready(applies=frozenset({"fixed_ips"}))
+    assert port({"fixed_ips": []}).changing("fixed_ips").outcome(PORT) == Ready(applies=frozenset({"fixed_ips"}))
+
+
+def test_no_fixed_ips_releases_them_once(port):
+    bare = port({"no_fixed_ips": True})
+    assert bare.changing("no_fixed_ips").sent(PORT)[2] == {"port": {"fixed_ips": []}}
+    assert bare.drift(PORT) == {"no_fixed_ips"}
+    assert bare.drift({**PORT, "fixed_ips": []}) == frozenset()
+
+
+def test_an_address_pair_without_a_mac_address_has_the_ports(port):
+    given = port({"allowed_address_pairs": [{"ip_address": "10.9.0.0/24"}]})
+    assert body_of(given)["allowed_address_pairs"] == [{"ip_address": "10.9.0.0/24"}]
+    pairs = [{"mac_address": MAC, "ip_address": "10.9.0.0/24"}]
+    assert given.drift({**PORT, "allowed_address_pairs": pairs}) == frozenset()
+    assert given.drift(PORT) == {"allowed_address_pairs"}
+
+
+def test_security_groups_given_no_longer_become_the_projects_default(port):
+    changed = port().changing("security_groups")
+    reading = changed.outcome({**PORT, "security_groups": []})
+    assert (reading.request.path, reading.request.params["project_id"]) == ("/security-groups", "mine")
+    found = {**PORT, "security_groups": [], reading.into: {"security_groups": [{"id": "default-id"}]}}
+    assert changed.sent(found)[2] == {"port": {"security_groups": ["default-id"]}}
+    already = {**found, "security_groups": ["default-id"]}
+    assert changed.outcome(already) == Ready(applies=frozenset({"security_groups"}))
+
+
+def test_an_empty_device_does_not_pull_the_port_out_of_a_server(port):
+    used = {**PORT, "device_id": "server", "device_owner": "compute:nova"}
+    assert isinstance(port().changing("device_id", "device_owner").outcome(used), Ready)
+    own = {**PORT, "device_id": "x", "device_owner": "me"}
+    assert port().changing("device_id").sent(own)[2] == {"port": {"device_id": ""}}
+
+
+def test_words_of_drivers_in_the_binding_profile_are_kept(port):
+    changed = port({"value_specs": {"binding:profile": {"a": "2", "b": None}}}).changing("value_specs")
+    shown = {**PORT, "binding:profile": {"a": "1", "b": "x", "pci_slot": "y"}}
+    assert changed.sent(shown)[2] == {"port": {"binding:profile": {"a": "2", "pci_slot": "y"}}}
+    assert changed.drift({**PORT, "binding:profile": {"a": "2", "pci_slot": "y"}}) == frozenset()
+
+
+def test_value_specs_win_over_a_property_without_end(port):
+    given = port({"value_specs": {"admin_state_up": False}})
+    assert body_of(given)["admin_state_up"] is False
+    down = {**PORT, "admin_state_up": False}
+    assert given.drift(down) == frozenset()
+    assert isinstance(given.changing("admin_state_up", "value_specs").outcome(down), Ready)
+
+
+def test_a_replaced_port_goes_first_only_if_it_holds_an_address_of_its_own(port):
+    assert port().changing("network").replacement(PORT) == Replace("network changed")
+    addressed = port({"fixed_ips": [{"ip_address": "10.0.0.5"}]}).changing("network")
+    assert addressed.replacement(PORT) == Replace("network changed", delete_first=True)
+    assert port({"mac_address": MAC}).changing("mac_address").replacement(PORT).delete_first
+
+
+def test_replace_always_makes_any_change_a_replacement(port):
+    always = port({"name": "n", "replacement_policy": "REPLACE_ALWAYS"})
+    assert isinstance(always.changing("name").replacement(PORT), Replace)
+    assert always.changing().replacement(PORT) is None
+
+
+def test_network_and_subnets_are_read_when_asked_for(port):
+    given = port()
+    rtype, recorded = given.rtype, given.recorded
+    shown = {
+        **PORT,
+        "fixed_ips": [{"subnet_id": "s2"}, {"subnet_id": "s1"}, {"subnet_id": "s2"}],
+    }
+    assert rtype.attribute_request("network", None, recorded, shown).path == f"/networks/{NET_ID}"
+    request = rtype.attribute_request("subnets", None, recorded, shown)
+    assert (request.path, request.params) == ("/subnets", {"id": ["s1", "s2"]})
+    body = {"subnets": [{"id": "s1"}, {"id": "s2"}]}
+    assert rtype.read_attribute("subnets", body, recorded, shown) == [{"id": "s2"}, {"id": "s1"}, {"id": "s2"}]
+    bare = {**PORT, "fixed_ips": []}
+    assert rtype.attribute_request("subnets", None, recorded, bare) is None
+    assert rtype.attributes(None, recorded, bare)["subnets"] == []
