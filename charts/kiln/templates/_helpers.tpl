@@ -1,0 +1,45 @@
+{{- define "kiln.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "kiln.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "kiln.labels" -}}
+{{ include "kiln.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "kiln.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "kiln.fullname" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- end }}
+
+{{/* What the operator does with Stacks and what they refer to, in each namespace that it serves. */}}
+{{- define "kiln.rules" -}}
+# A Stack's spec is the user's alone; the rights to patch are for its finalizer, and for its status.
+- apiGroups: [kiln.dev]
+  resources: [stacks]
+  verbs: [get, list, watch, patch]
+- apiGroups: [kiln.dev]
+  resources: [stackresources, stackrevisions]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [kiln.dev]
+  resources: [stacks/status, stackresources/status, stackrevisions/status]
+  verbs: [patch]
+# Inputs: templates, environments, files, parameters.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch]
+# Inputs and credentials are read. A Stack's own Secrets (its key, hidden parameters of its revisions) are written; RBAC has
+# no way to say "those with an owner".
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,1 @@
+"""Kiln, the operator: Kubernetes on one side, the reconcilers on the other."""

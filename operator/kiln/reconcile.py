@@ -1,0 +1,53 @@
+"""From a key of the queue to a pass over one Stack, and back to when to look again."""
+
+import asyncio
+import uuid
+from collections import OrderedDict
+
+from kiln import logs
+from kiln.api import Key
+from kiln.kube import STACKS, KubeError
+from kiln.services import Services
+from kiln.stackpass import StackPass
+from reconcilers import cloud
+from reconcilers.world import Superseded
+
+REMEMBERED_PASSES = 20_000
+
+
+class Reconciler:
+    """Runs passes. One a process."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._passes: OrderedDict[str, None] = OrderedDict()
+
+    async def run(self, key: Key, superseded: asyncio.Event) -> float | None:
+        """One pass. Seconds until the next one, None if only an event calls for one."""
+        stack = await self.services.kube.get(STACKS, *key)
+        if stack is None:
+            self.services.succeeded(key)
+            return None
+        pass_id = f"req-{uuid.uuid4()}"
+        self._passes[pass_id] = None
+        if len(self._passes) > REMEMBERED_PASSES:
+            self._passes.popitem(last=False)
+        cloud.request_id.set(pass_id)
+        with logs.context(stack=str(key), pass_id=pass_id):
+            this = StackPass(self.services, stack, superseded, pass_id)
+            try:
+                return await this.run()
+            except KubeError:
+                raise
+            except Superseded:
+                # Its own reasons (a newer spec, a stop, a lost Lease) queue the key themselves; a record that changed
+                # under us does not.
+                return None if superseded.is_set() or not self.services.fence() else 0.5
+            except Exception as error:
+                # A mistake of ours. It is shown at the Stack, and the queue logs it and tries again with backoff.
+                await this.broken(error)
+                raise
+
+    def made(self, pass_id: str) -> bool:
+        """Whether this pass was one of this process (of the last 20,000)."""
+        return pass_id in self._passes

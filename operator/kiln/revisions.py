@@ -1,0 +1,144 @@
+"""StackRevisions.
+
+What a Stack asked for, each time that it asked for something else. History, and where a rollback goes.
+
+Hidden parameter values are not in a revision but in a Secret that it owns, so that going back needs nothing that may
+have changed.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kiln import api
+from kiln.inputs import Inputs
+from kiln.kube import SECRETS, STACK_REVISIONS, Kube
+from reconcilers.digest import Digester
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One StackRevision, read."""
+
+    name: str
+    number: int
+    digest: str
+    deployed: bool
+    obj: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The revisions of one Stack."""
+
+    kube: Kube
+    stack: Mapping[str, Any]
+
+    @property
+    def _namespace(self) -> str:
+        return str(self.stack["metadata"]["namespace"])
+
+    @property
+    def _name(self) -> str:
+        return str(self.stack["metadata"]["name"])
+
+    async def load(self) -> list[Revision]:
+        """All revisions, oldest first."""
+        objects = await self.kube.list(STACK_REVISIONS, self._namespace, labels=f"{api.LABEL_STACK}={self._name}")
+        uid = self.stack["metadata"]["uid"]
+        ours = (
+            obj for obj in objects if any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or ())
+        )
+        return sorted((_revision(obj) for obj in ours), key=lambda revision: revision.number)
+
+    async def record(
+        self, known: Sequence[Revision], inputs: Inputs, hidden: frozenset[str], digester: Digester
+    ) -> Revision:
+        """The revision of these inputs: the newest known one if it is the same, else a new object.
+
+        ``hidden`` are the names of parameters whose values stay out of it.
+        """
+        digest = digester.value(
+            [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
+        )
+        if known and known[-1].digest == digest:
+            return known[-1]
+        number = 1 + max((revision.number for revision in known), default=0)
+        secret_values = {name: value for name, value in inputs.parameters.items() if name in hidden}
+        name = f"{self._name[:50].rstrip('-.')}-{number}-{digest[:8]}"
+        spec: dict[str, Any] = {
+            "stackName": self._name,
+            "number": number,
+            "digest": digest,
+            "templateBody": _text(inputs.template),
+            "environments": [_text(environment) for environment in inputs.environments],
+            "files": dict(inputs.files),
+            "parameters": {key: value for key, value in inputs.parameters.items() if key not in hidden},
+            "hiddenParameters": sorted(secret_values),
+            **({"hiddenParametersSecret": name} if secret_values else {}),
+        }
+        metadata = {
+            "name": name,
+            "labels": {api.LABEL_STACK: self._name},
+            "ownerReferences": [api.owner_reference(self.stack)],
+        }
+        body = {"apiVersion": api.API_VERSION, "kind": "StackRevision", "metadata": metadata, "spec": spec}
+        created = await self.kube.create(STACK_REVISIONS, self._namespace, body, existing_ok=True)
+        if secret_values:
+            owner = {
+                "apiVersion": api.API_VERSION,
+                "kind": "StackRevision",
+                "name": name,
+                "uid": created["metadata"]["uid"],
+                "controller": True,
+            }
+            secret = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {**metadata, "ownerReferences": [owner]},
+                "data": {"parameters": base64.b64encode(json.dumps(secret_values, sort_keys=True).encode()).decode()},
+            }
+            await self.kube.create(SECRETS, self._namespace, secret, existing_ok=True)
+        return _revision(created)
+
+    async def inputs(self, revision: Revision) -> Inputs:
+        """What the revision asked for, hidden values included."""
+        spec = revision.obj["spec"]
+        parameters = dict(spec.get("parameters") or {})
+        name = spec.get("hiddenParametersSecret")
+        if name:
+            secret = await self.kube.get(SECRETS, self._namespace, name)
+            if secret is not None:
+                parameters.update(json.loads(base64.b64decode(secret["data"]["parameters"])))
+        return Inputs(
+            template=spec["templateBody"],
+            environments=tuple(spec.get("environments") or ()),
+            files=spec.get("files") or {},
+            parameters=parameters,
+            hidden=frozenset(spec.get("hiddenParameters") or ()),
+            references=frozenset(),
+        )
+
+    async def mark_deployed(self, revision: Revision, now: str) -> None:
+        """The cloud is as this revision asks."""
+        if not revision.deployed:
+            status = {"status": {"deployed": True, "deployedAt": now}}
+            await self.kube.patch(STACK_REVISIONS, self._namespace, revision.name, status, subresource="status")
+
+    async def prune(self, known: Sequence[Revision], keep: frozenset[str], limit: int) -> None:
+        """Delete the oldest revisions beyond ``limit``, save those to keep."""
+        rest = [revision for revision in known if revision.name not in keep]
+        for revision in rest[: max(0, len(rest) - limit)]:
+            await self.kube.delete(STACK_REVISIONS, self._namespace, revision.name)
+
+
+def _text(source: Any) -> str:
+    return source if isinstance(source, str) else json.dumps(source, sort_keys=False)
+
+
+def _revision(obj: Mapping[str, Any]) -> Revision:
+    spec = obj["spec"]
+    deployed = bool((obj.get("status") or {}).get("deployed"))
+    return Revision(obj["metadata"]["name"], int(spec["number"]), spec["digest"], deployed, obj)

@@ -1,0 +1,190 @@
+"""The memory of a Stack's resources: :class:`reconcilers.world.Records` as StackResource objects.
+
+Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
+(status); types that are ready at once need two. Each status write is conditional on the version that was read, so of
+two operators that both believe they lead one is refused.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kiln import api
+from kiln.kube import STACK_RESOURCES, AlreadyExists, Conflict, Kube, NotFound
+from reconcilers import naming
+from reconcilers.model import Intent, Recorded
+from reconcilers.world import Superseded
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStore:
+    """The StackResources of one Stack.
+
+    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write.
+    """
+
+    kube: Kube
+    stack: Mapping[str, Any]
+    now: Callable[[], str]
+    fence: Callable[[], bool] = lambda: True
+    redact: Callable[[str], str] = str
+
+    @property
+    def _namespace(self) -> str:
+        return str(self.stack["metadata"]["namespace"])
+
+    @property
+    def _name(self) -> str:
+        return str(self.stack["metadata"]["name"])
+
+    async def load(self) -> list[Recorded]:
+        """All records of the Stack.
+
+        Objects of an older Stack of the same name are left out: they go with their owner.
+        """
+        objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=f"{api.LABEL_STACK}={self._name}")
+        return [recorded_of(obj) for obj in objects if self._owns(obj)]
+
+    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
+        """See :class:`reconcilers.world.Records`.
+
+        Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
+        that is known of the resource, and it stays.
+        """
+        self._check()
+        body = self._object(intent)
+        probe = {**body, "metadata": {**body["metadata"], "name": f"{recorded.key[:240]}-probe"}}
+        await self.kube.create(STACK_RESOURCES, self._namespace, probe, dry_run=True)
+        await self.forget(recorded)
+        return await self.intend(intent)
+
+    async def intend(self, intent: Intent) -> Recorded:
+        """See :class:`reconcilers.world.Records`."""
+        self._check()
+        body = self._object(intent)
+        name = body["metadata"]["name"]
+        try:
+            return recorded_of(await self.kube.create(STACK_RESOURCES, self._namespace, body))
+        except AlreadyExists:
+            # An earlier attempt of this process or another one: the name follows from the token, so it means the same
+            # resource.
+            existing = await self.kube.get(STACK_RESOURCES, self._namespace, name)
+            if existing is None or not self._owns(existing):
+                raise
+            return replace(recorded_of(existing), found=True)
+
+    def _object(self, intent: Intent) -> dict[str, Any]:
+        name = naming.object_name(self._name, intent.name, intent.token)
+        spec: dict[str, Any] = {
+            "stackName": self._name,
+            "logicalName": intent.name,
+            "type": intent.type,
+            "token": intent.token,
+            "serial": intent.serial,
+            "physicalName": intent.physical_name,
+            "requires": sorted(intent.requires),
+            "data": dict(intent.data),
+            "digests": dict(intent.digests),
+            "deletionPolicy": "Retain" if intent.retain else "Delete",
+            "external": intent.external,
+        }
+        return {
+            "apiVersion": api.API_VERSION,
+            "kind": "StackResource",
+            "metadata": {
+                "name": name,
+                "labels": {api.LABEL_STACK: self._name},
+                "finalizers": [api.RESOURCE_FINALIZER],
+                "ownerReferences": [api.owner_reference(self.stack)],
+            },
+            "spec": spec,
+        }
+
+    async def save(self, recorded: Recorded) -> Recorded:
+        """See :class:`reconcilers.world.Records`.
+
+        Raises Superseded if the object is not as it was read: the next pass reads it anew.
+        """
+        self._check()
+        status = {
+            "state": recorded.state,
+            "physicalID": recorded.physical_id,
+            "confirmed": recorded.confirmed,
+            "message": self.redact(recorded.message)[:1024] or None,
+            "fault": recorded.fault or None,
+            "digests": dict(sorted(recorded.digests.items())),
+            "data": dict(recorded.data),
+            "requires": sorted(recorded.requires),
+            "deletionPolicy": "Retain" if recorded.retain else "Delete",
+            "attempts": recorded.attempts,
+            "requestID": recorded.request_id or None,
+            "lastTransitionTime": self.now(),
+        }
+        # A JSON patch replaces the status as a whole: a merge patch would keep digests of properties that are gone.
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": recorded.version},
+            {
+                "op": "add",
+                "path": "/status",
+                "value": {key: value for key, value in status.items() if value is not None},
+            },
+        ]
+        try:
+            stored = await self.kube.patch(
+                STACK_RESOURCES, self._namespace, recorded.key, patch, how="json", subresource="status"
+            )
+        except (Conflict, NotFound) as error:
+            raise Superseded from error
+        return replace(recorded, version=stored["metadata"]["resourceVersion"])
+
+    async def forget(self, recorded: Recorded) -> None:
+        """See :class:`reconcilers.world.Records`."""
+        self._check()
+        await release(self.kube, self._namespace, recorded.key, deleting=recorded.deleting)
+
+    def _check(self) -> None:
+        if not self.fence():
+            raise Superseded
+
+    def _owns(self, obj: Mapping[str, Any]) -> bool:
+        owners = obj["metadata"].get("ownerReferences") or ()
+        return any(owner.get("uid") == self.stack["metadata"]["uid"] for owner in owners)
+
+
+async def release(kube: Kube, namespace: str, name: str, *, deleting: bool) -> None:
+    """Delete a StackResource whose OpenStack resource is gone or let go, and take its finalizer away."""
+    if not deleting:
+        await kube.delete(STACK_RESOURCES, namespace, name)
+    try:
+        await kube.patch(STACK_RESOURCES, namespace, name, {"metadata": {"finalizers": None}})
+    except NotFound:
+        return
+
+
+def recorded_of(obj: Mapping[str, Any]) -> Recorded:
+    """A StackResource as the engine's value."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    status: Mapping[str, Any] = obj.get("status") or {}
+    return Recorded(
+        key=metadata["name"],
+        name=spec["logicalName"],
+        type=spec["type"],
+        token=spec["token"],
+        physical_name=spec.get("physicalName", ""),
+        physical_id=status.get("physicalID"),
+        data={**(spec.get("data") or {}), **(status.get("data") or {})},
+        digests=(status if "digests" in status else spec).get("digests") or {},
+        requires=frozenset((status if "requires" in status else spec).get("requires") or ()),
+        confirmed=bool(status.get("confirmed")),
+        state=status.get("state", "Creating"),
+        message=status.get("message", ""),
+        retain=status.get("deletionPolicy", spec.get("deletionPolicy")) == "Retain",
+        external=bool(spec.get("external")),
+        created_at=metadata.get("creationTimestamp", ""),
+        version=metadata["resourceVersion"],
+        serial=int(spec["serial"]),
+        fault=status.get("fault", ""),
+        request_id=status.get("requestID", ""),
+        deleting="deletionTimestamp" in metadata,
+        attempts=int(status.get("attempts", 0)),
+    )

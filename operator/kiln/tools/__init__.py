@@ -1,0 +1,1 @@
+"""The commands that need neither a cloud nor a cluster: validate, render, graph, pack."""

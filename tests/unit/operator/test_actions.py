@@ -1,0 +1,66 @@
+"""What is told of resources while a pass works: log lines and counts."""
+
+import logging
+
+import pytest
+
+from kiln import metrics
+from kiln.actions import Actions
+from reconcilers.model import Fault
+from reconcilers.world import Standing
+
+SERVER = "OS::Nova::Server"
+
+
+def count(action: str, result: str) -> float:
+    return metrics.ACTIONS.labels(action, result)._value.get()
+
+
+def follow(*turns: Standing) -> None:
+    actions = Actions()
+    for standing in turns:
+        actions.moved("web", standing)
+
+
+@pytest.mark.parametrize(
+    ("states", "action", "result"),
+    [
+        (["Creating", "Ready"], "create", "succeeded"),
+        (["Creating", "Failed"], "create", "failed"),
+        (["Updating", "Ready"], "update", "succeeded"),
+        (["Updating", "Creating", "Deleting", "Ready"], "replace", "succeeded"),
+        (["Deleting", "Deleted"], "delete", "succeeded"),
+    ],
+)
+def test_what_was_done_is_counted_once_by_how_it_ended(states: list[str], action: str, result: str) -> None:
+    before = count(action, result)
+    follow(*(Standing(SERVER, state) for state in states))
+    assert count(action, result) == before + 1
+
+
+def test_a_resource_at_rest_is_neither_counted_nor_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kiln")
+    follow(Standing(SERVER, "Pending"), Standing(SERVER, "Ready"))
+    assert not caplog.records
+
+
+def test_each_turn_is_told_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kiln")
+    follow(
+        Standing(SERVER, "Creating"),
+        Standing(SERVER, "Creating", "is BUILD"),
+        Standing(SERVER, "Creating", "port in use", Fault.CONFLICT, "req-1"),
+        Standing(SERVER, "Failed", "went to ERROR", Fault.RESOURCE),
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "resources.web (OS::Nova::Server): Creating",
+        "resources.web (OS::Nova::Server): Creating, Conflict, port in use",
+        "resources.web (OS::Nova::Server): Failed, ResourceFailed, went to ERROR",
+    ]
+    assert caplog.records[1].request_id == "req-1"
+
+
+def test_what_fails_before_it_was_begun_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kiln")
+    follow(Standing(SERVER, "Failed", "there is no flavor 'm1.huge'", Fault.INVALID))
+    assert "no flavor" in caplog.text

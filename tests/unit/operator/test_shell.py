@@ -1,0 +1,246 @@
+"""Which events are news."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kiln.api import Key
+from kiln.shell import Shell
+
+NOW = 1_800_000_000.0
+WEB = Key("ns", "web")
+
+
+def stamp(seconds_ago: float) -> str:
+    return datetime.fromtimestamp(NOW - seconds_ago, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Queue:
+    def __init__(self):
+        self.calls = []
+
+    def add(self, key):
+        self.calls.append(("add", key))
+
+    def add_after(self, key, delay):
+        self.calls.append(("after", key, round(delay)))
+
+    def interrupt(self, key):
+        self.calls.append(("interrupt", key))
+
+    def taken(self):
+        calls, self.calls = self.calls, []
+        return calls
+
+
+@pytest.fixture
+def queue():
+    return Queue()
+
+
+@pytest.fixture
+def own():
+    return set()
+
+
+@pytest.fixture
+def shell(queue, own):
+    made = Shell(queue, lambda *identity: identity in own, now=lambda: NOW)
+    made.lead()
+    return made
+
+
+@pytest.fixture
+def rested(stack):
+    """A Stack that was Ready 100 s ago."""
+
+    def make(*, ago=100.0, generation=1, observed=1, ready="True", interval="10m", **spec):
+        obj = stack(resyncInterval=interval, **spec)
+        obj["metadata"]["generation"] = generation
+        obj["status"] = {
+            "observedGeneration": observed,
+            "lastSyncTime": stamp(ago),
+            "conditions": [{"type": "Ready", "status": ready}],
+        }
+        return obj
+
+    return make
+
+
+def config_map(name="cm", value="1", ago=1000.0, namespace="ns"):
+    metadata = {"namespace": namespace, "name": name, "uid": name, "creationTimestamp": stamp(5000)}
+    metadata["managedFields"] = [{"time": stamp(ago)}]
+    return {"metadata": metadata, "data": {"k": value}}
+
+
+def resource(**metadata):
+    return {"metadata": {"namespace": "ns", "name": "web-net", "uid": "r", **metadata}, "spec": {"stackName": "web"}}
+
+
+def test_a_new_stack_is_looked_at(shell, queue, stack):
+    shell.observe("stacks", "ADDED", stack())
+    assert queue.taken() == [("interrupt", WEB)]
+
+
+def test_an_echo_of_our_own_status_is_ignored(shell, queue, stack, rested):
+    shell.observe("stacks", "ADDED", stack())
+    queue.taken()
+    shell.observe("stacks", "MODIFIED", rested())
+    assert queue.taken() == []
+
+
+@pytest.mark.parametrize("change", [
+    {"generation": 2}, {"uid": "another"}, {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+    {"annotations": {"kiln.dev/reconcile-at": "now"}},
+])  # fmt: skip
+def test_new_intent_interrupts(shell, queue, rested, change):
+    shell.observe("stacks", None, rested())
+    queue.taken()
+    obj = rested()
+    obj["metadata"] |= change
+    shell.observe("stacks", "MODIFIED", obj)
+    assert queue.taken() == [("interrupt", WEB)]
+
+
+def test_other_annotations_and_finalizers_are_no_news(shell, queue, rested):
+    shell.observe("stacks", None, rested())
+    queue.taken()
+    obj = rested()
+    obj["metadata"] |= {"annotations": {"a": "b"}, "finalizers": ["x"]}
+    shell.observe("stacks", "MODIFIED", obj)
+    assert queue.taken() == []
+
+
+def test_a_stack_at_rest_waits_for_its_resync_after_a_restart(shell, queue, rested):
+    shell.observe("stacks", None, rested(ago=100))
+    ((kind, key, delay),) = queue.taken()
+    assert (kind, key) == ("after", WEB)
+    assert 500 <= delay <= 560
+
+
+def test_an_overdue_resync_is_spread(shell, queue, rested):
+    shell.observe("stacks", None, rested(ago=100_000))
+    ((kind, _, delay),) = queue.taken()
+    assert (kind, delay) == ("after", 0)
+
+
+def test_a_stack_that_never_resyncs_is_left_alone(shell, queue, rested):
+    shell.observe("stacks", None, rested(interval="0s"))
+    assert queue.taken() == []
+
+
+@pytest.mark.parametrize("unrest", [{"observed": 0}, {"ready": "False"}, {"ready": "Unknown"}])
+def test_a_stack_that_is_not_at_rest_is_looked_at_after_a_restart(shell, queue, rested, unrest):
+    shell.observe("stacks", None, rested(**unrest))
+    assert queue.taken() == [("interrupt", WEB)]
+
+
+def test_a_listing_after_a_broken_watch_is_no_news(shell, queue, rested):
+    shell.observe("stacks", None, rested())
+    queue.taken()
+    shell.observe("stacks", None, rested(ago=50))
+    assert queue.taken() == []
+
+
+def test_a_deleted_stack_gets_one_last_look_and_is_forgotten(shell, queue, rested):
+    shell.observe("stacks", None, rested(templateRef={"configMapName": "cm", "key": "k"}))
+    queue.taken()
+    shell.observe("stacks", "DELETED", rested())
+    assert queue.taken() == [("interrupt", WEB)]
+    assert (shell._stacks, dict(shell._users)) == ({}, {})
+
+
+def test_a_changed_input_interrupts_the_stacks_that_refer_to_it(shell, queue, rested):
+    shell.observe("stacks", None, rested(templateRef={"configMapName": "cm", "key": "k"}))
+    shell.observe("configmaps", None, config_map())
+    queue.taken()
+    shell.observe("configmaps", "MODIFIED", config_map(value="2"))
+    shell.observe("configmaps", "MODIFIED", config_map(name="other", value="2"))
+    shell.observe("configmaps", "MODIFIED", config_map(namespace="other", value="2"))
+    assert queue.taken() == [("interrupt", WEB)]
+
+
+def test_an_input_whose_content_is_the_same_is_no_news(shell, queue, rested):
+    shell.observe("stacks", None, rested(templateRef={"configMapName": "cm", "key": "k"}))
+    shell.observe("configmaps", None, config_map())
+    queue.taken()
+    shell.observe("configmaps", "MODIFIED", config_map(ago=0))
+    shell.observe("configmaps", None, config_map(ago=0))
+    assert queue.taken() == []
+
+
+def test_an_input_that_appears_or_goes_interrupts(shell, queue, rested):
+    shell.observe("stacks", None, rested(parametersFrom=[{"name": "p", "secretKeyRef": {"name": "cm", "key": "k"}}]))
+    queue.taken()
+    shell.observe("secrets", "ADDED", config_map())
+    shell.observe("secrets", "DELETED", config_map())
+    assert queue.taken() == [("interrupt", WEB)] * 2
+
+
+def test_the_credentials_are_an_input(shell, queue, rested):
+    shell.observe("stacks", None, rested())
+    shell.observe("secrets", None, config_map(name="openstack"))
+    queue.taken()
+    shell.observe("secrets", "MODIFIED", config_map(name="openstack", value="2"))
+    assert queue.taken() == [("interrupt", WEB)]
+
+
+@pytest.mark.parametrize("input_first", [True, False])
+def test_an_input_that_changed_while_no_operator_ran_is_noticed(shell, queue, rested, input_first):
+    events = [
+        ("configmaps", None, config_map(ago=50)),
+        ("stacks", None, rested(ago=100, templateRef={"configMapName": "cm", "key": "k"})),
+    ]
+    for event in events if input_first else reversed(events):
+        shell.observe(*event)
+    assert queue.taken()[-1] == ("interrupt", WEB)
+
+
+def test_an_input_that_is_no_longer_referred_to_is_no_news(shell, queue, rested):
+    shell.observe("stacks", None, rested(templateRef={"configMapName": "cm", "key": "k"}))
+    shell.observe("configmaps", None, config_map())
+    shell.observe("stacks", "MODIFIED", rested(generation=2, templateBody="t"))
+    queue.taken()
+    shell.observe("configmaps", "MODIFIED", config_map(value="2"))
+    assert queue.taken() == []
+
+
+def test_our_own_writes_of_stack_resources_are_no_news(shell, queue, own):
+    shell.observe("stackresources", "ADDED", resource())
+    shell.observe("stackresources", "MODIFIED", resource())
+    own.add(("stackresources", "ns", "web-net"))
+    shell.observe("stackresources", "MODIFIED", resource(deletionTimestamp="x"))
+    shell.observe("stackresources", "DELETED", resource())
+    assert queue.taken() == []
+
+
+def test_a_stack_resource_that_somebody_else_deletes_interrupts_its_stack(shell, queue):
+    shell.observe("stackresources", "MODIFIED", resource(deletionTimestamp="x"))
+    shell.observe("stackresources", "DELETED", resource())
+    assert queue.taken() == [("interrupt", WEB)] * 2
+
+
+def test_a_replica_that_stands_by_acts_only_when_it_leads(queue, rested):
+    shell = Shell(queue, lambda *_: False, now=lambda: NOW)
+    shell.observe("stacks", None, rested())
+    busy = rested(ready="False")
+    busy["metadata"] |= {"name": "busy", "uid": "busy"}
+    shell.observe("stacks", "ADDED", busy)
+    assert queue.taken() == []
+    shell.lead()
+    calls = queue.taken()
+    assert ("add", Key("ns", "busy")) in calls
+    assert [call[0] for call in calls if call[1] == WEB] == ["after"]
+
+
+def test_what_the_leader_settled_meanwhile_is_at_rest_for_the_one_that_takes_over(queue, rested, stack):
+    shell = Shell(queue, lambda *_: False, now=lambda: NOW)
+    shell.observe("stacks", "ADDED", stack())
+    shell.observe("stacks", "MODIFIED", rested(ago=-5))
+    shell.lead()
+    assert [call[0] for call in queue.taken()] == ["after"]
+
+
+def test_stacks_are_counted_by_condition(shell, rested):
+    shell.observe("stacks", None, rested())
+    assert shell.conditions() == {("Ready", "True"): 1}

@@ -1,0 +1,251 @@
+"""What one pass decides: from a Stack to conditions, revisions and what comes next."""
+
+import asyncio
+import copy
+import itertools
+from typing import Any
+
+import pytest
+from harness.fake_openstack import FakeOpenStack, Refused
+
+from kiln.api import Key, Reason
+from kiln.credentials import Credential, CredentialsError
+from kiln.kube import STACKS, NotFound, Resource
+from kiln.reconcile import Reconciler
+from kiln.services import Services, Site
+from kiln.stackpass import CREDENTIALS_RETRY, ROLLBACK_NOW
+from reconcilers.lookup import Lookup
+from reconcilers.observer import Observer
+
+NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
+FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
+CREDENTIAL = Credential("own", "password", {"auth_url": "http://cloud", "username": "u", "password": "p"})
+
+
+class Api:
+    """A Kubernetes API in memory: merge patches, tests of JSON patches, finalizers."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self._versions = itertools.count(1)
+
+    def put(self, plural: str, name: str, obj: dict[str, Any]) -> dict[str, Any]:
+        held = copy.deepcopy(obj)
+        held["metadata"] |= {"name": name, "namespace": "ns", "resourceVersion": str(next(self._versions))}
+        held["metadata"].setdefault("uid", f"00000000-0000-0000-0000-{next(self._versions):012}")
+        self.objects[plural, name] = held
+        return copy.deepcopy(held)
+
+    async def get(self, res: Resource, _ns: str, name: str) -> Any:
+        return copy.deepcopy(self.objects.get((res.plural, name)))
+
+    async def list(self, res: Resource, _ns: str = "", **_: Any) -> Any:
+        return [copy.deepcopy(obj) for (plural, _), obj in self.objects.items() if plural == res.plural]
+
+    async def create(self, res: Resource, _ns: str, body: Any, **_: Any) -> Any:
+        return self.put(res.plural, body["metadata"]["name"], body)
+
+    async def patch(self, res: Resource, _ns: str, name: str, body: Any, **given: Any) -> Any:
+        obj = self.objects.get((res.plural, name))
+        if obj is None:
+            raise NotFound(404, "NotFound", name)
+        if isinstance(body, list):
+            changes = {one["path"]: one["value"] for one in body if one["op"] == "add"}
+            if "/metadata/finalizers" in changes:
+                obj["metadata"]["finalizers"] = changes["/metadata/finalizers"]
+            if "/status" in changes:
+                obj["status"] = changes["/status"]
+        elif given.get("how") == "apply" or "status" in body:
+            obj["status"] = body["status"]
+        else:
+            obj["metadata"] |= body.get("metadata", {})
+            obj["data"] = {**obj.get("data", {}), **body.get("data", {})}
+        if obj["metadata"].get("deletionTimestamp") and not obj["metadata"].get("finalizers"):
+            del self.objects[res.plural, name]
+        return self.put(res.plural, name, obj) if (res.plural, name) in self.objects else obj
+
+    async def delete(self, res: Resource, _ns: str, name: str, **_: Any) -> None:
+        obj = self.objects.get((res.plural, name))
+        if obj is not None and obj["metadata"].get("finalizers"):
+            obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        else:
+            self.objects.pop((res.plural, name), None)
+
+
+class Told:
+    """Events that were emitted."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def emit(self, _obj: Any, reason: str, _message: str, _kind: str = "Normal") -> None:
+        self.reasons.append(reason)
+
+
+class Sites(Services):
+    """Services whose one cloud is in memory."""
+
+    def __init__(self, kube: Api, cloud: FakeOpenStack) -> None:
+        self.told = Told()
+        super().__init__(kube, None, self.told)  # type: ignore[arg-type]
+        self.error: CredentialsError | None = None
+        self.here = Site(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
+
+    async def site(self, stack: Any) -> Site:
+        if self.error is not None:
+            raise self.error
+        return self.here
+
+
+class Stack:
+    """One Stack, ``web``, and an operator for it."""
+
+    def __init__(self) -> None:
+        self.kube, self.cloud = Api(), FakeOpenStack()
+        self.cloud.latency = 0.0
+        self.services = Sites(self.kube, self.cloud)
+        self.reconciler = Reconciler(self.services)
+        self.generation = 0
+
+    def apply(self, resources: dict[str, Any], **spec: Any) -> None:
+        self.generation += 1
+        old = self.kube.objects.get(("stacks", "web"), {"metadata": {}})
+        template = {"heat_template_version": "2021-04-16", "resources": resources}
+        body = {"cloudCredentialsRef": {"secretName": "s", "cloudName": "own"}, "template": template, **spec}
+        metadata = {**old["metadata"], "generation": self.generation}
+        status = {"status": old["status"]} if "status" in old else {}
+        self.kube.put("stacks", "web", {"metadata": metadata, "spec": body, **status})
+
+    async def run(self) -> float | None:
+
+        return await self.reconciler.run(Key("ns", "web"), asyncio.Event())
+
+    async def delete(self) -> None:
+
+        await self.kube.delete(STACKS, "ns", "web")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.kube.objects["stacks", "web"]["status"]
+        return found
+
+    def condition(self, kind: str = "Ready") -> tuple[str, str]:
+        found = next(one for one in self.status["conditions"] if one["type"] == kind)
+        return found["status"], found["reason"]
+
+    def nets(self) -> list[str]:
+        return sorted(item["name"] for item in self.cloud.all("networks"))
+
+
+@pytest.fixture
+def web() -> Stack:
+    return Stack()
+
+
+async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: Stack) -> None:
+    web.apply({"net": NET}, resyncInterval="100s")
+    again = await web.run()
+    assert web.condition() == ("True", "Succeeded")
+    assert again is not None
+    assert 90 <= again <= 110
+    assert web.status["lastOperation"]["type"] == "Create"
+    assert web.nets() == ["net"]
+
+
+async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None:
+    web.apply({"net": NET}, onFailure="Rollback")
+    await web.run()
+    good = web.status["currentRevision"]
+    more = {"type": "OS::Neutron::Net", "properties": {"name": "more"}}
+    web.apply({"net": NET, "more": more, "bad": {**FAILS, "depends_on": "more"}}, onFailure="Rollback")
+    assert await web.run() == ROLLBACK_NOW
+    assert web.nets() == ["more", "net"]
+    await web.run()
+    assert web.condition() == ("False", "RolledBack")
+    assert web.condition("Stalled")[0] == "True"
+    assert (web.nets(), web.status["currentRevision"]) == (["net"], good)
+    before, events = copy.deepcopy(web.status), len(web.services.told.reasons)
+    await web.run()
+    assert [one["lastTransitionTime"] for one in web.status["conditions"]] == [
+        one["lastTransitionTime"] for one in before["conditions"]
+    ]
+    assert len(web.services.told.reasons) == events
+
+
+async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
+    web.apply({"net": NET, "bad": {**FAILS, "depends_on": "net"}}, onFailure="Rollback")
+    assert await web.run() == ROLLBACK_NOW
+    await web.run()
+    assert web.condition() == ("False", "RolledBack")
+    assert web.nets() == []
+
+
+async def test_a_halted_stack_waits_for_a_change(web: Stack) -> None:
+    web.apply({"net": NET, "bad": FAILS}, onFailure="Halt")
+    assert await web.run() is None
+    assert web.condition("Stalled")[0] == "True"
+    assert web.nets() == ["net"]
+
+
+async def test_what_may_pass_is_tried_again_later_and_later(web: Stack) -> None:
+    web.cloud.fault = lambda request: Refused(403, "Quota exceeded") if request.method == "POST" else None
+    web.apply({"net": NET})
+    waits = [await web.run() or 0.0 for _ in range(4)]
+    assert web.condition() == ("False", "QuotaExceeded")
+    assert web.condition("Reconciling")[0] == "True"
+    assert 4 <= waits[0] <= 6
+    assert waits == sorted(waits)
+    assert web.status["failedResources"][0]["name"] == "net"
+
+
+async def test_a_broken_template_is_told_and_nothing_is_touched(web: Stack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    web.apply({"net": {"type": "OS::Neutron::Nett"}})
+    assert await web.run() is None
+    assert web.condition() == ("False", "InvalidTemplate")
+    assert web.condition("TemplateValid")[0] == "False"
+    assert web.nets() == ["net"]
+
+
+async def test_a_lost_key_is_no_reason_to_change_anything(web: Stack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    del web.kube.objects["secrets", "web-kiln"]
+    calls = len(web.cloud.calls)
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")
+    assert {one.method for one in web.cloud.calls[calls:]} == {"GET"}
+
+
+async def test_a_deleted_stack_goes_when_nothing_is_left(web: Stack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    await web.delete()
+    await web.run()
+    assert web.nets() == []
+    assert {plural for plural, _ in web.kube.objects} <= {"stackrevisions", "secrets"}
+
+
+async def test_orphans_stay_and_need_no_credentials(web: Stack) -> None:
+    web.apply({"net": NET}, deletionPolicy="Orphan")
+    await web.run()
+    web.services.error = CredentialsError(Reason.CREDENTIALS_NOT_FOUND, "spec", "no Secret")
+    await web.delete()
+    await web.run()
+    assert web.nets() == ["net"]
+    assert ("stacks", "web") not in web.kube.objects
+
+
+async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: Stack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    web.services.error = CredentialsError(Reason.CREDENTIALS_NOT_FOUND, "spec", "no Secret")
+    await web.delete()
+    assert await web.run() == CREDENTIALS_RETRY
+    assert web.condition() == ("False", "CredentialsNotFound")
+    told = next(one for one in web.status["conditions"] if one["type"] == "Ready")["message"]
+    assert "1 resources remain: restore them, or set spec.deletionPolicy to Orphan" in told
+    web.services.error = None
+    await web.run()
+    assert web.nets() == []

@@ -1,0 +1,141 @@
+"""What a pass knows, as a status; and how often it is written."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kiln import status
+from kiln.api import Operation, Reason, Result
+from kiln.status import Report, Verdict
+from reconcilers.model import Fault
+from reconcilers.world import Progress, Standing
+
+WORKING = Verdict(ready=False, reconciling=True, reason="Progressing", message="1/2 resources ready")
+DONE = Verdict(ready=True, reconciling=False, reason="Succeeded", message="as asked")
+STUCK = Verdict(ready=False, reconciling=True, reason="QuotaExceeded", message="no more", stalled=True)
+
+
+def conditions(composed: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {one["type"]: (one["status"], one["reason"]) for one in composed["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [(WORKING, ("False", "True", "False")), (DONE, ("True", "False", "False")), (STUCK, ("False", "False", "True"))],
+)
+def test_reconciling_and_stalled_are_never_both_true(verdict: Verdict, expected: tuple[str, str, str]) -> None:
+    found = conditions(status.compose({}, Report(1, verdict), "t1"))
+    assert tuple(found[kind][0] for kind in ("Ready", "Reconciling", "Stalled")) == expected
+
+
+def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:
+    first = status.compose({}, Report(1, WORKING), "t1")
+    second = status.compose(first, Report(1, STUCK), "t2")
+    third = status.compose(second, Report(2, DONE), "t3")
+    times = [
+        {one["type"]: one["lastTransitionTime"] for one in composed["conditions"]}
+        for composed in (first, second, third)
+    ]
+    assert [one["Ready"] for one in times] == ["t1", "t1", "t3"]
+    assert [one["Stalled"] for one in times] == ["t1", "t2", "t3"]
+    assert third["observedGeneration"] == 2
+
+
+def test_an_operation_keeps_its_start_until_it_ends() -> None:
+    first = status.compose({}, Report(1, WORKING, operation=Operation.CREATE), "t1")
+    second = status.compose(first, Report(1, DONE, operation=Operation.CREATE, result=Result.SUCCEEDED), "t2")
+    third = status.compose(second, Report(2, WORKING, operation=Operation.UPDATE), "t3")
+    assert second["lastOperation"] == {
+        "type": "Create",
+        "result": "Succeeded",
+        "startTime": "t1",
+        "completionTime": "t2",
+    }
+    assert (third["lastOperation"]["startTime"], third["lastOperation"].get("completionTime")) == ("t3", None)
+
+
+def test_what_a_report_does_not_say_stays_and_what_is_empty_goes() -> None:
+    old = status.compose({}, Report(1, DONE, current_revision="web-1", outputs={"a": 1}), "t1")
+    assert status.compose(old, Report(1, WORKING), "t2")["currentRevision"] == "web-1"
+    assert status.compose(old, Report(1, WORKING), "t2")["outputs"] == {"a": 1}
+    assert "outputs" not in status.compose(old, Report(1, WORKING, outputs={}), "t2")
+
+
+def test_drift_is_told_with_its_resources() -> None:
+    found = status.compose({}, Report(1, DONE, drifted={"net": "name"}, synced=True), "t1")
+    assert conditions(found)["DriftDetected"] == ("True", "Drifted")
+    assert status.compose(found, Report(1, DONE, synced=True), "t2")["conditions"][-1]["status"] == "False"
+
+
+def test_failed_resources_come_first_and_are_at_most_ten() -> None:
+    progress = Progress()
+    for number in range(8):
+        progress.move(f"waits{number}", Standing("OS::Neutron::Net", "Creating", "503", Fault.TRANSIENT, "req-1"))
+        progress.move(f"x{number}", Standing("OS::Neutron::Net", "Failed", "400", Fault.INVALID))
+    progress.move("fine", Standing("OS::Neutron::Net", "Ready"))
+    found = status.failures_of(progress)
+    assert [one["name"] for one in found] == [*(f"x{n}" for n in range(8)), "waits0", "waits1"]
+    assert found[-1]["requestID"] == "req-1"
+    assert status.counts_of(progress)["summary"] == "1/17"
+
+
+def test_hidden_values_are_in_no_text() -> None:
+    report = Report(
+        *(1, Verdict(ready=False, reconciling=True, reason="x", message="with s3cret")),
+        operation_message="s3cret",
+        drifted={"a": "s3cret"},
+        failed=({"name": "a", "message": "s3cret"},),
+        output_errors={"o": "s3cret"},
+    )
+    shown = status.compose({}, status.redacted(report, lambda text: text.replace("s3cret", "***")), "t1")
+    assert "s3cret" not in str(shown)
+
+
+def test_times_alone_are_no_reason_to_write() -> None:
+    old = status.compose({}, Report(1, DONE, synced=True, pass_id="a"), "t1")
+    assert not status.differs(old, status.compose(old, Report(1, DONE, synced=True, pass_id="b"), "t2"))
+    assert status.differs(old, status.compose(old, Report(2, DONE, synced=True), "t2"))
+
+
+def test_an_invalid_template_and_missing_credentials_are_told_apart() -> None:
+    bad = status.compose({}, status.invalid(1, Reason.INVALID_TEMPLATE, "resources.a: no"), "t1")
+    assert conditions(bad)["TemplateValid"] == ("False", "InvalidTemplate")
+    gone = status.unreachable(status.invalid(1, Reason.CREDENTIALS_NOT_FOUND, "no Secret"))
+    assert conditions(status.compose({}, gone, "t1"))["CloudReachable"] == ("False", "CredentialsNotFound")
+    assert conditions(bad)["Stalled"][0] == "True"
+
+
+class Writes:
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+
+    async def patch(self, _res: Any, _ns: str, _name: str, body: Any, **_: Any) -> Any:
+        self.bodies.append(body)
+        return {}
+
+
+def writer(kube: Any, *, fence: bool = True) -> status.StatusWriter:
+    stack = {"metadata": {"namespace": "ns", "name": "web", "uid": "u"}}
+    return status.StatusWriter(kube, stack, lambda: "t", lambda: fence)
+
+
+@pytest.mark.looptime
+async def test_a_stack_that_moves_is_written_about_once_a_second() -> None:
+    kube = Writes()
+    one = writer(kube)
+    for number in range(50):
+        one.later(lambda number=number: Report(number, WORKING))  # type: ignore[misc]
+        await asyncio.sleep(0.1)
+    assert 4 <= len(kube.bodies) <= 6
+    await one.now(Report(99, DONE))
+    assert kube.bodies[-1]["status"]["observedGeneration"] == 99
+    written = len(kube.bodies)
+    await asyncio.sleep(5)
+    assert len(kube.bodies) == written
+
+
+async def test_who_leads_no_longer_writes_nothing() -> None:
+    kube = Writes()
+    await writer(kube, fence=False).now(Report(1, DONE))
+    assert kube.bodies == []

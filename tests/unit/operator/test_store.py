@@ -1,0 +1,155 @@
+"""StackResources as the engine's memory: versions, hand-over, and a fence."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kiln.kube import Conflict, Forbidden, Kube, KubeError
+from kiln.store import ResourceStore
+from reconcilers.model import Intent, Recorded
+from reconcilers.world import Superseded
+
+STACK = {"metadata": {"namespace": "ns", "name": "web", "uid": "00000000-0000-0000-0000-000000000001"}}
+INTENT = Intent(
+    *("net", "OS::Neutron::Net", 2, "00000000-0000-0000-0000-0000000000aa", "web-net-abc"),
+    requires=frozenset({"b", "a"}),
+    data={"k": "v"},
+    digests={"name": "d"},
+    attempts=1,
+)
+
+
+class Server(Kube):
+    """A Kubernetes API that holds StackResources, as far as the store needs one; ``ending``: nothing can be created."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.ending = False
+        self.version = 0
+
+    def stored(self, name: str, obj: Mapping[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        metadata = {**obj["metadata"], "resourceVersion": str(self.version)}
+        held = self.objects[name] = {**obj, "metadata": metadata}
+        return held
+
+    async def _call(self, method: str, res: Any, path: str, **given: Any) -> Any:
+        name = path.removesuffix("/status").split("/")[-1]
+        self.calls.append((method, name))
+        body = given.get("body")
+        if method == "POST":
+            if self.ending:
+                raise Forbidden(403, "Forbidden", "the namespace is being terminated")
+            name = body["metadata"]["name"]
+            if name in self.objects:
+                raise _conflict("AlreadyExists")
+            if given["query"].get("dryRun"):
+                return body
+            return self.stored(name, body)
+        if method == "GET" and name == "stackresources":
+            return {"apiVersion": "kiln.dev/v1alpha1", "items": list(self.objects.values()), "metadata": {}}
+        if method == "DELETE":
+            metadata = {**self.objects[name]["metadata"], "deletionTimestamp": "now"}
+            return self.stored(name, {**self.objects[name], "metadata": metadata})
+        if method == "PATCH" and isinstance(body, list):
+            if body[0]["value"] != self.objects[name]["metadata"]["resourceVersion"]:
+                raise _conflict("Conflict")
+            return self.stored(name, {**self.objects[name], "status": body[1]["value"]})
+        if method == "PATCH":
+            return self.objects.pop(name)
+        return self.objects[name]
+
+
+def _conflict(reason: str) -> KubeError:
+
+    return Conflict(409, reason, "")
+
+
+@pytest.fixture
+def server() -> Server:
+    made = Server()
+    made._deleted = OrderedDict()
+    return made
+
+
+def store(server: Server, *, fence: bool = True) -> ResourceStore:
+    return ResourceStore(server, STACK, lambda: "t", lambda: fence)
+
+
+async def test_an_intent_comes_back_as_it_was_stored(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    [loaded] = await store(server).load()
+    assert loaded == made
+    assert (made.name, made.serial, made.token, made.state) == ("net", 2, INTENT.token, "Creating")
+    assert (made.requires, made.data, made.digests) == (frozenset({"a", "b"}), {"k": "v"}, {"name": "d"})
+    assert (made.physical_id, made.confirmed) == (None, False)
+
+
+async def test_the_same_intent_twice_is_one_object(server: Server) -> None:
+    first = await store(server).intend(INTENT)
+    assert (await store(server).intend(INTENT)).key == first.key
+    assert len(server.objects) == 1
+
+
+async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server) -> None:
+    await store(server).intend(INTENT)
+    [name] = server.objects
+    server.objects[name]["metadata"]["ownerReferences"][0]["uid"] = "another"
+    assert await store(server).load() == []
+
+
+async def test_what_is_saved_is_loaded_and_what_is_emptied_stays_empty(server: Server) -> None:
+
+    made = await store(server).intend(INTENT)
+    saved = replace(made, physical_id="id-1", confirmed=True, state="Ready", digests={}, requires=frozenset())
+    saved = await store(server).save(saved)
+    [loaded] = await store(server).load()
+    assert (loaded.physical_id, loaded.confirmed, loaded.state) == ("id-1", True, "Ready")
+    assert (loaded.digests, loaded.requires) == ({}, frozenset())
+    assert loaded.version == saved.version != made.version
+
+
+async def test_of_two_who_believe_that_they_lead_one_is_refused(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    await store(server).save(made)
+    with pytest.raises(Superseded):
+        await store(server).save(made)
+
+
+async def test_who_leads_no_longer_writes_nothing(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    calls = len(server.calls)
+    old = store(server, fence=False)
+    for write in (old.intend(INTENT), old.save(made), old.forget(made), old.hand_over(made, INTENT)):
+        with pytest.raises(Superseded):
+            await write
+    assert len(server.calls) == calls
+
+
+async def test_a_record_is_handed_over_to_a_new_object_of_the_same_name(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    server.objects[made.key]["metadata"]["deletionTimestamp"] = "now"
+    [old] = await store(server).load()
+    assert old.deleting
+    new = await store(server).hand_over(old, INTENT)
+    assert (new.key, new.deleting) == (old.key, False)
+    assert len(server.objects) == 1
+
+
+async def test_a_record_stays_where_no_new_one_can_be(server: Server) -> None:
+    made: Recorded = await store(server).intend(INTENT)
+    server.ending = True
+    with pytest.raises(Forbidden):
+        await store(server).hand_over(made, INTENT)
+    assert list(server.objects) == [made.key]
+
+
+async def test_a_forgotten_record_is_gone(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    await store(server).forget(made)
+    assert server.objects == {}
+    assert await store(server).load() == []
