@@ -1,0 +1,297 @@
+"""A small OpenStack in memory, with the manners of Neutron, Nova and Cinder that the engine has to live with.
+
+It has the two methods of :class:`reconcilers.cloud.Cloud` that the engine calls, and fails as it is told to.
+"""
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reconcilers.cloud import Answer
+from reconcilers.faults import CloudError, classify
+from reconcilers.model import Fault, Request
+
+Item = dict[str, Any]
+Items = list[Item]
+Requests = list[Request]
+
+KEYS = {
+    "networks": "network",
+    "subnets": "subnet",
+    "ports": "port",
+    "routers": "router",
+    "servers": "server",
+    "volumes": "volume",
+    "flavors": "flavor",
+    "images": "",
+}
+BUILDING = 1.0
+"""Seconds until a server or volume is there, or gone."""
+LOST = "lost"
+"""As a fault: the request is carried out, and its answer does not arrive."""
+
+
+class Refused(Exception):  # noqa: N818
+    """An answer with an error status."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+class FakeOpenStack:
+    """``fault`` is asked before each request: None, LOST, or a Refused to answer with.
+
+    ``lag`` are the seconds for which lists do not show what is new. ``point`` is awaited before and after each effect.
+    """
+
+    region = "RegionOne"
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, Item]] = {plural: {} for plural in KEYS}
+        self.calls: list[Request] = []
+        self.fault: Callable[[Request], Refused | str | None] = lambda _request: None
+        self.lag = 0.0
+        self.latency = 0.05
+        self.point: Callable[[], Any] = _nothing
+        self._ids = itertools.count(1)
+        self.tables["flavors"]["1"] = {"id": "1", "name": "m1.tiny"}
+        image = str(uuid.UUID(int=999))
+        self.tables["images"][image] = {"id": image, "name": "cirros"}
+
+    # What the engine calls.
+
+    async def send(self, request: Request) -> Answer:
+        """See Cloud."""
+        await asyncio.sleep(self.latency / 2)
+        await self.point()
+        self.calls.append(request)
+        fault = self.fault(request)
+        request_id = f"req-{len(self.calls)}"
+        try:
+            if isinstance(fault, Refused):
+                raise fault
+            status, body = self.carry_out(request)
+        except Refused as refused:
+            status, body = refused.status, {"error": {"message": str(refused)}}
+            if status not in request.done:
+                await asyncio.sleep(self.latency / 2)
+                headers = {"x-openstack-request-id": request_id, **refused.headers}
+                raise classify(request.method, status, headers, json.dumps(body), 0.0) from None
+        await self.point()
+        await asyncio.sleep(self.latency / 2)
+        if fault == LOST:
+            raise CloudError(Fault.TRANSIENT, "the connection broke", ambiguous=request.method != "GET")
+        return Answer(status, json.loads(json.dumps(body)), request_id)
+
+    async def list(self, request: Request, plural: str) -> Items:
+        """See Cloud."""
+        found: Items = (await self.send(request)).body[plural]
+        return found
+
+    async def project_id(self) -> str:
+        """See Cloud."""
+        return "project"
+
+    # For tests.
+
+    def all(self, plural: str) -> Items:
+        """Everything of a kind that really exists."""
+        return [item for item in self.tables[plural].values() if not self._gone(item)]
+
+    def sent(self, method: str, plural: str = "") -> Requests:
+        """The requests of this method, as far as they are about this collection."""
+        return [one for one in self.calls if one.method == method and one.path.startswith(f"/{plural}")]
+
+    def make(self, plural: str, **fields: Any) -> Item:
+        """Something that exists without anybody having asked for it here."""
+        return self._made(plural, fields)
+
+    def drop(self, plural: str, identity: str) -> None:
+        """Somebody else deletes something, and it is gone at once."""
+        self._delete(plural, self.tables[plural][identity])
+        self.tables[plural].pop(identity, None)
+
+    # The services.
+
+    def carry_out(self, request: Request) -> tuple[int, Any]:
+        """The status and the body of the answer."""
+        parts = request.path.strip("/").split("/")
+        plural = parts[0]
+        table = self.tables[plural]
+        if request.method == "GET":
+            if len(parts) == 1 or parts[1] == "detail":
+                return 200, {plural: self._list(plural, request.params)}
+            return 200, _wrapped(plural, self._shown(plural, self._held(table, parts[1])))
+        if request.method == "POST" and len(parts) == 1:
+            made = self._made(plural, request.body[KEYS[plural]])
+            return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
+        item = self._held(table, parts[1])
+        if request.method == "DELETE":
+            self._delete(plural, item)
+            return 204, None
+        if request.method == "PUT" and len(parts) == 2:
+            item.update(request.body[KEYS[plural]])
+            if plural == "ports":
+                self._address(item)
+            return 200, _wrapped(plural, self._shown(plural, item))
+        if parts[2] == "add_router_interface":
+            return 200, self._add_interface(item, request.body["subnet_id"])
+        if parts[2] == "remove_router_interface":
+            return 200, self._remove_interface(item, request.body["subnet_id"])
+        if parts[2] == "metadata":
+            item["metadata"] = request.body["metadata"]
+            return 200, {"metadata": item["metadata"]}
+        raise Refused(404, f"no such path {request.path}")
+
+    def _list(self, plural: str, params: Mapping[str, Any]) -> Items:
+        now = _now()
+        shown = [
+            self._shown(plural, item)
+            for item in self.all(plural)
+            if now - item.get("_made", now - self.lag) >= self.lag
+        ]
+        filters = {key: value for key, value in params.items() if key not in {"is_public", "limit", "fields"}}
+        return [item for item in shown if all(item.get(key) == value for key, value in filters.items())]
+
+    def _held(self, table: dict[str, Item], identity: str) -> Item:
+        item = table.get(identity)
+        if item is None or self._gone(item):
+            raise Refused(404, f"{identity} could not be found")
+        return item
+
+    def _gone(self, item: Item) -> bool:
+        return "_gone" in item and _now() >= item["_gone"]
+
+    def _shown(self, plural: str, item: Item) -> Item:
+        shown = {key: value for key, value in item.items() if not key.startswith("_")}
+        building = _now() < item.get("_there", 0.0)
+        if plural == "servers":
+            shown["OS-EXT-STS:task_state"] = "deleting" if "_gone" in item else None
+            shown["status"] = "BUILD" if building else item.get("status", "ACTIVE")
+        elif plural == "volumes":
+            shown["status"] = "deleting" if "_gone" in item else "creating" if building else "available"
+        return shown
+
+    def _made(self, plural: str, body: Mapping[str, Any]) -> Item:
+        number = next(self._ids)
+        item: Item = {
+            "id": str(uuid.UUID(int=number)),
+            "name": "",
+            "description": "",
+            "tags": [],
+            "project_id": "project",
+            "created_at": f"2026-01-01T00:00:00.{number:06}",
+            "_made": _now(),
+            **body,
+        }
+        if plural in {"networks", "routers"}:
+            item = {"admin_state_up": True, "status": "ACTIVE", **item}
+        elif plural == "subnets":
+            self._held(self.tables["networks"], item["network_id"])
+            item = {"enable_dhcp": True, "dns_nameservers": [], "ip_version": 4, **item}
+        elif plural == "ports":
+            self._held(self.tables["networks"], item["network_id"])
+            subnets = [one["id"] for one in self.all("subnets") if one["network_id"] == item["network_id"]]
+            ips = [{"subnet_id": subnet, "ip_address": f"10.0.0.{number}"} for subnet in subnets[:1]]
+            item = {
+                "admin_state_up": True,
+                "status": "DOWN",
+                "mac_address": f"fa:16:3e:00:00:{number % 256:02x}",
+                "device_id": "",
+                "device_owner": "",
+                "security_groups": [],
+                "fixed_ips": ips,
+                **item,
+            }
+            self._address(item)
+        elif plural == "servers":
+            self._boot(item)
+        elif plural == "volumes":
+            item["_there"] = _now() + BUILDING
+        self.tables[plural][item["id"]] = item
+        return item
+
+    def _address(self, port: Item) -> None:
+        for ip in port["fixed_ips"]:
+            self._held(self.tables["subnets"], ip["subnet_id"])
+            ip.setdefault("ip_address", f"10.0.0.{int(port['id'][-4:], 16)}")
+
+    def _boot(self, server: Item) -> None:
+        networks = server.pop("networks", None)
+        for nic in networks if isinstance(networks, list) else ():
+            port = self._held(self.tables["ports"], nic["port"])
+            if port["device_id"]:
+                raise Refused(409, f"Port {port['id']} is still in use.")
+            port.update(device_id=server["id"], device_owner="compute:nova")
+        server["flavor"] = {"id": server.pop("flavorRef", "1")}
+        server["image"] = {"id": server.pop("imageRef", "")}
+        server["_there"] = _now() + BUILDING
+
+    def _delete(self, plural: str, item: Item) -> None:
+        identity = item["id"]
+        if plural == "networks":
+            if any(port["network_id"] == identity for port in self.all("ports")):
+                raise Refused(409, f"Unable to complete operation on network {identity}: ports are still in use")
+            for subnet in [one["id"] for one in self.all("subnets") if one["network_id"] == identity]:
+                del self.tables["subnets"][subnet]
+        elif plural == "subnets":
+            if any(ip["subnet_id"] == identity for port in self.all("ports") for ip in port["fixed_ips"]):
+                raise Refused(409, f"Unable to complete operation on subnet {identity}: One or more ports have an IP")
+        elif plural == "ports" and item["device_owner"].startswith("network:"):
+            raise Refused(409, f"Port {identity} cannot be deleted directly via the port API")
+        elif plural == "routers" and any(port["device_id"] == identity for port in self.all("ports")):
+            raise Refused(409, f"Router {identity} still has ports")
+        elif plural in {"servers", "volumes"}:
+            for port in self.all("ports"):
+                if port["device_id"] == identity:
+                    port.update(device_id="", device_owner="")
+            item.setdefault("_gone", _now() + BUILDING)
+            return
+        del self.tables[plural][identity]
+
+    def _add_interface(self, router: Item, subnet_id: str) -> Item:
+        subnet = self._held(self.tables["subnets"], subnet_id)
+        if any(
+            port["device_owner"] == "network:router_interface" and ip["subnet_id"] == subnet_id
+            for port in self.all("ports")
+            for ip in port["fixed_ips"]
+        ):
+            raise Refused(400, f"Router already has a port on subnet {subnet_id}")
+        port = self._made(
+            "ports",
+            {
+                "network_id": subnet["network_id"],
+                "device_id": router["id"],
+                "device_owner": "network:router_interface",
+                "fixed_ips": [{"subnet_id": subnet_id, "ip_address": "10.0.0.1"}],
+            },
+        )
+        return {"id": router["id"], "port_id": port["id"], "subnet_id": subnet_id, "subnet_ids": [subnet_id]}
+
+    def _remove_interface(self, router: Item, subnet_id: str) -> Item:
+        for port in self.all("ports"):
+            if port["device_id"] == router["id"] and any(ip["subnet_id"] == subnet_id for ip in port["fixed_ips"]):
+                del self.tables["ports"][port["id"]]
+                return {"id": router["id"], "port_id": port["id"], "subnet_id": subnet_id}
+        raise Refused(404, f"Router {router['id']} has no interface on subnet {subnet_id}")
+
+
+def _wrapped(plural: str, item: Item) -> Item:
+    shown = {key: value for key, value in item.items() if not key.startswith("_")}
+    return {KEYS[plural]: shown} if KEYS[plural] else shown
+
+
+def _now() -> float:
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return 0.0
+
+
+async def _nothing() -> None:
+    return

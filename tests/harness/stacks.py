@@ -1,0 +1,103 @@
+"""Stacks in one namespace, as a user handles them: apply, wait, look, delete."""
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness import lab
+from harness.operator import eventually
+
+SECRET = "openstack"
+
+
+class Namespace:
+    """A namespace of its own, with the lab's credentials in the Secret ``openstack``.
+
+    One that is named may be there already, from an earlier run; without a name it is a new one.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or f"test-{uuid.uuid4().hex[:8]}"
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
+        self.credentials(Path(lab.environment()["OS_CLIENT_CONFIG_FILE"]).read_text())
+
+    def credentials(self, clouds: str) -> None:
+        """Put the text of a clouds.yaml into the Secret."""
+        data = {"clouds.yaml": base64.b64encode(clouds.encode()).decode()}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data})
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        """kubectl in this namespace."""
+        return lab.kubectl("-n", self.name, *arguments, **options)
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Server-side apply."""
+        text = "\n---\n".join(json.dumps(obj) for obj in objects)
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    def stack(self, stack: str, template: Any, *, cloud: str = "", **spec: Any) -> None:
+        """Apply a Stack; a template as text goes into templateBody."""
+        body = {"templateBody": template} if isinstance(template, str) else {"template": template}
+        credentials = {"secretName": SECRET, "cloudName": cloud or lab.environment()["OS_CLOUD"]}
+        self.apply(
+            {
+                "apiVersion": "kiln.dev/v1alpha1",
+                "kind": "Stack",
+                "metadata": {"name": stack, "namespace": self.name},
+                "spec": {"cloudCredentialsRef": credentials, **body, **spec},
+            }
+        )
+
+    def get(self, kind: str, name: str = "") -> Any:
+        """An object as JSON, or all of a kind as a list; None where there is none."""
+        printed = self.kubectl("get", kind, *([name] if name else []), "-o", "json", "--ignore-not-found")
+        if not printed.strip():
+            return None if name else []
+        found = json.loads(printed)
+        return found if name else found["items"]
+
+    def condition(self, stack: str, kind: str = "Ready") -> dict[str, Any]:
+        """One condition of a Stack at its present generation; empty while there is none."""
+        obj = self.get("stack", stack)
+        if not obj or obj.get("status", {}).get("observedGeneration") != obj["metadata"]["generation"]:
+            return {}
+        return next((one for one in obj["status"].get("conditions", []) if one["type"] == kind), {})
+
+    def ready(self, stack: str, timeout: float = 240) -> dict[str, Any]:
+        """Wait until the Stack is Ready; gives the object. Raises TimeoutError with how it stands."""
+        try:
+            eventually(lambda: self.condition(stack).get("status") == "True", timeout)
+        except TimeoutError:
+            raise TimeoutError(f"{stack}: {json.dumps(self.get('stack', stack).get('status', {}), indent=1)}") from None
+        found: dict[str, Any] = self.get("stack", stack)
+        return found
+
+    def reason(self, stack: str, reason: str, timeout: float = 180) -> dict[str, Any]:
+        """Wait until the Ready condition has this reason; gives the condition."""
+        try:
+            eventually(lambda: self.condition(stack).get("reason") == reason, timeout)
+            return self.condition(stack)
+        except TimeoutError:
+            raise TimeoutError(f"{stack} is not {reason}: {self.condition(stack)}") from None
+
+    def delete(self, stack: str, timeout: float = 240) -> None:
+        """Delete a Stack and wait until it is gone."""
+        self.kubectl("delete", "stack", stack, "--ignore-not-found", f"--timeout={timeout:.0f}s", timeout=timeout + 10)
+
+    def resync(self, stack: str) -> None:
+        """Ask for a pass now."""
+        self.kubectl("annotate", "stack", stack, f"kiln.dev/reconcile-at={uuid.uuid4()}", "--overwrite")
+
+    def resources(self, stack: str) -> dict[str, dict[str, Any]]:
+        """The Stack's StackResources by logical name (the newest of each)."""
+        found = [one for one in self.get("stackresources") if one["spec"]["stackName"] == stack]
+        found.sort(key=lambda one: one["spec"]["serial"])
+        return {one["spec"]["logicalName"]: one for one in found}
+
+    def close(self) -> None:
+        """Delete all Stacks, then the namespace."""
+        self.kubectl("delete", "stacks", "--all", "--timeout=120s", check=False, timeout=140)
+        lab.kubectl("delete", "namespace", self.name, "--wait=false", check=False)

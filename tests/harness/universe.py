@@ -1,0 +1,205 @@
+"""An engine, its memory and its cloud, all of it in this process: passes are run, killed and run again.
+
+A kill is exact: at the n-th point (a request or a write, before or after it takes effect) everything ends, and what
+comes after happens in a new process that knows only the records and the cloud.
+"""
+
+import asyncio
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.fake_openstack import FakeOpenStack
+from hot_translator import Pseudo, Translation, parse_template, translate
+from reconcilers import naming
+from reconcilers.engine import Engine, Result
+from reconcilers.faults import CloudError
+from reconcilers.lookup import Lookup
+from reconcilers.model import Intent, Recorded
+from reconcilers.observer import Observer
+from reconcilers.world import Goal, Progress, ResourceError, Superseded, World
+
+UID = "00000000-0000-0000-0000-00000000abcd"
+KEY = b"k" * 32
+
+
+class Killed(Exception):  # noqa: N818
+    """The process ended here."""
+
+
+class Killer:
+    """Counts points; at the wanted one, and ever after, everything that asks is dead."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at = at
+        self.count = 0
+
+    async def point(self) -> None:
+        """Something is about to happen, or just did."""
+        self.count += 1
+        if self.at and self.count >= self.at:
+            raise Killed
+
+
+class MemoryRecords:
+    """Records as the API server keeps them: versioned, and deleted in two steps."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Recorded] = {}
+        self.killer = Killer()
+        self.log: list[tuple[str, str]] = []
+        self._version = 0
+
+    def load(self) -> list[Recorded]:
+        """All of them."""
+        return list(self.held.values())
+
+    def put(self, recorded: Recorded) -> Recorded:
+        """Store it under a new version."""
+        self._version += 1
+        stored = self.held[recorded.key] = replace(recorded, version=str(self._version))
+        return stored
+
+    async def intend(self, intent: Intent) -> Recorded:
+        """See Records."""
+        await self.killer.point()
+        key = naming.object_name("web", intent.name, intent.token)
+        self.log.append(("intend", intent.name))
+        found = key in self.held
+        if not found:
+            fields = {name: getattr(intent, name) for name in Intent.__slots__}
+            self.put(Recorded(key=key, **fields))
+        await self.killer.point()
+        return replace(self.held[key], found=found)
+
+    async def save(self, recorded: Recorded) -> Recorded:
+        """See Records."""
+        await self.killer.point()
+        held = self.held.get(recorded.key)
+        if held is None or held.version != recorded.version:
+            raise Superseded
+        self.log.append(("save", recorded.name))
+        stored = self.put(replace(recorded, deleting=held.deleting))
+        await self.killer.point()
+        return stored
+
+    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
+        """See Records."""
+        await self.forget(recorded)
+        return await self.intend(intent)
+
+    async def forget(self, recorded: Recorded) -> None:
+        """See Records."""
+        await self.killer.point()
+        self.log.append(("forget", recorded.name))
+        if recorded.key in self.held:
+            self.put(replace(self.held[recorded.key], deleting=True))
+            await self.killer.point()
+            del self.held[recorded.key]
+        await self.killer.point()
+
+
+class Universe:
+    """One Stack, ``web``."""
+
+    def __init__(self) -> None:
+        self.cloud = FakeOpenStack()
+        self.records = MemoryRecords()
+        self.goal = Goal(stack="web", stack_uid=UID, key=KEY)
+        self.worked = False
+        self.deployed: frozenset[str] = frozenset()
+        self.start()
+
+    def start(self, kill_at: int = 0) -> None:
+        """A new process: all that was in memory is lost. ``kill_at`` is the point at which it will end."""
+        self.killer = self.records.killer = Killer(kill_at)
+        self.cloud.point = self.killer.point
+        self.observer = Observer(self.cloud)  # type: ignore[arg-type]
+        self.lookup = Lookup(self.cloud)  # type: ignore[arg-type]
+        self.progress = Progress()
+
+    def world(self, **goal: Any) -> World:
+        """The surroundings of one pass."""
+        now = asyncio.get_running_loop().time()
+        self.progress = Progress()
+        return World(
+            replace(self.goal, **goal),
+            self.cloud,  # type: ignore[arg-type]
+            self.observer,
+            self.lookup,
+            self.records,
+            self.progress,
+            asyncio.Event(),
+            started=now,
+        )
+
+    async def once(self, template: Mapping[str, Any] | None, **goal: Any) -> Result:
+        """One pass towards a template; None: towards nothing."""
+        translation = translated(template) if template is not None else None
+        if self.worked and translation is not None:
+            goal.setdefault("known", frozenset(translation.definitions))
+            goal.setdefault("deployed", self.deployed)
+        self.worked = True
+        self.engine_world = world = self.world(**goal)
+        engine = Engine(world, self.records.load())
+        result = await (engine.converge(translation) if translation is not None else engine.delete())
+        if result.complete:
+            self.deployed = frozenset(translation.definitions) if translation is not None else frozenset()
+        return result
+
+    async def again(self, translation: Translation) -> Result:
+        """One more pass towards the same."""
+        self.engine_world = self.world()
+        return await Engine(self.engine_world, self.records.load()).converge(translation)
+
+    async def settle(self, template: Mapping[str, Any] | None, passes: int = 20, **goal: Any) -> int:
+        """Passes until the goal is reached; how many it took. A process that is killed is followed by another."""
+        last: Result | None = None
+        for number in range(1, passes + 1):
+            try:
+                last = await self.once(template, **goal)
+            except Killed:
+                self.start()
+                continue
+            except Superseded:
+                continue
+            except CloudError as error:
+                last = Result([ResourceError("look", "", error.message, error.fault)])
+            if last.complete and not self.engine_world.doubtful:
+                return number
+            await asyncio.sleep(5)
+        assert last is not None
+        raise AssertionError(f"not settled: {[str(one) for one in last.failures]}, blocked {last.blocked}")
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Names of all that exists, by kind, without what was there before."""
+        kinds = ("networks", "subnets", "ports", "routers", "servers", "volumes")
+        found = {kind: sorted(item["name"] for item in self.cloud.all(kind)) for kind in kinds}
+        return {kind: names for kind, names in found.items() if names}
+
+    def physical(self, name: str) -> str:
+        """The physical id of a logical name's newest record."""
+        found = max((one for one in self.records.load() if one.name == name), key=lambda one: one.serial)
+        assert found.physical_id is not None
+        return found.physical_id
+
+    def copy(self) -> "Universe":
+        """The same cloud and the same records, for another future."""
+        twin = Universe()
+        twin.cloud.tables = copy.deepcopy(self.cloud.tables)
+        twin.cloud._ids = copy.copy(self.cloud._ids)
+        twin.cloud.lag = self.cloud.lag
+        twin.records.held = dict(self.records.held)
+        twin.records._version = self.records._version
+        twin.worked = self.worked
+        twin.deployed = self.deployed
+        return twin
+
+
+def translated(template: Mapping[str, Any], **parameters: Any) -> Translation:
+    """A template's translation."""
+    pseudo = Pseudo(stack_name="web", stack_id=UID, project_id="project", region="RegionOne")
+    return translate(
+        parse_template({"heat_template_version": "2021-04-16", **template}), parameters=parameters, pseudo=pseudo
+    )

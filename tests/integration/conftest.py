@@ -1,0 +1,73 @@
+"""Fixtures of the integration tests: they run against the real lab, which must be up (`make lab-up`)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import operator
+from harness.operator import Operator
+from harness.project import Project
+from harness.stacks import Namespace
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A real cloud on a small machine takes its time; a test that hangs still ends."""
+    for item in items:
+        if "integration" in item.path.parts and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def installed() -> None:
+    """CRDs and RBAC are in the cluster."""
+    operator.install()
+
+
+@pytest.fixture(scope="session")
+def shared(installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """The operator of `kiln`, which may be running or not."""
+    made = Operator(tmp_path_factory.mktemp("kiln"), log_level="debug")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def kiln(shared: Operator) -> Operator:
+    """An operator that serves all namespaces, for tests that do not disturb it."""
+    if not shared.running:
+        shared.start()
+    return shared
+
+
+@pytest.fixture
+def alone(shared: Operator) -> None:
+    """No operator but the test's own ones runs."""
+    shared.stop()
+
+
+@pytest.fixture
+def space(installed: None) -> Iterator[Namespace]:
+    """A fresh namespace with credentials; its Stacks are deleted at the end, while an operator still runs."""
+    namespace = Namespace()
+    yield namespace
+    namespace.close()
+
+
+@pytest.fixture
+def own_kiln(space: Namespace, alone: None, tmp_path: Path) -> Iterator[Operator]:
+    """An operator of the test's own for its namespace alone, not started yet; it needs no Lease to be at work."""
+    own = Operator(tmp_path, namespaces=(space.name,), log_level="debug", arguments=("--no-lease",))
+    yield own
+    if own.running:
+        space.close()
+        own.stop()
+
+
+@pytest.fixture
+def project(space: Namespace) -> Iterator[Project]:
+    """A project of the test's own; the namespace's credentials lead there."""
+    made = Project()
+    space.credentials(made.clouds_yaml)
+    yield made
+    space.kubectl("delete", "stacks", "--all", "--timeout=60s", check=False)
+    made.close()
