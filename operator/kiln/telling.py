@@ -17,6 +17,9 @@ from reconcilers.world import Progress, Standing
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 3
+"""How many of the resources that are waited for a message names."""
+
 
 class Teller:
     """Tells of one pass over one Stack, never a hidden value. What the pass is about is set as it becomes known."""
@@ -67,16 +70,14 @@ class Teller:
 
     def running(self) -> Report:
         """The status while work goes on: what is waited for stands in the message."""
-        waiting = [(name, one) for name, one in self.progress.standing.items() if one.fault is not None]
+        standing = self.progress.standing.items()
+        waiting = [(name, one) for name, one in standing if one.fault is not None]
         deleting = self.operation is Operation.DELETE
         reason = str(waiting[0][1].fault) if waiting else str(Reason.DELETING if deleting else Reason.PROGRESSING)
         counts = status.counts_of(self.progress)
-        text = "; ".join(f"resources.{name}: {one.message}" for name, one in waiting[:3])
-        message = (
-            text or f"{counts['summary']} resources ready"
-            if not deleting
-            else text or f"{counts['total']} resources left"
-        )
+        message = f"{counts['total']} resources left" if deleting else f"{counts['summary']} resources ready"
+        busy = waiting or [(name, one) for name, one in standing if one.message and one.state != "Ready"]
+        message = "; ".join([message, *(f"resources.{name}: {one.message}" for name, one in busy[:MOST_NAMED])])
         report = Report(
             self.generation,
             Verdict(ready=False, reconciling=True, reason=reason, message=message),
