@@ -47,6 +47,8 @@ class Reconciler:
                 # A mistake of ours. It is shown at the Stack, and the queue logs it and tries again with backoff.
                 await this.broken(error)
                 raise
+            finally:
+                await this.tell.writer.close()
 
     def made(self, pass_id: str) -> bool:
         """Whether this pass was one of this process (of the last 20,000)."""

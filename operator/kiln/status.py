@@ -199,12 +199,19 @@ class StatusWriter:
 
     async def now(self, report: Report) -> None:
         """Write at once; pending writes are dropped, since this one knows more."""
+        await self.close()
+        await self._write(report)
+
+    async def close(self) -> None:
+        """Drop what is pending. When this returns nothing more is written, unless it is asked for anew.
+
+        A pass that ends in the middle must not end without it: what it still writes would hide what the next one says.
+        """
         self._latest = None
         self._closing.set()
         if self._task is not None:
             await asyncio.wait({self._task})
         self._closing.clear()
-        await self._write(report)
 
     async def _write(self, report: Report) -> None:
         status = compose(self.status, report, self._now())

@@ -21,13 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chaos.lives import KINDS, SHARED, Life, Names
 from harness.cloud import Inventory, inventory
-from harness.operator import Operator
+from harness.operator import Operator, install
 from harness.project import CLOUD, Project
 from harness.stacks import Namespace
 
 TURNS = ("update", "replace", "fail", "scale", "update", "replace", "delete")
 SETTLES = 240.0
 """Seconds after the last kill within which every Stack must be at its goal."""
+EVIDENCE = 12
+"""Lines of an operator's log that are shown of a Stack that is not at its goal."""
 UNNAMED = ("security_group_rules",)
 VOLATILE = ("updated_at", "revision_number", "created_at")
 
@@ -205,8 +207,20 @@ class Chaos:
             status = (self.space.get("stack", life.name) or {}).get("status", {})
             ready = [one for one in status.get("conditions", []) if one["type"] == "Ready"]
             self.verdict.append(f"{life.name} is not at its goal {life.goal}: {ready}")
+            self.evidence(life)
         if not waiting:
             self.compare()
+
+    def evidence(self, life: Life) -> None:
+        """What is known of a Stack that is not at its goal: its records at work, and the operators' last words on it."""
+        for one in self.space.get("stackresources"):
+            state = one.get("status", {}).get("state", "Creating")
+            if one["spec"]["stackName"] == life.name and state != "Ready":
+                self.say(f"   {one['metadata']['name']}: {state}, {one.get('status', {}).get('message', '')}")
+        for replica in self.replicas:
+            lines = [line for line in replica.log.read_text().splitlines() if f"/{life.name}" in line]
+            for line in lines[-EVIDENCE:]:
+                self.say(f"   {replica.log.parent.name}: {line[:400]}")
 
     def not_at_goal(self, lives: Iterable[Life]) -> list[Life]:
         """Those that are not at their goals, from one listing."""
@@ -303,6 +317,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of goals, victims and pauses")
     parser.add_argument("--stacks", type=int, default=20, help="how many Stacks live at one time")
     given = parser.parse_args()
+    install()
     directory = Path(tempfile.mkdtemp(prefix="kiln-chaos-"))
     return 0 if Chaos(given.seed, given.kills, given.stacks, directory).run() else 1
 

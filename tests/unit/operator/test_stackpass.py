@@ -249,3 +249,17 @@ async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: S
     web.services.error = None
     await web.run()
     assert web.nets() == []
+
+
+@pytest.mark.looptime
+async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: Stack) -> None:
+    web.cloud.latency = 0.3
+    web.apply({"net": NET, "other": NET, "last": {**NET, "depends_on": "net"}})
+    superseded = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.45, superseded.set)
+    await web.reconciler.run(Key("ns", "web"), superseded)
+    assert web.condition() == ("False", "Progressing")
+    web.cloud.latency = 0.0
+    await web.run()
+    await asyncio.sleep(5)
+    assert web.condition() == ("True", "Succeeded")
