@@ -212,7 +212,7 @@ class Chaos:
             self.compare()
 
     def evidence(self, life: Life) -> None:
-        """What is known of a Stack that is not at its goal: its records at work, and the operators' last words on it."""
+        """What is known of a Stack that is not at its goal: its records at work, and the operators' last words."""
         for one in self.space.get("stackresources"):
             state = one.get("status", {}).get("state", "Creating")
             if one["spec"]["stackName"] == life.name and state != "Ready":
