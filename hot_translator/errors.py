@@ -37,6 +37,14 @@ class TranslationError(Exception):
         """Every single problem that this error stands for: itself, unless it is a collection."""
         return (self,)
 
+    def conceal(self, values: Iterable[str], mark: str) -> None:
+        """Put ``mark`` in the place of each of these values."""
+        for problem in self.problems:
+            for value in values:
+                problem.path = problem.path.replace(value, mark)
+                problem.reason = problem.reason.replace(value, mark)
+            problem.args = (problem.path, problem.reason)
+
 
 class InvalidTemplate(TranslationError):  # noqa: N818 - the name is the condition's reason
     """The template (or an environment, or a file) breaks a rule of the language or of a resource type."""

@@ -378,7 +378,8 @@ def check_default(schema: ParameterSchema, section: str) -> None:
     except (ValueError, TypeError) as error:
         reasons = [str(error)]
     if reasons:
-        raise InvalidTemplate(path, f"Invalid default {shown(schema, schema.default)} ({'; '.join(reasons)})")
+        why = "; ".join(_without_value(schema, schema.default, reason) for reason in reasons)
+        raise InvalidTemplate(path, f"Invalid default {shown(schema, schema.default)} ({why})")
 
 
 def shown(schema: ParameterSchema, value: Any) -> str:

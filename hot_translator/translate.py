@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +11,19 @@ from hot_translator.entities import Place
 from hot_translator.environment import Environment, merge_environments, with_flat_parameters
 from hot_translator.errors import TranslationError, raise_all
 from hot_translator.loader import forget_places
-from hot_translator.parameters import ParameterSchema, unknown
+from hot_translator.parameters import HIDDEN_TEXT, ParameterSchema, unknown
 from hot_translator.registry import Registry
 from hot_translator.template import Template, locate_error, parse_file
 from hot_translator.translation import Definition, Translation, topological_order
 from hot_translator.tree import Limits, Pseudo, Tree
 from hot_translator.unit import Unit
 
+_SHORTEST = 4
+"""Shorter values are parts of ordinary words, and a message without those could not be read."""
 _TEMPLATE_MARKS = ("heat_template_version", "HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
 
 
-def translate(
+def translate(  # noqa: PLR0913 - all that a translation depends on
     template: Template,
     *,
     environment: Environment | Sequence[Environment] = (),
@@ -31,15 +33,18 @@ def translate(
     group_state: Mapping[str, frozenset[str]] | None = None,
     group_references: Mapping[str, Mapping[str, Any]] | None = None,
     limits: Limits | None = None,
+    hidden: Collection[str] = (),
 ) -> Translation:
     """Translate a template.
 
     ``parameters`` win over those of the environments. ``files`` are the texts that get_file and nested templates name.
     ``group_state`` is what the last translation gave, and ``group_references`` the reference ids of each group's
-    members that exist, by their local names, oldest first.
+    members that exist, by their local names, oldest first. ``hidden`` are the names of parameters that are hidden
+    though the template does not say so.
 
     Raises ``TranslationError``: the only problem, or ``Problems`` with all of them.
     """
+    template = _with_hidden(template, hidden)
     tree = Tree(files or {}, limits or Limits(), group_state or {}, group_references or {})
     merged = _environment(environment, template, tree.files)
     merged = with_flat_parameters(merged, parameters or {})
@@ -79,9 +84,20 @@ def translate(
     )
 
 
+def _with_hidden(template: Template, names: Collection[str]) -> Template:
+    told = {
+        name: replace(schema, hidden=True)
+        for name, schema in template.parameters.items()
+        if name in names and not schema.hidden
+    }
+    return replace(template, parameters={**template.parameters, **told}) if told else template
+
+
 def _raise(tree: Tree, template: Template) -> None:
+    hidden = sorted((value for value in tree.hidden_values if len(value) >= _SHORTEST), key=len, reverse=True)
     for problem in tree.problems:
         locate_error(problem, template.text, template.source)
+        problem.conceal(hidden, HIDDEN_TEXT)
     forget_places()
     raise_all(tree.problems)
 

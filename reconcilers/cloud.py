@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from keystoneauth1 import exceptions as ksa
 
-from reconcilers.faults import CloudError, classify
+from reconcilers.faults import CloudError, classify, without_secrets
 from reconcilers.model import Fault, Request
 
 REQUEST_TIMEOUT = 60.0
@@ -66,6 +66,8 @@ class Cloud:
     concurrency: int = 24
     fence: Callable[[], bool] = lambda: True
     """Whether this process may still change anything: asked at the last instant before a request leaves."""
+    redact: Callable[[str], str] = str
+    """Cuts secrets out of what a service says."""
     _doors: dict[str, _Door] = field(default_factory=dict)
     _project: str | None = None
 
@@ -153,7 +155,9 @@ class Cloud:
         answer_id = response.headers.get("x-openstack-request-id", "")
         if response.status_code < 300 or response.status_code in request.done:
             return Answer(response.status_code, _json(response), answer_id)
-        raise classify(request.method, response.status_code, response.headers, response.content, time.time())
+        # Services quote what they refuse.
+        text = self.redact(without_secrets(response.content.decode("utf-8", "replace"), request.body))
+        raise classify(request.method, response.status_code, response.headers, text, time.time())
 
 
 def _guarded(request: Request, work: Callable[[], Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -74,6 +74,33 @@ def classify(method: str, status: int, headers: Mapping[str, str], body: Any, no
         retry_after=wait,
         ambiguous=ambiguous,
     )
+
+
+_SECRET_FIELDS = frozenset(
+    {"adminPass", "password", "original_password", "user_data", "payload", "secret", "psk", "blob"}
+)
+"""Fields of request bodies whose values are nobody's business."""
+_SHORTEST_SECRET = 4
+
+
+def without_secrets(text: str, body: Any) -> str:
+    """An answer without the passwords and user data of the request, which services quote when they refuse it."""
+    for secret in sorted(_secrets(body), key=len, reverse=True):
+        for form in {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]}:
+            text = text.replace(form, "***")
+    return text
+
+
+def _secrets(body: Any) -> Iterator[str]:
+    if isinstance(body, Mapping):
+        for name, value in body.items():
+            if name in _SECRET_FIELDS and isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
+                yield value
+            else:
+                yield from _secrets(value)
+    elif isinstance(body, list):
+        for item in body:
+            yield from _secrets(item)
 
 
 def message_of(body: Any) -> str:

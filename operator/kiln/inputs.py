@@ -41,8 +41,8 @@ class Inputs:
     """All inputs of one pass.
 
     ``template`` and ``environments`` are exact texts, or mappings where the Stack holds them as objects. ``hidden`` are
-    the names of the parameters whose values came from Secrets. ``references`` are all objects that were read. Values do
-    not appear in the repr, since hidden ones are among them.
+    the names of the parameters whose values came from Secrets, ``hidden_files`` those of such files. ``references`` are
+    all objects that were read. Values do not appear in the repr, since hidden ones are among them.
     """
 
     template: str | Mapping[str, Any] = field(repr=False)
@@ -50,7 +50,14 @@ class Inputs:
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     hidden: frozenset[str] = frozenset()
+    hidden_files: frozenset[str] = frozenset()
     references: frozenset[Reference] = frozenset()
+
+    @property
+    def hidden_values(self) -> frozenset[str]:
+        """All that came from Secrets."""
+        given = (str(self.parameters[name]) for name in self.hidden)
+        return frozenset({*given, *(self.files[name] for name in self.hidden_files)})
 
 
 def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
@@ -99,9 +106,9 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Inputs:
 
     template = reader.template(spec)
     environments = tuple(reader.environments(spec))
-    files = reader.files(spec)
+    files, hidden_files = reader.files(spec)
     parameters, hidden = reader.parameters(spec)
-    return Inputs(template, environments, files, parameters, hidden, frozenset(wanted))
+    return Inputs(template, environments, files, parameters, hidden, hidden_files, frozenset(wanted))
 
 
 async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> Json:
@@ -168,8 +175,9 @@ class _Reader:
             else:
                 yield item.get("environment") or {}
 
-    def files(self, spec: Mapping[str, Any]) -> dict[str, str]:
+    def files(self, spec: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str]]:
         files: dict[str, str] = {}
+        hidden: set[str] = set()
         for index, item in enumerate(spec.get("filesFrom") or ()):
             kind, source = ("Secret", "secretRef") if "secretRef" in item else ("ConfigMap", "configMapRef")
             reference = Reference(kind, item[source]["name"])
@@ -178,9 +186,11 @@ class _Reader:
             names = {entry["path"]: entry["key"] for entry in item[source].get("items") or ()}
             for name, key in (names or dict(zip(keys, keys, strict=True))).items():
                 files[name] = self._key(reference, key, f"spec.filesFrom[{index}].{source}", binary=True)
+                (hidden.add if kind == "Secret" else hidden.discard)(name)
         for name, text in (spec.get("files") or {}).items():
             files[name] = self._counted(text, f"spec.files[{name}]")
-        return files
+            hidden.discard(name)
+        return files, frozenset(hidden)
 
     def parameters(self, spec: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
         parameters = dict(spec.get("parameters") or {})

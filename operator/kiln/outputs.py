@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hot_translator import Translation, TranslationError
-from hot_translator.expression import Attribute, Scope, has_unknown, leaves
-from hot_translator.translation import Output
+from hot_translator.expression import AllAttributes, Attribute, Scope, has_unknown, leaves
 from kiln.logs import Redactor
 
+_PASSES_ON = "OS::Heat::Value"
+"""The type whose attribute is its property."""
 LARGEST = 32 << 10
 """Bytes of one output in a status: all of it has to fit into one object."""
 
@@ -34,7 +35,7 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
     errors: dict[str, str] = {}
     hidden: list[str] = []
     for name, output in translation.outputs.items():
-        if output.hidden or _sensitive(translation, output):
+        if output.hidden or _sensitive(translation, scope, output.value, set()):
             hidden.append(name)
             continue
         try:
@@ -54,13 +55,27 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
     return Outputs(values, errors, tuple(sorted(hidden)))
 
 
-def _sensitive(translation: Translation, output: Output) -> bool:
-    """Whether the value is made of an attribute that holds a secret (a private key)."""
-    for leaf in leaves(output.value):
+def _sensitive(translation: Translation, scope: Scope, value: Any, seen: set[str]) -> bool:
+    """Whether a value is made of an attribute that holds a secret: a private key, or what was made of a secret.
+
+    ``seen`` are the resources whose properties have been looked at.
+    """
+    for leaf in leaves(value):
         definition = translation.definitions.get(leaf.resource)
-        if isinstance(leaf, Attribute) and definition is not None and definition.schema is not None:
-            schema = definition.schema.attributes.get(leaf.attribute)
-            if schema is not None and schema.sensitive:
+        if definition is None or definition.schema is None:
+            continue
+        names: list[str] = []
+        if isinstance(leaf, Attribute):
+            names = [leaf.attribute]
+        elif isinstance(leaf, AllAttributes):
+            found = scope.attributes(leaf.resource)
+            names = [name for name, held in found.items() if held] if isinstance(found, Mapping) else []
+        attributes = definition.schema.attributes
+        if any(attributes[name].sensitive for name in names if name in attributes):
+            return True
+        if names and definition.type == _PASSES_ON and definition.name not in seen:
+            seen.add(definition.name)
+            if definition.hidden_properties or _sensitive(translation, scope, definition.properties, seen):
                 return True
     return False
 

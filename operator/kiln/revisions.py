@@ -2,8 +2,8 @@
 
 What a Stack asked for, each time that it asked for something else. History, and where a rollback goes.
 
-Hidden parameter values are not in a revision but in a Secret that it owns, so that going back needs nothing that may
-have changed.
+Hidden parameter values and files out of Secrets are not in a revision but in a Secret that it owns, so that going back
+needs nothing that may have changed.
 """
 
 import base64
@@ -58,7 +58,7 @@ class Revisions:
     ) -> Revision:
         """The revision of these inputs: the newest known one if it is the same, else a new object.
 
-        ``hidden`` are the names of parameters whose values stay out of it.
+        ``hidden`` are the names of parameters whose values stay out of it; so do files that came from Secrets.
         """
         digest = digester.value(
             [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
@@ -67,6 +67,12 @@ class Revisions:
             return known[-1]
         number = 1 + max((revision.number for revision in known), default=0)
         secret_values = {name: value for name, value in inputs.parameters.items() if name in hidden}
+        secret_files = {name: text for name, text in inputs.files.items() if name in inputs.hidden_files}
+        secret_data = {
+            key: base64.b64encode(json.dumps(values, sort_keys=True).encode()).decode()
+            for key, values in (("parameters", secret_values), ("files", secret_files))
+            if values
+        }
         name = f"{self._name[:50].rstrip('-.')}-{number}-{digest[:8]}"
         spec: dict[str, Any] = {
             "stackName": self._name,
@@ -74,10 +80,11 @@ class Revisions:
             "digest": digest,
             "templateBody": _text(inputs.template),
             "environments": [_text(environment) for environment in inputs.environments],
-            "files": dict(inputs.files),
+            "files": {name: text for name, text in inputs.files.items() if name not in secret_files},
             "parameters": {key: value for key, value in inputs.parameters.items() if key not in hidden},
             "hiddenParameters": sorted(secret_values),
-            **({"hiddenParametersSecret": name} if secret_values else {}),
+            **({"hiddenFiles": sorted(secret_files)} if secret_files else {}),
+            **({"hiddenParametersSecret": name} if secret_data else {}),
         }
         metadata = {
             "name": name,
@@ -86,7 +93,7 @@ class Revisions:
         }
         body = {"apiVersion": api.API_VERSION, "kind": "StackRevision", "metadata": metadata, "spec": spec}
         created = await self.kube.create(STACK_REVISIONS, self._namespace, body, existing_ok=True)
-        if secret_values:
+        if secret_data:
             owner = {
                 "apiVersion": api.API_VERSION,
                 "kind": "StackRevision",
@@ -98,7 +105,7 @@ class Revisions:
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {**metadata, "ownerReferences": [owner]},
-                "data": {"parameters": base64.b64encode(json.dumps(secret_values, sort_keys=True).encode()).decode()},
+                "data": secret_data,
             }
             await self.kube.create(SECRETS, self._namespace, secret, existing_ok=True)
         return _revision(created)
@@ -107,17 +114,19 @@ class Revisions:
         """What the revision asked for, hidden values included."""
         spec = revision.obj["spec"]
         parameters = dict(spec.get("parameters") or {})
+        files = dict(spec.get("files") or {})
         name = spec.get("hiddenParametersSecret")
-        if name:
-            secret = await self.kube.get(SECRETS, self._namespace, name)
-            if secret is not None:
-                parameters.update(json.loads(base64.b64decode(secret["data"]["parameters"])))
+        secret = await self.kube.get(SECRETS, self._namespace, name) if name else None
+        for key, values in (("parameters", parameters), ("files", files)):
+            if secret is not None and key in secret["data"]:
+                values.update(json.loads(base64.b64decode(secret["data"][key])))
         return Inputs(
             template=spec["templateBody"],
             environments=tuple(spec.get("environments") or ()),
-            files=spec.get("files") or {},
+            files=files,
             parameters=parameters,
-            hidden=frozenset(spec.get("hiddenParameters") or ()),
+            hidden=frozenset(spec.get("hiddenParameters") or ()) & parameters.keys(),
+            hidden_files=frozenset(spec.get("hiddenFiles") or ()) & files.keys(),
             references=frozenset(),
         )
 

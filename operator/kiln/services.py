@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
-from kiln import credentials, hold, metrics
+from kiln import credentials, hold, logs, metrics
 from kiln.api import Key
 from kiln.clouds import Clouds
 from kiln.credentials import Credential, CredentialsError
@@ -75,7 +75,7 @@ class Services:
         connection = await self._clouds.get(credential)
         site = self._sites.get(connection)
         if site is None:
-            cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence)
+            cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, redact=logs.redact)
             site = self._sites[connection] = Site(cloud, Observer(cloud), Lookup(cloud), credential)
         return site
 
@@ -97,6 +97,7 @@ class Services:
             list(inputs.environments),
             inputs.files,
             inputs.parameters,
+            sorted(inputs.hidden),
             list(map(str, _fields(pseudo))),
             groups,
             told,
@@ -137,6 +138,7 @@ def _translate(
         pseudo=pseudo,
         group_state={name: frozenset(gone) for name, gone in groups.items()},
         group_references=members,
+        hidden=inputs.hidden,
     )
 
 

@@ -66,9 +66,10 @@ class StackPass:
             found = await inputs.load(self.kube, self.stack)
         except InputsError as error:
             return await self.refuse(error.reason, f"{error.path}: {error.message}")
-        self.tell.hide([str(found.parameters[name]) for name in found.hidden])
+        self.tell.hide(found.hidden_values)
         try:
             site = await self.services.site(self.stack)
+            self.tell.hide(site.credential.hidden)
             pseudo = await self._pseudo(site)
         except CredentialsError as error:
             message = f"{error.path}: {error.message}"
@@ -299,6 +300,7 @@ class StackPass:
         await self.tell.begin()
         try:
             site = await self.services.last_site(self.stack)
+            self.tell.hide(site.credential.hidden)
             key, _ = await hold.key_of(self.kube, self.stack, site.credential)
             world = self._world(site, key)
             result = await Engine(world, records).delete()

@@ -32,6 +32,7 @@ class Teller:
         self.events = events
         self.pass_id = pass_id
         self.redact = logs.Redactor()
+        self._hidden: set[str] = set()
         self.progress = Progress(self._moved)
         self.actions = Actions()
         self.operation: Operation | None = None
@@ -41,10 +42,11 @@ class Teller:
         """Something is being done: a pass over a Stack at rest writes nothing."""
 
     def hide(self, values: Iterable[str]) -> None:
-        """Keep these values out of everything that is said about this Stack, and out of all logs."""
+        """Keep these values too out of everything that is said about this Stack, and out of all logs."""
         owner = str(api.key_of(self.stack))
-        self.redact.register(owner, values)
-        logs.redact.register(owner, values)
+        self._hidden.update(values)
+        self.redact.register(owner, self._hidden)
+        logs.redact.register(owner, self._hidden)
 
     def expect(self, records: list[Recorded], translation: Translation | None) -> None:
         """Count what there is and what there will be, before anything moves."""
