@@ -21,6 +21,9 @@ from reconcilers.model import Fault, Request
 REQUEST_TIMEOUT = 60.0
 """Seconds for one answer, so that a service that hangs holds a thread no longer."""
 
+REFUSED = 5.0
+"""Seconds for which one refused attempt to authenticate stands for all."""
+
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("global_request_id", default="")
 """The pass's own id (``req-<uuid>``), sent with each call and found in the services' logs."""
 
@@ -70,6 +73,9 @@ class Cloud:
     """Cuts secrets out of what a service says."""
     _doors: dict[str, _Door] = field(default_factory=dict)
     _project: str | None = None
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _refusal: tuple[float, CloudError] | None = None
+    """Why the last attempt to authenticate failed, and until when that is the answer to all who ask."""
 
     async def send(self, request: Request) -> Answer:
         """Send one request. Raises :class:`CloudError` for anything but success or a status in ``request.done``.
@@ -104,10 +110,22 @@ class Cloud:
         return items
 
     async def project_id(self) -> str:
-        """The id of the project that the credential is scoped to."""
-        if self._project is None:
-            self._project = await self._call(lambda: _authenticated(self.connection.session.get_project_id) or "")
-        return self._project
+        """The id of the project that the credential is scoped to.
+
+        One asks Keystone for all: a hundred Stacks with a wrong password do not lock its user out, nor wait a hundred
+        times for a Keystone that does not answer.
+        """
+        async with self._asking:
+            if self._project is None:
+                if self._refusal is not None and time.monotonic() < self._refusal[0]:
+                    raise self._refusal[1].with_traceback(None)
+                try:
+                    work = self.connection.session.get_project_id
+                    self._project = await self._call(lambda: _authenticated(work) or "")
+                except CloudError as error:
+                    self._refusal = time.monotonic() + REFUSED, error
+                    raise
+            return self._project
 
     @property
     def region(self) -> str:

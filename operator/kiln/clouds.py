@@ -5,6 +5,7 @@ ends before anything is sent: a cloud's catalogue is as little to be trusted as 
 """
 
 import asyncio
+import contextlib
 import functools
 import ipaddress
 import os
@@ -39,6 +40,7 @@ _PLUGINS: Final[dict[str, Callable[..., Any]]] = {
 }
 _MOST: Final = 256
 """Connections that are kept open; the one that was unused longest goes first."""
+_CONNECT_TIMEOUT: Final = 10.0
 _TIMEOUT: Final = 60.0
 """Seconds that a service may stay silent."""
 
@@ -74,7 +76,7 @@ def default_denied() -> tuple[str, ...]:
 
     link-local (the node's metadata service), the Kubernetes API, and in a pod loopback.
     """
-    denied = ["169.254.0.0/16", "fe80::/10"]
+    denied = ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128"]
     api = os.environ.get("KUBERNETES_SERVICE_HOST")
     if api:
         denied += ["127.0.0.0/8", "::1/128"]
@@ -83,16 +85,23 @@ def default_denied() -> tuple[str, ...]:
 
 
 def _guarded(pool: type[Any], guard: AddressGuard) -> type[Any]:
-    """A pool class of urllib3 whose connections look at their peer before they are used."""
+    """A pool class of urllib3 whose connections look where they lead: nothing at all is sent to a denied place."""
 
     class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
-        def connect(self) -> None:
-            super().connect()
+        def _new_conn(self) -> socket.socket:
+            # Before it connects: whether a port of a denied place is open is nobody's business either. A name that
+            # leads nowhere is reported in the usual way.
+            with contextlib.suppress(socket.gaierror, UnicodeError):
+                for *_, address in socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM):
+                    guard.check(str(address[0]))
+            connected: socket.socket = super()._new_conn()
             try:
-                guard.check(self.sock.getpeername()[0])
+                # The name may have led elsewhere the second time.
+                guard.check(connected.getpeername()[0])
             except AddressDenied:
-                self.close()
+                connected.close()
                 raise
+            return connected
 
     class Pool(pool):  # type: ignore[misc]
         ConnectionCls = Connection
@@ -113,6 +122,13 @@ class _Adapter(keystone_session.TCPKeepAliveAdapter):
             "http": _guarded(urllib3.HTTPConnectionPool, self._guard),
             "https": _guarded(urllib3.HTTPSConnectionPool, self._guard),
         }
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """A place that cannot be reached shows soon; an answer may take as long as the caller allows."""
+        timeout = kwargs.get("timeout")
+        if isinstance(timeout, int | float):
+            kwargs["timeout"] = (min(timeout, _CONNECT_TIMEOUT), timeout)
+        return super().send(*args, **kwargs)
 
 
 @dataclass(slots=True)

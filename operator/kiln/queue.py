@@ -12,6 +12,7 @@ next safe point and the key runs again.
 """
 
 import asyncio
+import contextvars
 import heapq
 import logging
 import random
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 
 from kiln import metrics
 from kiln.api import Key
+from kiln.threads import tenant
 
 __all__ = ["Handler", "Key", "WorkQueue"]
 
@@ -180,7 +182,9 @@ class WorkQueue:
         self._due.pop(key, None)
         namespace.active += 1
         superseded = asyncio.Event()
-        task = asyncio.ensure_future(self._handler(key, superseded))
+        context = contextvars.copy_context()
+        context.run(tenant.set, key.namespace)
+        task = context.run(asyncio.ensure_future, self._handler(key, superseded))
         self._runs[key] = _Run(asyncio.get_running_loop().time(), superseded, task)
         task.add_done_callback(lambda done: self._finish(key, done))
 

@@ -34,10 +34,13 @@ from kiln.reconcile import Reconciler
 from kiln.services import Services
 from kiln.settings import Settings
 from kiln.shell import Shell
+from kiln.threads import FairThreads
 
 log = logging.getLogger(__name__)
 
 _TICK: Final = 5.0
+_THREADS: Final = 16
+"""For what is neither a call nor a translation: reading credentials, making connections."""
 
 
 def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
@@ -95,6 +98,13 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         default=defaults.cloud_threads,
         metavar="N",
         help="calls to OpenStack at one time (default: %(default)s)",
+    )
+    add(
+        "--cloud-threads-per-namespace",
+        type=int,
+        default=defaults.cloud_threads_per_namespace,
+        metavar="N",
+        help="calls to OpenStack at one time for the Stacks of one namespace (default: %(default)s)",
     )
     add(
         "--max-active",
@@ -187,8 +197,11 @@ class _Operator:
         # A client of its own, so that renewals never stand in line behind other calls; hold() repeats what fails.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
-        self._clouds = Clouds(self._guard(), threads=settings.cloud_threads, idle=settings.cloud_idle)
-        self._services = Services(self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads)
+        share = settings.cloud_threads_per_namespace
+        self._clouds = Clouds(self._guard(), threads=share, idle=settings.cloud_idle)
+        self._services = Services(
+            self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
+        )
         self._reconciler = Reconciler(self._services)
         self._queue = WorkQueue(
             self._reconciler.run,
@@ -206,6 +219,7 @@ class _Operator:
     async def run(self) -> int:
         """Run until told to stop; the process's exit code."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(FairThreads(_THREADS, _THREADS // 4, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         informer = Informer(self._shell.observe, configuration, self._settings.namespaces)

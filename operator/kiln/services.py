@@ -1,13 +1,13 @@
 """What passes share: the ways into the clouds, translations, and how long to wait after failures."""
 
 import asyncio
+import functools
 import hashlib
 import json
 import random
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,14 @@ from kiln.credentials import Credential, CredentialsError
 from kiln.events import Events
 from kiln.inputs import Inputs
 from kiln.kube import Kube
+from kiln.threads import FairThreads
 from reconcilers.cloud import Cloud
 from reconcilers.lookup import Lookup
 from reconcilers.observer import Observer
 
 CACHED_TRANSLATIONS = 256
+TRANSLATORS = 2
+"""Templates that are translated at one time, one of a namespace."""
 FIRST_RETRY = 5.0
 LONGEST_RETRY = 300.0
 """Seconds between attempts at a Stack that failed."""
@@ -43,13 +46,22 @@ class Services:
     """One a process; ``fence`` says whether this process may act (it holds the Lease)."""
 
     def __init__(
-        self, kube: Kube, clouds: Clouds, events: Events, fence: Callable[[], bool] = lambda: True, *, threads: int = 32
+        self,
+        kube: Kube,
+        clouds: Clouds,
+        events: Events,
+        fence: Callable[[], bool] = lambda: True,
+        *,
+        threads: int = 96,
+        share: int = 24,
     ) -> None:
         self.kube = kube
         self.events = events
         self.fence = fence
         self._clouds = clouds
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="cloud")
+        self._executor = FairThreads(threads, share, "cloud")
+        # It is work for the one CPU that Python has: more of it at one time would only hold up everything else.
+        self._translators = FairThreads(TRANSLATORS, 1, "translator")
         self._sites: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
         self._translations: OrderedDict[str, Translation] = OrderedDict()
         self._failures: dict[Key, int] = {}
@@ -105,7 +117,8 @@ class Services:
         digest = hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
         found = self._translations.get(digest)
         if found is None:
-            found = await asyncio.to_thread(_translate, inputs, pseudo, groups, told)
+            work = functools.partial(_translate, inputs, pseudo, groups, told)
+            found = await asyncio.get_running_loop().run_in_executor(self._translators, work)
             self._translations[digest] = found
             if len(self._translations) > CACHED_TRANSLATIONS:
                 self._translations.popitem(last=False)
@@ -124,7 +137,8 @@ class Services:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._executor, self._translators):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _translate(

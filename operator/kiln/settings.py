@@ -42,8 +42,10 @@ class Settings:
     health_port: int = 8081
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
-    cloud_threads: int = 32
+    cloud_threads: int = 96
     """Calls to OpenStack at one time, of all Stacks."""
+    cloud_threads_per_namespace: int = 24
+    """The same of the Stacks of one namespace."""
     max_active: int = 512
     """Passes at one time."""
     max_active_per_namespace: int = 64

@@ -1,12 +1,14 @@
 """Connections to clouds: shared, bounded, and not to everywhere."""
 
 import asyncio
+import socket
 import stat
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from keystoneauth1.exceptions import ConnectFailure
 
 from kiln.clouds import AddressDenied, AddressGuard, Clouds, default_denied
@@ -129,3 +131,105 @@ async def test_other_places_are_reached(clouds, keystone):
     connection = await clouds.get(credential())
     await asyncio.to_thread(connection.session.get, f"{url}/v3", authenticated=False)
     assert asked == ["/v3"]
+
+
+async def test_a_denied_place_does_not_even_see_a_connection():
+    # Otherwise the answer would tell which ports of the cluster's inside are open.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
+        connection = await guarded.get(credential())
+        for scheme in ("http", "https"):
+            url = f"{scheme}://localhost:{server.getsockname()[1]}/v3"
+            with pytest.raises(ConnectFailure, match="settings forbid"):
+                await asyncio.to_thread(connection.session.get, url, authenticated=False)
+        with pytest.raises(TimeoutError):
+            server.accept()
+        guarded.close()
+
+
+async def test_a_name_that_leads_elsewhere_at_the_second_question_gains_nothing(keystone, monkeypatch):
+    url, asked = keystone
+    guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
+    connection = await guarded.get(credential())
+    first = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+    monkeypatch.setattr("kiln.clouds.socket.getaddrinfo", Rebinding(first))
+    with pytest.raises(ConnectFailure, match="settings forbid"):
+        await asyncio.to_thread(connection.session.get, f"{url}/v3", authenticated=False)
+    assert asked == []
+    guarded.close()
+
+
+class Rebinding:
+    """A resolver that gives an innocent address first, and the real one ever after."""
+
+    def __init__(self, first):
+        self._first = first
+        self._real = socket.getaddrinfo
+
+    def __call__(self, *args, **kwargs):
+        if self._first:
+            first, self._first = self._first, None
+            return first
+        return self._real(*args, **kwargs)
+
+
+async def test_a_redirect_leads_to_no_denied_place(clouds):
+    hits = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            hits.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "http://169.254.169.254/latest/meta-data")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    guarded = Clouds(AddressGuard(default_denied()))
+    connection = await guarded.get(credential())
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/v3"
+        with pytest.raises(ConnectFailure, match="settings forbid"):
+            await asyncio.to_thread(connection.session.get, url, authenticated=False)
+        assert hits == ["/v3"]
+    finally:
+        guarded.close()
+        server.shutdown()
+        server.server_close()
+
+
+async def test_what_stands_in_the_operator_s_own_surroundings_reaches_no_tenant(tmp_path, monkeypatch):
+    own = {"clouds": {"demo": {"auth": {"auth_url": "http://own/v3", "password": "own", "username": "own"}}}}
+    for name in ("clouds.yaml", "secure.yaml", "clouds-public.yaml"):
+        (tmp_path / name).write_text(yaml.safe_dump(own))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    monkeypatch.setenv("OS_CLIENT_SECURE_FILE", str(tmp_path / "secure.yaml"))
+    for name in ("CLOUD", "USERNAME", "PASSWORD", "PROJECT_NAME", "REGION_NAME", "CACERT", "IDENTITY_API_VERSION"):
+        monkeypatch.setenv(f"OS_{name}", "own")
+    clouds = Clouds(AddressGuard())
+    connection = await clouds.get(credential(region_name="theirs"))
+    config = connection.config
+    assert "own" not in repr((config.config, config.region_name, vars(connection.session.auth)))
+    assert connection.session.auth.auth_url == "http://127.0.0.1:1/v3"
+    assert connection.session.verify is True
+    clouds.close()
+
+
+async def test_a_place_that_cannot_be_reached_shows_soon(clouds, monkeypatch):
+    waited = []
+
+    def send(_self, _request, **kwargs):
+        waited.append(kwargs["timeout"])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    connection = await clouds.get(credential())
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(connection.session.get, "http://127.0.0.1:1/", authenticated=False)
+    assert waited == [(10.0, 60.0)]

@@ -1,4 +1,4 @@
-"""Hidden values stay hidden: on the way through a translation, into outputs, revisions, and out of what services say."""
+"""Hidden values stay hidden: through a translation, in outputs, revisions and what services say."""
 
 import base64
 import json
