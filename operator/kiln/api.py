@@ -19,6 +19,8 @@ RESOURCE_FINALIZER = "kiln.dev/resource"
 """On a StackResource: its OpenStack resource is not gone yet, or the record is still needed."""
 LABEL_STACK = "kiln.dev/stack"
 """On everything that a Stack owns: the Stack's name."""
+LABEL_GONE = "kiln.dev/gone"
+"""On a StackResource of a Stack that is being deleted: nothing is left of it in OpenStack, and it will be deleted."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
 """On a Stack: any new value asks for a pass now, with backoffs forgotten."""
 

@@ -11,7 +11,7 @@ import collections
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote, urlencode
@@ -265,14 +265,27 @@ class Kube:
         preconditions = {"uid": uid, "resourceVersion": version}
         if uid or version:
             body["preconditions"] = {field: value for field, value in preconditions.items() if value}
-        # Noted before the call: the watch may bring the news before the answer comes.
-        self._deleted[res.plural, ns, name] = None
-        while len(self._deleted) > _REMEMBERED:
-            self._deleted.popitem(last=False)
+        self._note_deletion(res, ns, name)
         try:
             await self._call("DELETE", res, res.path(ns, name), body=body)
         except NotFound:
             return
+
+    async def delete_all(self, res: Resource, ns: str, labels: str, names: Iterable[str]) -> None:
+        """Delete all objects of a namespace that the label selector matches, in one call.
+
+        ``names`` are those that are known to be among them.
+        """
+        for name in names:
+            self._note_deletion(res, ns, name)
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        await self._call("DELETE", res, res.path(ns), body=body, query={"labelSelector": labels})
+
+    def _note_deletion(self, res: Resource, ns: str, name: str) -> None:
+        """Before the call: the watch may bring the news before the answer comes."""
+        self._deleted[res.plural, ns, name] = None
+        while len(self._deleted) > _REMEMBERED:
+            self._deleted.popitem(last=False)
 
     async def _call(
         self,

@@ -282,6 +282,7 @@ class StackPass:
         if not hold.held(self.stack):
             return None
         self.tell.operation = Operation.DELETE
+        self.store.going = True
         records = await self.store.load()
         if records and self.spec.deletion_policy is DeletionPolicy.ORPHAN:
             await asyncio.gather(*(self.store.forget(recorded) for recorded in records))
@@ -289,6 +290,7 @@ class StackPass:
             left = await self._delete_resources(records)
             if left is not None:
                 return left
+        await self.store.sweep()
         if await hold.let_go(self.kube, self.stack):
             self.tell.measure()
             log.info("deleted")

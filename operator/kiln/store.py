@@ -1,26 +1,31 @@
 """The memory of a Stack's resources: :class:`reconcilers.world.Records` as StackResource objects.
 
 Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
-(status); types that are ready at once need two. Each status write is conditional on the version that was read, so of
-two operators that both believe they lead one is refused.
+(status); types that are ready at once need two. When the whole Stack goes, one. Each status write is conditional on the
+version that was read, so of two operators that both believe they lead one is refused.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kiln import api
-from kiln.kube import STACK_RESOURCES, AlreadyExists, Conflict, Kube, NotFound
+from kiln.kube import STACK_RESOURCES, AlreadyExists, Conflict, Forbidden, Kube, NotFound
 from reconcilers import naming
 from reconcilers.model import Intent, Recorded
 from reconcilers.world import Superseded
 
+SWEPT_TOGETHER = 100
+"""Records that are let go before one call deletes them all."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class ResourceStore:
     """The StackResources of one Stack.
 
-    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write.
+    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``going``: the Stack itself goes,
+    so what is forgotten is marked and let go, and :meth:`sweep` deletes many in one call.
     """
 
     kube: Kube
@@ -28,6 +33,8 @@ class ResourceStore:
     now: Callable[[], str]
     fence: Callable[[], bool] = lambda: True
     redact: Callable[[str], str] = str
+    going: bool = False
+    _gone: list[str] = field(default_factory=list)
 
     @property
     def _namespace(self) -> str:
@@ -37,13 +44,20 @@ class ResourceStore:
     def _name(self) -> str:
         return str(self.stack["metadata"]["name"])
 
+    @property
+    def _selector(self) -> str:
+        return f"{api.LABEL_STACK}={self._name}"
+
     async def load(self) -> list[Recorded]:
         """All records of the Stack.
 
         Objects of an older Stack of the same name are left out: they go with their owner.
         """
-        objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=f"{api.LABEL_STACK}={self._name}")
-        return [recorded_of(obj) for obj in objects if self._owns(obj)]
+        objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
+        ours = [obj for obj in objects if self._owns(obj)]
+        # An earlier pass let these go, and ended before it swept.
+        self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
+        return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
 
     async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
         """See :class:`reconcilers.world.Records`.
@@ -140,7 +154,28 @@ class ResourceStore:
     async def forget(self, recorded: Recorded) -> None:
         """See :class:`reconcilers.world.Records`."""
         self._check()
-        await release(self.kube, self._namespace, recorded.key, deleting=recorded.deleting)
+        if not self.going:
+            if not recorded.deleting:
+                await self.kube.delete(STACK_RESOURCES, self._namespace, recorded.key)
+            await self._let_go_of(recorded.key, {"finalizers": None})
+            return
+        await self._let_go_of(recorded.key, {"finalizers": None, "labels": {api.LABEL_GONE: "true"}})
+        self._gone.append(recorded.key)
+        if len(self._gone) >= SWEPT_TOGETHER:
+            await self.sweep()
+
+    async def _let_go_of(self, key: str, metadata: Mapping[str, Any]) -> None:
+        with contextlib.suppress(NotFound):
+            await self.kube.patch(STACK_RESOURCES, self._namespace, key, {"metadata": metadata})
+
+    async def sweep(self) -> None:
+        """Delete the records that were let go, in one call. What stays is garbage once the Stack is gone."""
+        self._check()
+        names, self._gone = self._gone, []
+        if names:
+            with contextlib.suppress(Forbidden):
+                selector = f"{self._selector},{api.LABEL_GONE}=true"
+                await self.kube.delete_all(STACK_RESOURCES, self._namespace, selector, names)
 
     def _check(self) -> None:
         if not self.fence():
@@ -151,14 +186,8 @@ class ResourceStore:
         return any(owner.get("uid") == self.stack["metadata"]["uid"] for owner in owners)
 
 
-async def release(kube: Kube, namespace: str, name: str, *, deleting: bool) -> None:
-    """Delete a StackResource whose OpenStack resource is gone or let go, and take its finalizer away."""
-    if not deleting:
-        await kube.delete(STACK_RESOURCES, namespace, name)
-    try:
-        await kube.patch(STACK_RESOURCES, namespace, name, {"metadata": {"finalizers": None}})
-    except NotFound:
-        return
+def _is_gone(obj: Mapping[str, Any]) -> bool:
+    return api.LABEL_GONE in (obj["metadata"].get("labels") or {})
 
 
 def recorded_of(obj: Mapping[str, Any]) -> Recorded:

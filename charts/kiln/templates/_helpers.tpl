@@ -28,6 +28,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [stackresources, stackrevisions]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [kiln.dev]
+  resources: [stackresources]
+  verbs: [deletecollection]
+- apiGroups: [kiln.dev]
   resources: [stacks/status, stackresources/status, stackrevisions/status]
   verbs: [patch]
 # Inputs: templates, environments, files, parameters.

@@ -58,7 +58,8 @@ class Api:
         elif given.get("how") == "apply" or "status" in body:
             obj["status"] = body["status"]
         else:
-            obj["metadata"] |= body.get("metadata", {})
+            labels = {**obj["metadata"].get("labels", {}), **body.get("metadata", {}).get("labels", {})}
+            obj["metadata"] |= {**body.get("metadata", {}), "labels": labels}
             obj["data"] = {**obj.get("data", {}), **body.get("data", {})}
         if obj["metadata"].get("deletionTimestamp") and not obj["metadata"].get("finalizers"):
             del self.objects[res.plural, name]
@@ -70,6 +71,12 @@ class Api:
             obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         else:
             self.objects.pop((res.plural, name), None)
+
+    async def delete_all(self, res: Resource, ns: str, labels: str, _names: Any) -> None:
+        wanted = dict(one.split("=") for one in labels.split(","))
+        for plural, name in list(self.objects):
+            if plural == res.plural and wanted.items() <= self.objects[plural, name]["metadata"]["labels"].items():
+                await self.delete(res, ns, name)
 
 
 class Told:

@@ -52,6 +52,9 @@ class Server(Kube):
             return self.stored(name, body)
         if method == "GET" and name == "stackresources":
             return {"apiVersion": "kiln.dev/v1alpha1", "items": list(self.objects.values()), "metadata": {}}
+        if method == "DELETE" and name == "stackresources":
+            self.objects = {key: obj for key, obj in self.objects.items() if "kiln.dev/gone" not in _labels(obj)}
+            return {}
         if method == "DELETE":
             metadata = {**self.objects[name]["metadata"], "deletionTimestamp": "now"}
             return self.stored(name, {**self.objects[name], "metadata": metadata})
@@ -59,9 +62,19 @@ class Server(Kube):
             if body[0]["value"] != self.objects[name]["metadata"]["resourceVersion"]:
                 raise _conflict("Conflict")
             return self.stored(name, {**self.objects[name], "status": body[1]["value"]})
+        if method == "PATCH" and body["metadata"].get("labels"):
+            labels = {**_labels(self.objects[name]), **body["metadata"]["labels"]}
+            return self.stored(
+                name, {**self.objects[name], "metadata": {**self.objects[name]["metadata"], "labels": labels}}
+            )
         if method == "PATCH":
             return self.objects.pop(name)
         return self.objects[name]
+
+
+def _labels(obj: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = obj["metadata"].get("labels") or {}
+    return found
 
 
 def _conflict(reason: str) -> KubeError:
@@ -153,3 +166,21 @@ async def test_a_forgotten_record_is_gone(server: Server) -> None:
     await store(server).forget(made)
     assert server.objects == {}
     assert await store(server).load() == []
+
+
+async def test_records_of_a_stack_that_goes_are_let_go_one_by_one_and_deleted_in_one_call(server: Server) -> None:
+    intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(5)]
+    made = [await store(server).intend(intent) for intent in intents]
+    going = store(server)
+    going.going = True
+    for recorded in made[:3]:
+        await going.forget(recorded)
+    later = store(server)
+    later.going = True
+    assert [one.name for one in await later.load()] == ["net3", "net4"]
+    server.calls.clear()
+    for recorded in made[3:]:
+        await later.forget(recorded)
+    await later.sweep()
+    assert [method for method, _ in server.calls] == ["PATCH", "PATCH", "DELETE"]
+    assert server.objects == {}
