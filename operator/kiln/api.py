@@ -105,6 +105,7 @@ class Reason(StrEnum):
     INVALID_CREDENTIALS = "InvalidCredentials"
     TIMED_OUT = "TimedOut"
     ROLLED_BACK = "RolledBack"
+    KUBERNETES_REFUSED = "KubernetesRefused"
     INTERNAL_ERROR = "InternalError"
 
 

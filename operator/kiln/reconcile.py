@@ -1,6 +1,7 @@
 """From a key of the queue to a pass over one Stack, and back to when to look again."""
 
 import asyncio
+import contextlib
 import uuid
 from collections import OrderedDict
 
@@ -13,6 +14,8 @@ from reconcilers import cloud
 from reconcilers.world import Superseded
 
 REMEMBERED_PASSES = 20_000
+REFUSALS = frozenset({400, 403, 413, 422})
+"""Answers of the API server that do not pass by themselves: rights that are missing, a quota, an admission rule."""
 
 
 class Reconciler:
@@ -37,7 +40,10 @@ class Reconciler:
             this = StackPass(self.services, stack, superseded, pass_id)
             try:
                 return await this.run()
-            except KubeError:
+            except KubeError as error:
+                if error.status in REFUSALS:
+                    with contextlib.suppress(KubeError):
+                        await this.refused(error)
                 raise
             except Superseded:
                 # Its own reasons (a newer spec, a stop, a lost Lease) queue the key themselves; a record that changed

@@ -17,6 +17,7 @@ from kiln import api, checks, hold, inputs, outputs, status
 from kiln.api import Condition, DeletionPolicy, OnFailure, Operation, Reason, Result, StackSpec
 from kiln.credentials import CredentialsError
 from kiln.inputs import Inputs, InputsError
+from kiln.kube import KubeError
 from kiln.revisions import Revision, Revisions
 from kiln.services import Services, Site
 from kiln.status import Report, StatusWriter, Verdict
@@ -273,6 +274,11 @@ class StackPass:
         """The operator itself made a mistake: say so, and that it will try again. What exactly stands in its log."""
         message = f"the operator failed with {type(error).__name__} and will try again; its log has pass {self.pass_id}"
         verdict = Verdict(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
+        await self.tell.conclude(Report(self.generation, verdict, pass_id=self.pass_id))
+
+    async def refused(self, error: KubeError) -> None:
+        """Kubernetes does not let the operator write what it must: nothing moves in OpenStack until then."""
+        verdict = Verdict(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=str(error))
         await self.tell.conclude(Report(self.generation, verdict, pass_id=self.pass_id))
 
     # Deletion.

@@ -10,7 +10,7 @@ from harness.fake_openstack import FakeOpenStack, Refused
 
 from kiln.api import Key, Reason
 from kiln.credentials import Credential, CredentialsError
-from kiln.kube import STACKS, NotFound, Resource
+from kiln.kube import STACKS, Forbidden, NotFound, Resource
 from kiln.reconcile import Reconciler
 from kiln.services import Services, Site
 from kiln.stackpass import CREDENTIALS_RETRY, ROLLBACK_NOW
@@ -269,4 +269,19 @@ async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: Stack)
     web.cloud.latency = 0.0
     await web.run()
     await asyncio.sleep(5)
+    assert web.condition() == ("True", "Succeeded")
+
+
+async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def create(*_: Any, **__: Any) -> Any:
+        raise Forbidden(403, "Forbidden", "exceeded quota: count/stackresources.kiln.dev")
+
+    web.apply({"net": NET})
+    monkeypatch.setattr(web.kube, "create", create)
+    with pytest.raises(Forbidden):
+        await web.run()
+    assert web.condition() == ("False", "KubernetesRefused")
+    assert web.nets() == []
+    monkeypatch.undo()
+    await web.run()
     assert web.condition() == ("True", "Succeeded")
