@@ -1,5 +1,8 @@
 """The informer: kopf lists and watches, and hands each event over. It does nothing else.
 
+While the API server is away kopf tries again, every few seconds at the last. Some answers make it give up all the same
+(an error within a watch, a list that was too old for its next page): then it begins anew.
+
 Only ``on.event`` handlers are registered, so kopf writes no annotation, no finalizer, no status and no Event of its
 own. It lives in a thread with an event loop of its own: when it ends it cancels every task of its loop, and the
 operator's passes must not be among them; and a long burst of events does not hold up passes, nor a long computation the
@@ -7,10 +10,11 @@ watches.
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import kopf
@@ -27,6 +31,10 @@ _WATCHED: Final = ((api.GROUP, api.VERSION, "stacks"), (api.GROUP, api.VERSION, 
                    ("", "v1", "configmaps"), ("", "v1", "secrets"))  # fmt: skip
 _PAGE: Final = 500
 _JOIN: Final = 5.0
+_AGAIN: Final = 1.0
+"""Seconds until a watch that ended by itself begins anew."""
+_BACKOFFS: Final = (1, 1, 2, 3)
+"""Seconds between attempts at a list or a watch that failed; then five, for as long as it takes."""
 # Helm's releases and ServiceAccount tokens are many, large, and no input of a Stack; neither are Stacks' own Secrets.
 _NO_SECRETS: Final = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
 _NOT_OURS: Final = f"!{api.LABEL_STACK}"
@@ -45,6 +53,7 @@ class Informer:
         self._events: deque[tuple[str, str | None, Mapping[str, Any]]] = deque()
         self._waking = False
         self._stop = threading.Event()
+        self._end_watch = threading.Event()
         self._ready = threading.Event()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="informer", daemon=True)
@@ -65,25 +74,45 @@ class Informer:
     async def stop(self) -> None:
         """End."""
         self._stop.set()
+        self._end_watch.set()
         await asyncio.to_thread(self._thread.join, _JOIN)
 
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._registry(),
-                    settings=_settings(),
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                    stop_flag=self._stop,
-                    ready_flag=self._ready,
-                )
-            )
+            while not self._stop.is_set():
+                self._watch()
         except BaseException as caught:  # noqa: BLE001 - a thread's end, whatever it is, is told to the one who waits
             error = caught
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end, error)
+
+    def _watch(self) -> None:
+        """Watch until told to stop, or until kopf gives up."""
+        end = self._end_watch = threading.Event()
+        if self._stop.is_set():
+            return
+
+        async def watch() -> None:
+            try:
+                await kopf.operator(
+                    registry=self._registry(),
+                    settings=_settings(),
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
+                    stop_flag=end,
+                    ready_flag=self._ready,
+                )
+            finally:
+                # kopf waits for it in a thread, and the event loop for that thread: nothing else would end either.
+                end.set()
+
+        try:
+            asyncio.run(watch())
+        except Exception:
+            log.exception("The watches ended; they begin anew")
+        self._ready.clear()
+        self._stop.wait(_AGAIN)
 
     def _end(self, error: BaseException | None) -> None:
         if self._ended.done():
@@ -141,11 +170,19 @@ class _NoMemory(kopf.DiffBaseStorage):
         """Nothing is written to objects."""
 
 
+class _Patience:
+    """kopf's default gives up after a minute, and then waits for 21 seconds at the last."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(_BACKOFFS, itertools.repeat(5))
+
+
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.posting.loggers = False
     settings.peering.standalone = True
+    settings.networking.error_backoffs = _Patience()
     # The CRDs do not come and go while the operator runs, and their watch would need rights of its own.
     settings.scanning.disabled = True
     settings.watching.chunk_size = _PAGE

@@ -1,0 +1,55 @@
+"""The informer goes on when its watches end by themselves, and ends when it is told to."""
+
+import asyncio
+import itertools
+import threading
+from typing import Any
+
+import kopf
+import pytest
+
+from kiln import informer
+from kiln.informer import Informer
+
+
+class Kopf:
+    """In place of kopf's operator, with its manner of waiting for the stop flag in a thread that nothing else ends."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.runs = 0
+        self.settled = threading.Event()
+
+    async def __call__(self, *, stop_flag: threading.Event, ready_flag: threading.Event, **_: Any) -> None:
+        self.runs += 1
+        waiting = asyncio.get_running_loop().run_in_executor(None, stop_flag.wait)
+        ready_flag.set()
+        if self.runs <= self.failures:
+            raise RuntimeError("an error in the watch-stream")
+        self.settled.set()
+        await waiting
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Kopf:
+    made = Kopf(failures=2)
+    monkeypatch.setattr(kopf, "operator", made)
+    monkeypatch.setattr(informer, "_AGAIN", 0.01)
+    return made
+
+
+async def test_watches_that_end_by_themselves_begin_anew(fake: Kopf) -> None:
+    watching = Informer(lambda *_: None, lambda: None)
+    watching.start()
+    assert await asyncio.to_thread(fake.settled.wait, 10)
+    assert fake.runs == 3
+    assert watching.ready
+    await watching.stop()
+    await asyncio.wait_for(watching.wait(), 10)
+    assert not watching.ready
+
+
+def test_an_api_server_that_is_away_is_tried_every_few_seconds_for_ever() -> None:
+    waits = list(itertools.islice(iter(informer._Patience()), 100))
+    assert waits[:4] == [1, 1, 2, 3]
+    assert set(waits[4:]) == {5}
