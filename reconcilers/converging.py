@@ -256,6 +256,8 @@ class Converging(Life):
         self.take(recorded if recorded.attempts else replace(recorded, attempts=attempts))
         self.candidates.append(self.recorded)
         self.fresh = not recorded.confirmed and recorded.state == "Creating" and not lost and not recorded.found
+        if self.fresh:
+            self.world.attempts.intended(recorded.token)
 
     def intent(self, properties: Mapping[str, Any], serial: int, attempts: int = 0) -> Intent:
         """What is to be stored before the first call for the resource of this serial number."""

@@ -7,6 +7,7 @@ Ask its type what to do, do it, look again, until it is at rest, gone or failed.
 and observed.
 """
 
+import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -116,11 +117,17 @@ class Life(ABC):
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
         return await self.world.observer.read(self.rtype, self.recorded)
 
+    def in_doubt(self) -> bool:
+        """Whether a creation of unknown outcome may still be under way."""
+        return asyncio.get_running_loop().time() < self.world.attempts.doubtful_until(self.recorded.token)
+
     async def clear_doubt(self) -> None:
         """Remove what was made besides the resource, by a creation of which nobody knew whether it worked."""
         ours = await recovery.find(self.world, self.rtype, self.recorded, ())
         twins = [one for one in ours if self.recorded.physical_id not in set(self.rtype.identify(one))]
         await recovery.remove_twins(self.world, self.rtype, self.recorded, twins)
+        if self.in_doubt():
+            return
         data = {key: value for key, value in self.recorded.data.items() if key != DOUBT}
         self.recorded = replace(self.recorded, data=data)
 
@@ -143,6 +150,8 @@ class Life(ABC):
             try:
                 answer = await world.cloud.send(step.request)
             except CloudError as error:
+                if error.ambiguous and not self.recorded.confirmed:
+                    world.attempts.unanswered(self.recorded.token, asyncio.get_running_loop().time())
                 if first and isinstance(self.rtype, Association) and not error.ambiguous:
                     self.recorded = replace(self.recorded, data={**self.recorded.data, REFUSED: "yes"})
                 if not step.into or step.request.method != "GET":
@@ -172,6 +181,7 @@ class Life(ABC):
         """Remove a record."""
         await self.world.records.forget(recorded)
         self.world.forgotten.add(recorded.key)
+        self.world.attempts.forget(recorded.token)
 
     async def wait(self, step: Wait) -> None:
         """The cloud is at work: record what is known, and look again at the next tick."""
@@ -249,17 +259,28 @@ class Removing(Life):
 
     verb = "Deleting"
     leaving = True
-    patience = recovery.LONG_PATIENCE
+    patience: tuple[float, ...] = recovery.LONG_PATIENCE
 
     def foreign(self) -> None:
         """See :class:`Life`: there is nothing of ours to remove."""
         return
 
+    async def look(self) -> Any:
+        """See :class:`Life`. What may still be made is waited for: without its record it would be nobody's."""
+        observed = await super().look()
+        uncertain = self.rtype.service and not self.recorded.confirmed and self.recorded.state == "Creating"
+        while observed is None and uncertain and self.in_doubt():
+            await self.linger()
+            self.patience = ()
+            observed = await super().look()
+        return observed
+
     async def turn(self) -> bool | None:
         """See :class:`Life`. True when nothing is left."""
         recorded = self.recorded
         if recorded.retain or recorded.external:
-            return await self.forget()
+            await self.drop(recorded)
+            return True
         if self.observed is UNSEEN:
             self.observed = await self.look()
         if DOUBT in self.recorded.data and self.recorded.confirmed:
@@ -283,10 +304,18 @@ class Removing(Life):
                 raise self.failure(outcome.reason, outcome.fault, outcome.property)
         return None
 
-    async def forget(self) -> bool:
-        """Remove the record."""
+    async def forget(self) -> bool | None:
+        """Remove the record, unless a twin may still appear."""
+        if DOUBT in self.recorded.data and self.in_doubt():
+            await self.linger()
+            return None
         await self.drop(self.recorded)
         return True
+
+    async def linger(self) -> None:
+        """Let some time pass before the next look for what may still be made."""
+        self.stand("its creation may still be under way")
+        await self.world.pause(recovery.LONG_PATIENCE[-1])
 
 
 def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hot_translator import UNKNOWN
+from reconcilers.attempts import Attempts
 from reconcilers.cloud import Cloud
 from reconcilers.declare import ResourceType
 from reconcilers.digest import Digester
@@ -160,6 +161,7 @@ class World:
     """Records as this pass wrote them, by their keys."""
     forgotten: set[str] = field(default_factory=set)
     """Keys of the records that this pass removed."""
+    attempts: Attempts = field(default_factory=Attempts)
     texts: dict[str, str] = field(default_factory=dict)
     """Texts of the Stack's software configurations by their ids."""
     slots: asyncio.Semaphore = field(init=False)

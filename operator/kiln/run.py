@@ -273,6 +273,7 @@ class _Operator:
             await self._lease.acquire()
         else:
             metrics.LEADER.set(1)
+        self._services.attempts.since = asyncio.get_running_loop().time()
         self._queue.start()
         self._shell.lead()
         if self._settings.lease:

@@ -20,6 +20,7 @@ from kiln.events import Events
 from kiln.inputs import Inputs
 from kiln.kube import Kube
 from kiln.threads import FairThreads
+from reconcilers.attempts import Attempts
 from reconcilers.cloud import Cloud
 from reconcilers.lookup import Lookup
 from reconcilers.observer import Observer
@@ -65,6 +66,7 @@ class Services:
         self._sites: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
         self._translations: OrderedDict[str, Translation] = OrderedDict()
         self._failures: dict[Key, int] = {}
+        self.attempts = Attempts()
 
     async def site(self, stack: Mapping[str, Any]) -> Site:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""

@@ -392,6 +392,7 @@ class StackPass:
             self.superseded,
             self.services.fence,
             started=loop_time,
+            attempts=self.services.attempts,
         )
 
     def _time_left(self) -> float:

@@ -32,6 +32,9 @@ BUILDING = 1.0
 """Seconds until a server or volume is there, or gone."""
 LOST = "lost"
 """As a fault: the request is carried out, and its answer does not arrive."""
+LATE = "late"
+"""The connection breaks, and the request is carried out LATENESS seconds later."""
+LATENESS = 55.0
 
 
 class Refused(Exception):  # noqa: N818
@@ -75,6 +78,9 @@ class FakeOpenStack:
         try:
             if isinstance(fault, Refused):
                 raise fault
+            if fault == LATE:
+                asyncio.get_running_loop().call_later(LATENESS, self.carry_out, request)
+                raise CloudError(Fault.TRANSIENT, "no answer in time", ambiguous=request.method != "GET")
             status, body = self.carry_out(request)
         except Refused as refused:
             status, body = refused.status, {"error": {"message": str(refused)}}

@@ -6,6 +6,7 @@ comes after happens in a new process that knows only the records and the cloud.
 
 import asyncio
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from harness.fake_openstack import FakeOpenStack
 from hot_translator import Pseudo, Translation, parse_template, translate
 from reconcilers import naming
+from reconcilers.attempts import Attempts
 from reconcilers.engine import Engine, Result
 from reconcilers.faults import CloudError
 from reconcilers.lookup import Lookup
@@ -118,10 +120,13 @@ class Universe:
         self.observer = Observer(self.cloud)  # type: ignore[arg-type]
         self.lookup = Lookup(self.cloud)  # type: ignore[arg-type]
         self.progress = Progress()
+        self.attempts = Attempts(math.nan)
 
     def world(self, **goal: Any) -> World:
         """The surroundings of one pass."""
         now = asyncio.get_running_loop().time()
+        if math.isnan(self.attempts.since):
+            self.attempts.since = now
         self.progress = Progress()
         return World(
             replace(self.goal, **goal),
@@ -132,6 +137,7 @@ class Universe:
             self.progress,
             asyncio.Event(),
             started=now,
+            attempts=self.attempts,
         )
 
     async def once(self, template: Mapping[str, Any] | None, **goal: Any) -> Result:

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import LOST, Refused
+from harness.fake_openstack import LATE, LATENESS, LOST, Refused
 from harness.universe import Universe
 
+from reconcilers.attempts import UNDER_WAY
 from reconcilers.life import CONFLICT_TRIES
 from reconcilers.model import Fault
+from reconcilers.world import Superseded
 
 NET = {"resources": {"net": {"type": "OS::Neutron::Net", "properties": {"name": "net"}}}}
 
@@ -60,10 +63,60 @@ def test_a_twin_that_turns_up_late_goes_with_the_next_pass() -> None:
         assert universe.inventory() == {"networks": ["net", "net"]}
         assert universe.engine_world.doubtful
         await asyncio.sleep(5)
-        assert (await universe.once(NET)).complete
+        await universe.settle(NET)
         assert universe.inventory() == {"networks": ["net"]}
-        assert not universe.engine_world.doubtful
         assert universe.physical("net") == universe.cloud.all("networks")[0]["id"]
+
+    virtual.run(life())
+
+
+def test_a_twin_that_is_made_long_after_its_request_goes_too() -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.fault = once("POST", LATE)
+        await universe.settle(NET)
+        assert asyncio.get_running_loop().time() > LATENESS
+        assert universe.inventory() == {"networks": ["net"]}
+        assert universe.physical("net") == universe.cloud.all("networks")[0]["id"]
+
+    virtual.run(life())
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_record_outlives_a_creation_that_may_still_be_under_way(killed: bool) -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.fault = once("POST", LATE)
+        task = asyncio.ensure_future(universe.once(NET))
+        await asyncio.sleep(0.2)
+        universe.engine_world.superseded.set()
+        with pytest.raises(Superseded):
+            await task
+        if killed:
+            universe.start()
+        await universe.settle(None)
+        await asyncio.sleep(2 * LATENESS)
+        assert universe.inventory() == {}
+
+    virtual.run(life())
+
+
+def test_the_records_of_what_was_never_sent_go_at_once() -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.goal = replace(universe.goal, concurrency=1)
+        universe.cloud.latency = 10.0
+        resources = {f"net{i}": NET["resources"]["net"] for i in range(5)}
+        task = asyncio.ensure_future(universe.once({"resources": resources}))
+        await asyncio.sleep(5)
+        universe.engine_world.superseded.set()
+        with pytest.raises(Superseded):
+            await task
+        universe.cloud.latency = 0.0
+        begun = asyncio.get_running_loop().time()
+        await universe.settle(None)
+        assert asyncio.get_running_loop().time() - begun < UNDER_WAY / 2
+        assert universe.inventory() == {}
 
     virtual.run(life())
 
