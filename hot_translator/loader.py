@@ -7,6 +7,7 @@ that no text can hang or exhaust the process.
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import yaml
 from hot_translator.errors import InvalidTemplate
 from hot_translator.yaml_reader import MAX_DEPTH, Loader, read_yaml
 
+_END_OF_KEY: Final = re.compile(r"[.\[<]")
 MAX_TEXT_SIZE: Final = 16 * 1024 * 1024
 """Characters of one template, environment or nested file."""
 
@@ -94,6 +96,7 @@ def _tree(text: str) -> yaml.Node | None:
 def forget_places() -> None:
     """Let go of the trees that ``locate`` keeps: they are many times larger than their texts."""
     _tree.cache_clear()
+    _keys.cache_clear()
 
 
 def _position(node: Any) -> tuple[int, int]:
@@ -108,12 +111,17 @@ def _step(node: yaml.Node, path: str) -> tuple[tuple[int, int], yaml.Node, str] 
             item = node.value[int(index)]
             return _position(item), item, rest.removeprefix(".")
         return None
-    best: tuple[tuple[int, int], yaml.Node, str] | None = None
-    for key_node, value_node in node.value if isinstance(node, yaml.MappingNode) else ():
-        key = key_node.value
-        if not isinstance(key, str) or not path.startswith(key):
-            continue
-        rest = path[len(key) :]
-        if (not rest or rest[0] in ".[<") and (best is None or len(rest) < len(best[2])):
-            best = _position(key_node), value_node, rest.removeprefix(".")
-    return best
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    keys = _keys(node)
+    for end in (len(path), *(match.start() for match in reversed(list(_END_OF_KEY.finditer(path))))):
+        if path[:end] in keys:
+            key_node, value_node = keys[path[:end]]
+            return _position(key_node), value_node, path[end:].removeprefix(".")
+    return None
+
+
+@lru_cache(maxsize=1000)
+def _keys(node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """A map's entries by their keys; the first of several counts."""
+    return {key.value: (key, value) for key, value in reversed(node.value) if isinstance(key.value, str)}

@@ -15,6 +15,7 @@ from hot_translator.catalogue.model import Constraint, ConstraintKind
 from hot_translator.constraints import CustomConstraint, needs_cloud
 from hot_translator.errors import InvalidParameter, InvalidTemplate, TranslationError
 from hot_translator.limits import Check, compile_check, to_number
+from hot_translator.names import nearest
 from hot_translator.versions import Version
 
 Kind = Literal["string", "number", "list", "map", "boolean"]
@@ -418,6 +419,6 @@ def missing(name: str, path: str) -> InvalidParameter:
 
 def unknown(name: str, known: Mapping[str, Any], path: str) -> TranslationError:
     """The error for a value whose parameter the template does not declare."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    near = nearest(name, known)
+    hint = f" (did you mean '{near}'?)" if near else ""
     return InvalidParameter(path, f"The Parameter ({name}) was not defined in template{hint}")

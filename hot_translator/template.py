@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hot_translator import versions
+from hot_translator.allowance import limited
 from hot_translator.errors import InvalidTemplate, TranslationError, raise_all
 from hot_translator.loader import check_plain, forget_places, load, locate
 from hot_translator.parameters import ParameterSchema, check_default, parse_schema
@@ -78,6 +79,7 @@ def locate_error(error: TranslationError, text: str | None, source: str | None) 
     return error
 
 
+@limited()
 def parse_template(
     source: str | Mapping[str, Any], *, name: str | None = None, problems: list[TranslationError] | None = None
 ) -> Template:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hot_translator import implicit
+from hot_translator.allowance import limited
 from hot_translator.entities import Place
 from hot_translator.environment import Environment, merge_environments, with_flat_parameters
 from hot_translator.errors import TranslationError, raise_all
@@ -23,6 +24,7 @@ _SHORTEST = 4
 _TEMPLATE_MARKS = ("heat_template_version", "HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
 
 
+@limited()
 def translate(  # noqa: PLR0913 - all that a translation depends on
     template: Template,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from hot_translator.allowance import spend
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
 from hot_translator.expression import (
     OMITTED,
@@ -256,7 +257,13 @@ def is_list(value: Any) -> bool:
 
 def bounded(result: Any) -> Any:
     """Refuse a text or list that has grown out of all proportion."""
-    if len(result) > MAX_RESULT:
+    check_size(len(result))
+    return result
+
+
+def check_size(size: int) -> None:
+    """Refuse what would grow out of all proportion, before it is made where that is known."""
+    if size > MAX_RESULT:
         msg = f"the result is longer than {MAX_RESULT}"
         raise ValueError(msg)
-    return result
+    spend(size)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hot_translator.errors import InvalidTemplate
 from hot_translator.expression import Dynamic
-from hot_translator.functions.base import MAX_RESULT, Function, bounded, is_list, is_map, strip
+from hot_translator.functions.base import MAX_RESULT, Function, bounded, check_size, is_list, is_map, strip
 from hot_translator.functions.text import as_json
 
 
@@ -47,7 +47,9 @@ class ListJoin(Function):
         if not isinstance(delimiter, str):
             msg = f'"{self.name}" delimiter must be a string'
             raise TypeError(msg)
-        return str(bounded(delimiter.join(self._text(item) for item in items)))
+        texts = [self._text(item) for item in items]
+        check_size(sum(map(len, texts)) + len(delimiter) * len(texts))
+        return delimiter.join(texts)
 
     def _text(self, item: Any) -> str:
         if item is None:
@@ -307,11 +309,14 @@ class RepeatMaps(Repeat):
 def _substitute(template: Any, replacements: list[tuple[Any, Any]]) -> Any:
     if isinstance(template, str):
         for key, value in replacements:
+            check_size(len(template) + template.count(key) * len(value))
             template = template.replace(key, value)
-        return bounded(template)
+        return template
     if isinstance(template, list):
+        check_size(len(template))
         return [_substitute(item, replacements) for item in template]
     if isinstance(template, dict):
+        check_size(len(template))
         return {_substitute(key, replacements): _substitute(item, replacements) for key, item in template.items()}
     return template
 

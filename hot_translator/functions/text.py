@@ -10,7 +10,7 @@ from urllib import parse
 
 from hot_translator.errors import ResolutionError
 from hot_translator.expression import OMITTED, Dynamic
-from hot_translator.functions.base import Failure, Function, bounded, is_list, is_map
+from hot_translator.functions.base import Failure, Function, check_size, is_list, is_map
 
 
 def as_json(value: Any) -> str:
@@ -66,7 +66,8 @@ class StrReplace(Function):
             names = ",".join(sorted(sorted(missing), key=len, reverse=True))
             msg = f"The following params were not found in the template: {names}"
             raise ValueError(msg)
-        return str(bounded("".join(pieces)))
+        check_size(sum(map(len, pieces)))
+        return "".join(pieces)
 
     @staticmethod
     def _replace_in(pieces: list[str], key: str, value: str, missing: set[str]) -> list[str]:

@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections import OrderedDict
 
+from hot_translator.allowance import limited
 from kiln import logs
 from kiln.api import Key
 from kiln.kube import STACKS, KubeError
@@ -14,6 +15,8 @@ from reconcilers import cloud
 from reconcilers.world import Superseded
 
 REMEMBERED_PASSES = 20_000
+MADE_IN_A_PASS = 256_000_000
+"""Characters that functions may make of what resources give."""
 REFUSALS = frozenset({400, 403, 413, 422})
 """Answers of the API server that do not pass by themselves: rights that are missing, a quota, an admission rule."""
 
@@ -36,7 +39,7 @@ class Reconciler:
         if len(self._passes) > REMEMBERED_PASSES:
             self._passes.popitem(last=False)
         cloud.request_id.set(pass_id)
-        with logs.context(stack=str(key), pass_id=pass_id):
+        with logs.context(stack=str(key), pass_id=pass_id), limited(MADE_IN_A_PASS):
             this = StackPass(self.services, stack, superseded, pass_id)
             try:
                 return await this.run()

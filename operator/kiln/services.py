@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
+from hot_translator.allowance import limited
 from kiln import credentials, hold, logs, metrics
 from kiln.api import Key
 from kiln.clouds import Clouds
@@ -143,6 +144,7 @@ class Services:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+@limited()
 def _translate(
     inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], members: Mapping[str, Mapping[str, str]]
 ) -> Translation:

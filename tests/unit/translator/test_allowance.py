@@ -1,0 +1,79 @@
+"""No template makes a translation take gigabytes or minutes, however many calls it is made of."""
+
+import tracemalloc
+
+import pytest
+
+from hot_translator import Pseudo, TranslationError, parse_template, translate
+from hot_translator.allowance import left, limited
+
+HEAD = "heat_template_version: 2021-04-16\n"
+PSEUDO = Pseudo("web", "uid", "project", "RegionOne")
+FILES = {"f": "x" * 1_000_000}
+
+
+def values(*given):
+    lines = (f"  r{number}: {{type: OS::Heat::Value, properties: {{value: {value}}}}}\n" for number, value in given)
+    return HEAD + "resources:\n" + "".join(lines)
+
+
+def refused(text):
+    tracemalloc.start()
+    try:
+        with pytest.raises(TranslationError) as found:
+            translate(parse_template(text), files=FILES, pseudo=PSEUDO)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    return found.value, peak
+
+
+@pytest.mark.parametrize("call", [
+    "{list_join: ['', [{get_file: f}, {get_file: f}, {get_file: f}]]}",
+    "{str_replace: {template: aaa, params: {a: {get_file: f}}}}",
+    "{repeat: {for_each: {'%a': [{get_file: f}]}, template: ['%a', '%a', '%a']}}",
+])  # fmt: skip
+def test_calls_that_are_small_each_may_not_make_gigabytes_together(call):
+    error, peak = refused(values(*((number, call) for number in range(150))))
+    assert "too much text in all" in str(error)
+    assert peak < 200_000_000
+
+
+@pytest.mark.parametrize("call", [
+    "{str_replace: {template: {get_file: f}, params: {x: {get_file: f}}}}",
+    "{list_join: [{get_file: f}, [a, b, c, d, e, f, g, h, i, j, k, l]]}",
+    "{repeat: {for_each: {'': [{get_file: f}]}, template: {get_file: f}}}",
+])  # fmt: skip
+def test_what_would_be_too_large_is_not_even_made(call):
+    error, peak = refused(values((0, call)))
+    assert "longer than" in str(error)
+    assert peak < 50_000_000
+
+
+def test_many_catastrophic_patterns_do_not_take_minutes():
+    lines = "".join(
+        f'  p{number}: {{type: string, default: "{"a" * 40}!", constraints: [{{allowed_pattern: "(a|aa)+$"}}]}}\n'
+        for number in range(60)
+    )
+    with limited():
+        left().matching = 0.5
+        with pytest.raises(TranslationError) as found:
+            parse_template(f"{HEAD}parameters:\n{lines}resources: {{a: {{type: OS::Heat::None}}}}\n")
+    assert [("together take too long" in str(problem)) for problem in found.value.problems] == [False] + 59 * [True]
+
+
+def test_thousands_of_mistakes_are_all_told_though_not_all_with_a_hint():
+    lines = "".join(
+        f"  r{number}: {{type: OS::Nova::Servr, depends_on: q{number}, properties: {{imag: x}}}}\n"
+        for number in range(1000)
+    )
+    error, _ = refused(f"{HEAD}resources:\n{lines}")
+    assert len(error.problems) == 2000
+    assert all(problem.line for problem in error.problems)
+    assert "OS::Nova::Server" in str(error.problems[0])
+
+
+def test_each_translation_has_an_allowance_of_its_own():
+    text = values((0, "{list_join: ['', [{get_file: f}, {get_file: f}]]}"))
+    for _ in range(40):
+        translate(parse_template(text), files=FILES, pseudo=PSEUDO)
