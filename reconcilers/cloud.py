@@ -6,6 +6,7 @@ Resource object costs five times the CPU).
 
 import asyncio
 import contextvars
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
@@ -14,12 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from keystoneauth1 import exceptions as ksa
+from openstack import exceptions as sdk
 
 from reconcilers.faults import CloudError, classify, without_secrets
 from reconcilers.model import Fault, Request
 
 REQUEST_TIMEOUT = 60.0
 """Seconds for one answer, so that a service that hangs holds a thread no longer."""
+
+LIST_AGAIN = (0.3, 1.2)
+"""Seconds before a list that a service did not give is asked for again. A pass begins with one list of each kind: with
+one call in ten that fails, most passes would end before they began."""
 
 REFUSED = 5.0
 """Seconds for which one refused attempt to authenticate stands for all."""
@@ -99,15 +105,32 @@ class Cloud:
                 self.meter(request.service, request.method, status, time.monotonic() - started)
 
     async def list(self, request: Request, plural: str) -> "list[dict[str, Any]]":
-        """All items of a collection, following the services' page links."""
+        """All items of a collection, following the services' page links.
+
+        Raises :class:`CloudError`, which names the service: a list is about no single resource.
+        """
         items: list[dict[str, Any]] = []
         following: Request | None = request
         while following is not None:
-            body = (await self.send(following)).body or {}
+            body = (await self._read(following)).body or {}
             page = body.get(plural) or []
             items.extend(page)
             following = _next_page(following, body, plural, page)
         return items
+
+    async def _read(self, request: Request) -> Answer:
+        """Send a request that changes nothing; what passes by itself is tried again a little later."""
+        for seconds in LIST_AGAIN:
+            try:
+                return await self.send(request)
+            except CloudError as error:
+                if error.fault not in {Fault.TRANSIENT, Fault.RATE_LIMITED}:
+                    raise error.of(request.service) from None
+                await asyncio.sleep(seconds * random.uniform(0.7, 1.3))  # noqa: S311
+        try:
+            return await self.send(request)
+        except CloudError as error:
+            raise error.of(request.service) from None
 
     async def project_id(self) -> str:
         """The id of the project that the credential is scoped to.
@@ -123,7 +146,7 @@ class Cloud:
                     work = self.connection.session.get_project_id
                     self._project = await self._call(lambda: _authenticated(work) or "")
                 except CloudError as error:
-                    self._refusal = time.monotonic() + REFUSED, error
+                    self._refusal = time.monotonic() + REFUSED, error.of("identity")
                     raise
             return self._project
 
@@ -150,13 +173,13 @@ class Cloud:
         if request.method != "GET" and not self.fence():
             # It waited for its turn, and meanwhile another replica has taken over.
             raise CloudError(Fault.TRANSIENT, "this replica leads no longer")
-        adapter = getattr(self.connection, request.service)
         options: dict[str, Any] = {"microversion": request.microversion} if request.microversion else {}
         if request_id.get():
             options["global_request_id"] = request_id.get()
         response = _guarded(
             request,
-            lambda: adapter.request(
+            # The first time, a service's versions are asked for.
+            lambda: getattr(self.connection, request.service).request(
                 request.path,
                 request.method,
                 json=request.body,
@@ -202,6 +225,11 @@ def _guarded(request: Request, work: Callable[[], Any]) -> Any:
         raise classify(
             request.method, error.http_status, {}, getattr(error, "message", str(error)), time.time()
         ) from error
+    except sdk.ServiceDisabledException as error:
+        raise CloudError(Fault.INVALID, f"this cloud has no {request.service} service for the project") from error
+    except sdk.SDKException as error:
+        # It did not tell its versions. Nothing was sent.
+        raise CloudError(Fault.TRANSIENT, f"{request.service}: {_short(error)}") from error
     except ksa.ClientException as error:
         raise CloudError(
             Fault.TRANSIENT, f"{request.service}: {_short(error)}", ambiguous=request.method != "GET"

@@ -38,6 +38,12 @@ class CloudError(Exception):
         self.retry_after = retry_after
         self.ambiguous = ambiguous
 
+    def of(self, service: str) -> "CloudError":
+        """The same error, whose message names the service."""
+        if not self.message.startswith(f"{service}: "):
+            self.message = f"{service}: {self.message}"
+        return self
+
 
 _TAG = re.compile(r"</?(?:br|p|b|h\d)\b[^<>]*>")
 
