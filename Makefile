@@ -15,6 +15,12 @@ KILLS ?= 20
 SEED ?= 1
 VECTORS ?=
 TEMPLATES ?=
+RUNS ?= 3
+PEERS ?=
+ONLY ?=
+SCALE ?= 1
+JSON ?=
+MARKDOWN ?=
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -97,9 +103,11 @@ demo: install lab-up ## a Stack's life, from apply to delete, on the lab
 	@$(IN_LAB) $(BIN)/python tests/demo/demo.py
 
 .PHONY: bench
-bench: install lab-up ## measure against a plain script (PEERS=... JSON=path)
+bench: export LAB_HEAT := $(if $(findstring heat,$(PEERS)),1,$(LAB_HEAT))
+bench: install lab-up ## measure against a plain script (RUNS=3 PEERS=heat,tofu,orc ONLY=networks SCALE=0.1 JSON=path MARKDOWN=path)
 	@echo "==> bench: on the lab"
-	@$(IN_LAB) $(BIN)/python tests/benchmarks/bench.py
+	@$(IN_LAB) RUNS=$(RUNS) PEERS="$(PEERS)" ONLY="$(ONLY)" SCALE=$(SCALE) JSON="$(JSON)" MARKDOWN="$(MARKDOWN)" \
+	  $(BIN)/python tests/benchmarks/bench.py
 
 .PHONY: chaos
 chaos: install lab-up ## kill the operator at random instants (KILLS=20 SEED=1)
