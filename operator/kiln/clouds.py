@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
+import logging
 import os
 import socket
 import tempfile
@@ -28,6 +29,8 @@ from keystoneauth1.identity import generic, v3
 from openstack.config import cloud_region
 
 from kiln.credentials import Credential
+
+log = logging.getLogger(__name__)
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -186,6 +189,10 @@ class Clouds:
         adapter = _Adapter(self._guard, self._threads)
         http.mount("http://", adapter)
         http.mount("https://", adapter)
+        if not credential.verify:
+            log.warning(
+                "The certificate of %s is not verified: its clouds.yaml says verify: false", credential.auth_url
+            )
         verify: bool | str = credential.verify
         if credential.verify and credential.cacert:
             verify = self._files.path(credential.digest, credential.cacert)

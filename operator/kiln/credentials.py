@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from kiln.api import Reason, stack_spec
+from kiln.inputs import is_name
 from kiln.kube import SECRETS, Kube
 
 MAX_BYTES: Final = 64 << 10
@@ -138,7 +139,7 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Credential:
     """
     spec = stack_spec(stack)
     namespace = stack["metadata"]["namespace"]
-    secret = await kube.get(SECRETS, namespace, spec.secret_name)
+    secret = await kube.get(SECRETS, namespace, spec.secret_name) if is_name(spec.secret_name) else None
     if secret is None:
         message = f"there is no Secret {spec.secret_name!r} in namespace {namespace!r}"
         raise CredentialsError(Reason.CREDENTIALS_NOT_FOUND, f"{_PATH}.secretName", message)

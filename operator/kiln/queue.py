@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from kiln import metrics
 from kiln.api import Key
+from kiln.debug import PASS
 from kiln.threads import tenant
 
 __all__ = ["Handler", "Key", "WorkQueue"]
@@ -185,6 +186,7 @@ class WorkQueue:
         context = contextvars.copy_context()
         context.run(tenant.set, key.namespace)
         task = context.run(asyncio.ensure_future, self._handler(key, superseded))
+        task.set_name(f"{PASS}{key}")
         self._runs[key] = _Run(asyncio.get_running_loop().time(), superseded, task)
         task.add_done_callback(lambda done: self._finish(key, done))
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import urllib3
 from kubernetes.config import ConfigException
 
-from kiln import health, logs, metrics
+from kiln import debug, health, logs, metrics
 from kiln.clouds import AddressGuard, Clouds, default_denied
 from kiln.events import Events
 from kiln.informer import Informer
@@ -74,6 +74,13 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         default=defaults.health_port,
         metavar="PORT",
         help="where /healthz and /readyz are served; 0: nowhere (default: %(default)s)",
+    )
+    add(
+        "--debug-port",
+        type=int,
+        default=defaults.debug_port,
+        metavar="PORT",
+        help="where /debug/passes and /debug/profile are served, at 127.0.0.1 alone; 0: nowhere (default: %(default)s)",
     )
     add("--host", default=defaults.host, help="the address of these ports (default: %(default)s)")
     add("--log-level", choices=["debug", "info", "warning", "error"], default=defaults.log_level)
@@ -226,6 +233,9 @@ class _Operator:
         pages = await health.serve(
             self._settings.host, self._settings.health_port, self._settings.metrics_port, lambda: informer.ready
         )
+        if self._settings.debug_port:
+            pages.append(await debug.serve(self._settings.debug_port))
+        loop.add_signal_handler(signal.SIGUSR2, debug.log_what_is_waited_for)
         unwatch = metrics.watch_stacks(self._shell.conditions)
         informer.start()
         where = ", ".join(self._settings.namespaces) or "all namespaces"

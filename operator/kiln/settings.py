@@ -40,6 +40,8 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and scrapes come from outside
     metrics_port: int = 8080
     health_port: int = 8081
+    debug_port: int = 0
+    """Where /debug/passes and /debug/profile are served, at 127.0.0.1 alone."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
     cloud_threads: int = 96

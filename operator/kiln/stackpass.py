@@ -36,6 +36,7 @@ CREDENTIALS_RETRY = 60.0
 """Seconds until credentials that did not work are tried again (a change of their Secret is noticed at once)."""
 DOUBTS_AGAIN = 20.0
 """Seconds until something that may have been made twice is looked at again."""
+UNVERIFIED = "the cloud's certificate is not verified: clouds.yaml says verify: false"
 ROLLBACK_NOW = 0.05
 """Seconds until the pass that rolls back."""
 
@@ -53,6 +54,8 @@ class StackPass:
         self.old: Mapping[str, Any] = stack.get("status") or {}
         self.superseded = superseded
         self.pass_id = pass_id
+        self.caution = ""
+        """What is to be said of a cloud that is reachable."""
         self.groups: Mapping[str, Any] = self.old.get("groups") or {}
         writer = StatusWriter(self.kube, stack, _now, services.fence)
         self.tell = Teller(stack, writer, services.events, pass_id)
@@ -71,6 +74,7 @@ class StackPass:
         try:
             site = await self.services.site(self.stack)
             self.tell.hide(site.credential.hidden)
+            self.caution = "" if site.credential.verify else UNVERIFIED
             pseudo = await self._pseudo(site)
         except CredentialsError as error:
             message = f"{error.path}: {error.message}"
@@ -172,7 +176,7 @@ class StackPass:
             self.generation,
             verdict,
             template_valid=(True, "Valid", ""),
-            cloud_reachable=(True, "Reachable", ""),
+            cloud_reachable=(True, "Reachable", self.caution),
             drifted=self.tell.progress.drifted,
             operation=self.tell.operation if worked else None,
             result=Result.SUCCEEDED,
@@ -224,7 +228,7 @@ class StackPass:
             self.generation,
             Verdict(ready=False, reconciling=not stalled, reason=reason, message=message, stalled=stalled),
             template_valid=(True, "Valid", ""),
-            cloud_reachable=(True, "Reachable", ""),
+            cloud_reachable=(True, "Reachable", self.caution),
             drifted=self.tell.progress.drifted,
             operation=self.tell.operation,
             result=Result.TIMED_OUT if timed_out else Result.FAILED,
