@@ -5,14 +5,21 @@ was cut off anywhere goes on from there.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reconcilers.compute import server_body, server_networks
 from reconcilers.metadata import texts
-from reconcilers.model import Desired, Outcome, Ready, Recorded, Request, Send, Wait
+from reconcilers.model import Desired, Outcome, Pause, Ready, Recorded, Request, Send, Wait
 
 ACTED = "acted"
 """Key among what was read: an action was sent, and Nova does not show it yet."""
+RESIZED = "resized"
+"""In the record's data: from which flavor to which one, and how often Nova was asked."""
+RESTED = "rested"
+"""In the record's data: the same, once the pause after it is over."""
+LONGEST_REST = 300.0
+"""Seconds between requests for a resize that Nova does not carry out."""
 READ = "2.46"
 """The last microversion that shows the flavor by its id; it shows tags too (2.26)."""
 TAGS = "2.26"
@@ -89,7 +96,15 @@ def _flavor(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Ou
     shown = (seen.get("flavor") or {}).get("id")
     if shown is None or shown == desired.properties["flavor"]:
         return None
-    return _action(recorded, {"resize": {"flavorRef": desired.properties["flavor"]}})
+    wanted = desired.properties["flavor"]
+    asked, _, count = recorded.data.get(RESIZED, "").rpartition(" ")
+    tries = int(count) if asked == f"{shown}>{wanted}" else 0
+    if tries and recorded.data.get(RESTED) != recorded.data[RESIZED]:
+        # No host had room for it, most likely: Nova goes back without a word.
+        reason = f"Nova did not resize it to flavor {wanted}, and will be asked again"
+        return Pause(min(5.0 * 2.0**tries, LONGEST_REST), reason, remember={RESTED: recorded.data[RESIZED]})
+    resize = _action(recorded, {"resize": {"flavorRef": wanted}})
+    return replace(resize, remember={RESIZED: f"{shown}>{wanted} {tries + 1}"})
 
 
 def _rebuild(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:

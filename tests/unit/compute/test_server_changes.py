@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from reconcilers.compute.server import Server
-from reconcilers.model import Gone, Ready, Replace, Send, Wait
+from reconcilers.model import Gone, Pause, Ready, Replace, Send, Wait
 
 SERVER = "OS::Nova::Server"
 BASE = {"flavor": "f1", "image": "i1", "networks": [{"network": "net-1"}]}
@@ -66,6 +66,22 @@ def test_a_resize_is_asked_for_then_awaited_then_confirmed(step):
     confirm = step({"flavor": "f2"}, {"flavor"}, status="VERIFY_RESIZE", flavor={"id": "f2"})
     assert action(confirm) == {"confirmResize": None}
     assert step({"flavor": "f2"}, {"flavor"}, flavor={"id": "f2"}) == Ready(applies=frozenset({"flavor"}))
+
+
+def test_a_resize_that_nova_does_not_carry_out_is_asked_for_again_less_and_less_often(desire, record):
+    wanted, data, pauses = desire(SERVER, {**BASE, "flavor": "f2"}, {"flavor"}), {}, []
+    for _ in range(8):
+        asked = Server().step(wanted, record(data=data), SHOWN)
+        assert action(asked) == {"resize": {"flavorRef": "f2"}}
+        data = {**data, **asked.remember}
+        pause = Server().step(wanted, record(data=data), SHOWN)
+        assert isinstance(pause, Pause)
+        pauses.append(pause.seconds)
+        data = {**data, **pause.remember}
+    assert pauses == sorted(pauses)
+    assert pauses[0] < pauses[-1] <= 300
+    other = desire(SERVER, {**BASE, "flavor": "f3"}, {"flavor"})
+    assert action(Server().step(other, record(data=data), SHOWN)) == {"resize": {"flavorRef": "f3"}}
 
 
 def test_a_resize_overtaken_by_another_flavor_is_confirmed_first(step):
