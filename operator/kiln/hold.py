@@ -55,7 +55,7 @@ async def key_of(kube: Kube, stack: Mapping[str, Any], credential: Credential) -
     Beside the key its Secret keeps the credentials: see :func:`kept_credentials`.
     """
     metadata = stack["metadata"]
-    name = _secret_name(stack)
+    name = secret_name(stack["metadata"]["name"])
     secret = await kube.get(SECRETS, metadata["namespace"], name)
     if secret is not None:
         owners = secret["metadata"].get("ownerReferences") or ()
@@ -92,7 +92,7 @@ async def kept_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str,
     alone is not replaced: that may have been meant.
     """
     metadata = stack["metadata"]
-    secret = await kube.get(SECRETS, metadata["namespace"], _secret_name(stack))
+    secret = await kube.get(SECRETS, metadata["namespace"], secret_name(stack["metadata"]["name"]))
     if secret is None or "deletionTimestamp" not in secret["metadata"] or "clouds.yaml" not in secret["data"]:
         return None
     owners = secret["metadata"].get("ownerReferences") or ()
@@ -100,13 +100,15 @@ async def kept_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str,
 
 
 async def _release(kube: Kube, stack: Mapping[str, Any]) -> None:
+    metadata = stack["metadata"]
     try:
         await kube.patch(
-            SECRETS, stack["metadata"]["namespace"], _secret_name(stack), {"metadata": {"finalizers": None}}
+            SECRETS, metadata["namespace"], secret_name(metadata["name"]), {"metadata": {"finalizers": None}}
         )
     except NotFound:
         return
 
 
-def _secret_name(stack: Mapping[str, Any]) -> str:
-    return f"{stack['metadata']['name']}-kiln"
+def secret_name(stack: str) -> str:
+    """The name of the Secret of the Stack of this name."""
+    return f"{stack}-kiln"

@@ -6,7 +6,7 @@ import uuid
 from collections import OrderedDict
 
 from hot_translator.allowance import limited
-from kiln import logs
+from kiln import bereft, hold, logs
 from kiln.api import Key
 from kiln.kube import STACKS, KubeError
 from kiln.services import Services
@@ -31,6 +31,9 @@ class Reconciler:
     async def run(self, key: Key, superseded: asyncio.Event) -> float | None:
         """One pass. Seconds until the next one, None if only an event calls for one."""
         stack = await self.services.kube.get(STACKS, *key)
+        if stack is None or not hold.held(stack):
+            # One of this name may have been removed by force.
+            await bereft.let_go(self.services.kube, self.services.events, key)
         if stack is None:
             self.services.succeeded(key)
             return None

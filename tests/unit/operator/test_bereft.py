@@ -1,0 +1,95 @@
+"""What a Stack leaves whose finalizer was removed by force is let go, and told."""
+
+from typing import Any
+
+import pytest
+
+from kiln import api, bereft
+from kiln.api import Key
+
+KEY = Key("ns", "web")
+
+
+class Told:
+    """In place of Events."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def emit(self, obj: Any, reason: str, message: str, kind: str) -> None:
+        self.messages.append(message)
+
+
+class Kube:
+    """Objects of one namespace; ``released`` are the names of those whose finalizers were removed."""
+
+    def __init__(self, **objects: list[Any]) -> None:
+        self.objects = objects
+        self.released: list[str] = []
+
+    async def list(self, res: Any, ns: str, *, labels: str) -> Any:
+        assert labels == "kiln.dev/stack=web"
+        return self.objects.get(res.plural, [])
+
+    async def get(self, res: Any, ns: str, name: str) -> Any:
+        return next((one for one in self.objects.get(res.plural, []) if one["metadata"]["name"] == name), None)
+
+    async def patch(self, res: Any, ns: str, name: str, body: Any) -> None:
+        assert body == {"metadata": {"finalizers": None, "uid": f"uid-{name}"}}
+        self.released.append(name)
+
+
+def made(name: str, owner: str, finalizer: str, **more: Any) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": "ns",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "finalizers": [finalizer],
+        "ownerReferences": [{"kind": "Stack", "uid": owner}],
+    }
+    return {"kind": "StackResource", "metadata": metadata, **more}
+
+
+def record(name: str, kind: str, owner: str, physical_id: str = "") -> dict[str, Any]:
+    spec = {"logicalName": name, "type": kind, "token": "t", "serial": 0, "physicalName": f"web-{name}"}
+    return made(name, owner, api.RESOURCE_FINALIZER, spec=spec, status={"physicalID": physical_id or None})
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+async def test_records_and_key_of_a_stack_that_is_no_more_are_let_go_and_told(told: Told) -> None:
+    kube = Kube(
+        stackresources=[
+            record("net", "OS::Neutron::Net", "old", "n1"),
+            record("port", "OS::Neutron::Port", "old"),
+            record("text", "OS::Heat::RandomString", "old", "x"),
+        ],
+        secrets=[made("web-kiln", "old", api.FINALIZER)],
+    )
+    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    assert sorted(kube.released) == ["net", "port", "text", "web-kiln"]
+    assert told.messages == [
+        "resources.net: the OS::Neutron::Net n1 stays in OpenStack",
+        "resources.port: a OS::Neutron::Port named web-port may be in OpenStack",
+    ]
+
+
+async def test_what_belongs_to_a_stack_that_lives_is_left_alone(told: Told) -> None:
+    kube = Kube(
+        stacks=[{"metadata": {"name": "web", "uid": "new"}}],
+        stackresources=[record("net", "OS::Neutron::Net", "new", "n1"), record("old", "OS::Neutron::Net", "old", "n0")],
+        secrets=[made("web-kiln", "new", api.FINALIZER)],
+    )
+    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    assert kube.released == ["old"]
+
+
+async def test_where_there_is_nothing_nothing_is_asked(told: Told) -> None:
+    kube = Kube()
+    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    assert not kube.released
+    assert not told.messages
