@@ -37,6 +37,12 @@ class Kiln:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # What a benchmark that failed has left needs an operator to go.
+        if self.space.kubectl("get", "stacks", "-o", "name").strip():
+            if not self.operator.running:
+                self.operator.stop()
+                self.operator.start()
+            self.space.kubectl("delete", "stacks", "--all", "--timeout=900s", check=False, timeout=910)
         self.operator.stop()
 
     # What is measured.
