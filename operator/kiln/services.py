@@ -7,9 +7,9 @@ import json
 import random
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
 from hot_translator.allowance import limited
@@ -25,6 +25,9 @@ from reconcilers.attempts import Attempts
 from reconcilers.cloud import Cloud
 from reconcilers.lookup import Lookup
 from reconcilers.observer import Observer
+from reconcilers.world import Superseded
+
+T = TypeVar("T")
 
 CACHED_TRANSLATIONS = 256
 TRANSLATORS = 2
@@ -142,6 +145,24 @@ class Services:
         """Let go of the threads."""
         for pool in (self._executor, self._translators):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def unless(superseded: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives. Once the pass is superseded nobody waits for it any more: it may hang, and changes nothing.
+
+    Raises Superseded then.
+    """
+    task = asyncio.ensure_future(work)
+    end = asyncio.ensure_future(superseded.wait())
+    try:
+        await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        end.cancel()
+        if not task.done():
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if not task.done():
+        raise Superseded
+    return task.result()
 
 
 @limited()

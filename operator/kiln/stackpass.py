@@ -19,7 +19,7 @@ from kiln.credentials import CredentialsError
 from kiln.inputs import Inputs, InputsError
 from kiln.kube import KubeError
 from kiln.revisions import Revision, Revisions
-from kiln.services import Services, Site
+from kiln.services import Services, Site, unless
 from kiln.status import Report, StatusWriter, Verdict
 from kiln.store import ResourceStore
 from kiln.telling import Teller
@@ -351,7 +351,7 @@ class StackPass:
         return Pseudo(
             stack_name=self.key.name,
             stack_id=self.stack["metadata"]["uid"],
-            project_id=await site.cloud.project_id(),
+            project_id=await unless(self.superseded, site.cloud.project_id()),
             region=site.cloud.region,
         )
 

@@ -116,8 +116,9 @@ def forms(core: str) -> list[str]:
 
 
 def objects(space: Namespace) -> dict[str, list[dict]]:
-    """Everything that the namespace holds, by kind."""
+    """Everything that the namespace holds, by kind: Kubernetes' own kinds and ours."""
     kinds = space.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+    kinds = [kind for kind in kinds if "." not in kind or kind.endswith((".kiln.dev", ".k8s.io"))]
     return {
         kind: json.loads(space.kubectl("get", kind, "-o", "json", "--show-managed-fields"))["items"] for kind in kinds
     }

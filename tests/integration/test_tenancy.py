@@ -85,6 +85,7 @@ def seconds_to_ready(space: Namespace, name: str) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.faults
 def test_a_tenant_s_failing_stacks_do_not_slow_another_s(
     space: Namespace, other: Namespace, project: Project, tenants: Operator, silence: str
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_tenant_s_failing_stacks_do_not_slow_another_s(
     eventually(lambda: {"AuthenticationFailed", "CloudUnavailable", "InvalidProperty"} <= reasons(other).keys(), 120)
 
 
+@pytest.mark.faults
 def test_a_tenant_s_heavy_templates_hold_up_nobody(
     space: Namespace, other: Namespace, project: Project, tenants: Operator
 ) -> None:
@@ -224,7 +226,8 @@ def test_a_clouds_yaml_reaches_neither_files_nor_programs_nor_the_inside(
     url = {"auth_url": f"{inside.url}/v3"}
     cases = {
         **{key: {**own, key: "/etc/hostname"} for key in ("cacert", "cert", "key")},
-        **{key: {**own, key: f"{inside.url}/profile"} for key in ("profile", "cloud", "vendor_hook")},
+        **{key: {**own, key: f"{inside.url}/profile"} for key in ("profile", "cloud")},
+        "hook": {**own, "vendor_hook": "os:system"},
         "oidc": {**own, "auth_type": "v3oidcpassword", "auth": {**own["auth"], "discovery_endpoint": inside.url}},
         "token-file": {**own, "auth_type": "v3oidcaccesstoken", "auth": {**own["auth"], "access_token": "x"}},
         "kerberos": {**own, "auth_type": "v3kerberos"},

@@ -285,3 +285,22 @@ async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypa
     monkeypatch.undo()
     await web.run()
     assert web.condition() == ("True", "Succeeded")
+
+
+async def test_a_pass_that_waits_for_a_cloud_that_does_not_answer_ends_when_something_new_comes(web: Stack) -> None:
+    answer = asyncio.Event()
+
+    async def project_id() -> str:
+        await answer.wait()
+        return "project"
+
+    web.cloud.project_id = project_id  # type: ignore[method-assign]
+    web.apply({"net": NET})
+    superseded = asyncio.Event()
+    running = asyncio.ensure_future(web.reconciler.run(Key("ns", "web"), superseded))
+    await asyncio.sleep(0.01)
+    superseded.set()
+    assert await asyncio.wait_for(running, 5) is None
+    answer.set()
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")
