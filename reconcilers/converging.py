@@ -1,5 +1,6 @@
 """Brings one resource to what is desired: made, changed in place, replaced, repaired, or left alone."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from reconcilers.model import (
 )
 from reconcilers.referring import Naming
 from reconcilers.world import Settled, Standing, World
+
+log = logging.getLogger(__name__)
 
 REMAKES = 3
 """How often in a row a resource that went to ERROR is made anew within one pass."""
@@ -379,6 +382,7 @@ class Converging(Life):
         old = self.recorded
         gone = old.confirmed and self.observed is None and bool(self.rtype.service)
         self.stand(outcome.why)
+        log.info("resources.%s: %s is replaced: %s", old.name, old.physical_id or "what was begun", outcome.why)
         if gone:
             await self.drop(old)
         elif outcome.delete_first:
@@ -389,6 +393,7 @@ class Converging(Life):
         """It went to ERROR: remove it and make it anew, a bounded number of times."""
         old = self.recorded
         if old.attempts >= REMAKES:
+            log.warning("resources.%s: in ERROR again after %d new ones in a row: giving up", old.name, old.attempts)
             raise self.failure(outcome.reason, outcome.fault, outcome.property)
         if not old.confirmed:
             raise self.failure(outcome.reason, outcome.fault, outcome.property)
@@ -397,6 +402,7 @@ class Converging(Life):
             self.world.progress.drifted[old.name] = outcome.reason
         elif old.attempts:
             await self.world.pause(2.0**old.attempts)
+        log.info("resources.%s: %s went to ERROR: it is removed and made anew", old.name, old.physical_id)
         await self.save()
         await self.remove(self.recorded)
         await self.intend(attempts=old.attempts + 1)

@@ -8,6 +8,7 @@ and observed.
 """
 
 import asyncio
+import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from reconcilers.declare import Association, ResourceType
 from reconcilers.faults import RETRIED, CloudError
 from reconcilers.model import DOUBT, Failed, Fault, Gone, Pause, Ready, Recorded, Send, Wait
 from reconcilers.world import ResourceError, Standing, Superseded, TimedOut, World
+
+log = logging.getLogger(__name__)
 
 CONFLICT_TRIES = 12
 """How often a 409 is tried again before the resource counts as failed: about two minutes."""
@@ -114,6 +117,7 @@ class Life(ABC):
             return None
         await recovery.remove_twins(self.world, self.rtype, self.recorded, ours[1:])
         physical_id = next(iter(self.rtype.identify(ours[0])))
+        log.info("resources.%s: %s carries its token: taken over, not made anew", self.recorded.name, physical_id)
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
         return await self.world.observer.read(self.rtype, self.recorded)
 

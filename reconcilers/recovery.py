@@ -4,6 +4,7 @@ A creation whose answer never came, a process that ended between a request and t
 removed by force: in each case the ownership token in the cloud tells what is ours.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,12 +14,16 @@ from reconcilers.declare import ResourceType
 from reconcilers.model import Recorded, Request, Send
 from reconcilers.world import World
 
+log = logging.getLogger(__name__)
+
 PATIENCE: Final = (2.0,)
 """Seconds before each further look for something whose creation was begun by somebody else.
 
 A list may lag behind, and a request that nobody waits for any more may still be carried out.
 """
-LONG_PATIENCE: Final = (2.0, 4.0)
+LONG_log = logging.getLogger(__name__)
+
+PATIENCE: Final = (2.0, 4.0)
 """The same before its record is dropped: what appears later would be nobody's."""
 SERIALS: Final = 8
 """How many resources of one logical name are looked for when no record tells how many there have been."""
@@ -44,6 +49,7 @@ async def remove_twins(world: World, rtype: ResourceType, recorded: Recorded, tw
         twin = replace(recorded, physical_id=next(iter(rtype.identify(surplus))))
         outcome = rtype.step(None, twin, surplus)
         if isinstance(outcome, Send):
+            log.warning("resources.%s: %s was made besides what is recorded: removing it", twin.name, twin.physical_id)
             await world.cloud.send(outcome.request)
 
 

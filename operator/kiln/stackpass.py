@@ -109,6 +109,7 @@ class StackPass:
             self.tell.operation = Operation.ROLLBACK
             self.tell.operation_message = (self.old.get("lastOperation") or {}).get("message", "")
             self.tell.target = current
+            log.info("%s failed: rolling back to %s", wanted.name, current.name if current else "nothing")
         elif current is None:
             self.tell.operation = Operation.CREATE
         else:
@@ -162,6 +163,7 @@ class StackPass:
         if self.tell.progress.repaired:
             what = "; ".join(f"{name} ({how})" for name, how in sorted(self.tell.progress.repaired.items())[:5])
             self.tell.event("Normal", "DriftCorrected", what)
+            log.info("drift repaired: %s", what)
         if rolling:
             where = f"went back to {target.name}" if target else "removed what had been created"
             message = f"{self.tell.operation_message}; {where}. Change the spec to try again"
@@ -246,6 +248,8 @@ class StackPass:
         if self.tell.operation is Operation.ROLLBACK:
             report = replace(report, operation_message=self.tell.operation_message or message)
         await self.tell.conclude(report)
+        if stalled:
+            log.warning("giving up until the Stack or its surroundings change: %s", reason)
         if roll:
             return ROLLBACK_NOW
         if halt:
