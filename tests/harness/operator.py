@@ -86,6 +86,12 @@ class Operator:
         ]
         self.process: subprocess.Popen[bytes] | None = None
 
+    def through(self, address: str) -> None:
+        """From its next start on it reaches the API server there."""
+        settings = yaml.safe_load(self._kubeconfig.read_text())
+        settings["clusters"] = [{"name": one["name"], "cluster": {"server": address}} for one in settings["clusters"]]
+        self._kubeconfig.write_text(yaml.safe_dump(settings))
+
     def start(self) -> None:
         """Start it; it is at work a second or two later."""
         assert self.process is None, "it runs already"

@@ -21,6 +21,8 @@ class Namespace:
 
     def __init__(self, name: str = "") -> None:
         self.name = name or f"test-{uuid.uuid4().hex[:8]}"
+        self.every = 0.3
+        """Seconds between looks while something is waited for; each costs a process."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
         self.credentials(Path(lab.environment()["OS_CLIENT_CONFIG_FILE"]).read_text())
 
@@ -69,7 +71,7 @@ class Namespace:
     def ready(self, stack: str, timeout: float = 240) -> dict[str, Any]:
         """Wait until the Stack is Ready; gives the object. Raises TimeoutError with how it stands."""
         try:
-            eventually(lambda: self.condition(stack).get("status") == "True", timeout)
+            eventually(lambda: self.condition(stack).get("status") == "True", timeout, self.every)
         except TimeoutError:
             raise TimeoutError(f"{stack}: {json.dumps(self.get('stack', stack).get('status', {}), indent=1)}") from None
         found: dict[str, Any] = self.get("stack", stack)
@@ -78,7 +80,7 @@ class Namespace:
     def reason(self, stack: str, reason: str, timeout: float = 180) -> dict[str, Any]:
         """Wait until the Ready condition has this reason; gives the condition."""
         try:
-            eventually(lambda: self.condition(stack).get("reason") == reason, timeout)
+            eventually(lambda: self.condition(stack).get("reason") == reason, timeout, self.every)
             return self.condition(stack)
         except TimeoutError:
             raise TimeoutError(f"{stack} is not {reason}: {self.condition(stack)}") from None

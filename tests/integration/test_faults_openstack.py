@@ -1,197 +1,225 @@
-"""Between Kiln and OpenStack things go wrong: everything converges all the same, nothing is doubled or left over."""
+"""Between Kiln and OpenStack things go wrong: everything converges all the same, nothing is doubled or left over.
+
+Each fault has a namespace, a project and a proxy of its own. They live through it side by side under one operator,
+since most of their time is waiting.
+"""
 
 import os
-import threading
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
-from harness.cloud import difference, inventory
+from harness.cloud import Inventory, difference, inventory
 from harness.operator import Operator, eventually
 from harness.project import CLOUD, Project
-from harness.proxy import EXPIRED, LOST, STALE, FaultProxy, Rule
+from harness.proxy import EXPIRED, MIXED, STALE, FaultProxy
+from harness.relay import HANG, LOST, RESET, SLOW, Call, Rule
+from harness.samples import MACHINE, counts, machine, site, site_counts
 from harness.stacks import Namespace
 
-pytestmark = pytest.mark.faults
+LONG = 300.0
+"""Seconds for one step: a creation whose outcome nobody knows is looked for until it cannot appear any more."""
 
 
-@pytest.fixture
-def proxy(space: Namespace, project: Project) -> Iterator[FaultProxy]:
-    """In front of the project's cloud; the namespace's credentials lead through it."""
-    seed = int(os.environ.get("SEED", time.time()))
-    print(f"SEED={seed}")
-    with FaultProxy(project.clouds_yaml, CLOUD, seed) as running:
-        space.credentials(running.clouds_yaml)
-        yield running
-        running.rules.clear()
-        running.down.clear()
-        print(f"injected: {dict(running.injected)} of {running.calls.total()} calls")
-        space.kubectl("delete", "stacks", "--all", "--timeout=60s", check=False)
+@dataclass
+class Tenant:
+    """Where one fault happens."""
+
+    space: Namespace
+    project: Project
+    proxy: FaultProxy
+    cloud: Any
+    before: Inventory
+
+    @classmethod
+    def new(cls, seed: int) -> "Tenant":
+        space, project = Namespace(), Project()
+        space.every = 2.0
+        proxy = FaultProxy(project.clouds_yaml, CLOUD, seed).__enter__()
+        space.credentials(proxy.clouds_yaml)
+        cloud = project.connection()
+        return cls(space, project, proxy, cloud, inventory(cloud))
+
+    def close(self) -> None:
+        self.proxy.rules = []
+        self.space.close()
+        self.proxy.__exit__()
+        self.project.close()
+
+    def apply(self, template: Mapping[str, Any]) -> None:
+        self.space.stack("web", template, cloud=CLOUD)
+
+    def ready(self, **expected: int) -> None:
+        """The Stack becomes Ready, and the project holds what is expected: no more, and no less."""
+        self.space.ready("web", LONG)
+        # What was made twice since a list did not show it is looked for, and removed, a little later.
+        eventually(lambda: self.made() == expected, 120, 4)
+
+    def made(self) -> dict[str, int]:
+        return counts(self.before, inventory(self.cloud))
+
+    def gone(self) -> None:
+        """The Stack is deleted, and nothing is left over."""
+        self.space.delete("web", LONG)
+        assert difference(self.before, inventory(self.cloud)) == {}
+        assert not self.space.get("stackresources")
+
+    def waits_for(self, what: str, reason: str) -> None:
+        """While it lasts, the Ready condition says what is waited for."""
+
+        def told() -> dict[str, Any]:
+            condition = self.space.condition("web")
+            return condition if what in condition.get("message", "") else {}
+
+        condition = eventually(told, 150, self.space.every)
+        assert (condition["status"], condition["reason"]) == ("False", reason)
+        assert self.space.condition("web", "Stalled")["status"] == "False"
 
 
-def template(width: int = 3, dns: str = "9.9.9.9", *, drive: bool = False) -> dict[str, Any]:
-    """A router with legs, networks, ports, servers, volumes: ``dns`` changes in place, ``drive`` replaces servers."""
-    resources: dict[str, Any] = {
-        "group": {"type": "OS::Neutron::SecurityGroup", "properties": {"rules": [{"protocol": "icmp"}]}},
+def changing(*methods: str) -> Callable[[Call], bool]:
+    """Whether a call changes something in one of these ways; to authenticate is no change."""
+    return lambda call: call.method in methods and call.service != "identity"
+
+
+# The lives.
+
+
+def answers(kind: str, reason: str, words: str, tenant: Tenant) -> None:
+    proxy = tenant.proxy
+    proxy.rules = [Rule(1.0, (kind,), lambda call: call.method == "POST" and bool(re.search("/networks$", call.path)))]
+    tenant.apply(machine())
+    tenant.waits_for(words, reason)
+    # A quarter of all calls, those for tokens too.
+    proxy.rules = [Rule(0.25, (kind,))]
+    tenant.ready(**MACHINE)
+    tenant.apply(machine("8.8.8.8", drive=True))
+    tenant.ready(**MACHINE)
+    tenant.gone()
+    assert proxy.injected[kind] > 3
+
+
+def answer_lost(method: str, tenant: Tenant) -> None:
+    # Every single answer, the first time.
+    tenant.proxy.rules = [Rule(1.0, (LOST,), changing(method), first=True)]
+    tenant.apply(site(1))
+    tenant.ready(**site_counts(1))
+    if method == "PUT":
+        tenant.apply(site(1, "8.8.8.8"))
+        tenant.ready(**site_counts(1))
+        subnets = inventory(tenant.cloud)["subnets"].values()
+        assert [one["dns_nameservers"] for one in subnets] == [["8.8.8.8"]]
+    tenant.gone()
+    assert tenant.proxy.injected[LOST] >= 2
+
+
+def stale_lists(tenant: Tenant, *more: Rule) -> None:
+    tenant.proxy.rules = [*more, Rule(1.0, (STALE,), lambda call: call.method == "GET")]
+    tenant.apply(site(2))
+    tenant.ready(**site_counts(2))
+    tenant.apply(site(2, "8.8.8.8", drive=True))
+    tenant.ready(**site_counts(2))
+    tenant.gone()
+    assert tenant.proxy.injected[STALE]
+
+
+def lost_and_stale(tenant: Tenant) -> None:
+    stale_lists(tenant, Rule(0.3, (LOST,), changing("POST", "PUT")))
+    assert tenant.proxy.injected[LOST]
+
+
+def no_answer(tenant: Tenant) -> None:
+    tenant.proxy.rules = [Rule(1.0, (HANG,), changing("POST"), first=True)]
+    # Three that wait side by side: each wait is as long as the operator has patience for one answer.
+    resources = {
+        "net": {"type": "OS::Neutron::Net"},
+        "volume": {"type": "OS::Cinder::Volume", "properties": {"size": 1}},
         "router": {"type": "OS::Neutron::Router"},
     }
-    for i in range(width):
-        net = {"get_resource": f"net{i}"}
-        resources |= {
-            f"net{i}": {"type": "OS::Neutron::Net"},
-            f"subnet{i}": {
-                "type": "OS::Neutron::Subnet",
-                "properties": {"network": net, "cidr": f"10.{i}.0.0/24", "dns_nameservers": [dns]},
-            },
-            f"port{i}": {
-                "type": "OS::Neutron::Port",
-                "properties": {"network": net, "security_groups": [{"get_resource": "group"}]},
-            },
-            f"leg{i}": {
-                "type": "OS::Neutron::RouterInterface",
-                "properties": {"router": {"get_resource": "router"}, "subnet": {"get_resource": f"subnet{i}"}},
-            },
-        }
-    resources["server"] = {
-        "type": "OS::Nova::Server",
-        "properties": {
-            "image": "cirros",
-            "flavor": "m1.tiny",
-            "networks": [{"port": {"get_resource": "port0"}}],
-            **({"config_drive": True} if drive else {}),
-        },
-    }
-    resources["volume"] = {"type": "OS::Cinder::Volume", "properties": {"size": 1}}
-    return {"heat_template_version": "2021-04-16", "resources": resources}
+    tenant.apply({"heat_template_version": "2021-04-16", "resources": resources})
+    tenant.waits_for("timed out", "CloudUnavailable")
+    tenant.ready(networks=1, volumes=1, routers=1)
+    assert tenant.proxy.injected[HANG] == 3
+    tenant.gone()
 
 
-def counts(before: Any, after: Any) -> dict[str, int]:
-    """How many of each kind came."""
-    found = {kind: len(after[kind].keys() - before[kind].keys()) for kind in after}
-    return {kind: number for kind, number in found.items() if number}
+def tokens_expire(tenant: Tenant) -> None:
+    tenant.proxy.rules = [Rule(0.3, (EXPIRED,), lambda call: call.service != "identity")]
+    tenant.apply(site(2))
+    tenant.ready(**site_counts(2))
+    tenant.gone()
+    assert tenant.proxy.injected[EXPIRED]
 
 
-def expected(width: int) -> dict[str, int]:
-    """What the template with this width comes to: each network has a port of its own and one of the router's."""
-    return {
-        "networks": width,
-        "subnets": width,
-        "ports": 2 * width,
-        "routers": 1,
-        "servers": 1,
-        "volumes": 1,
-        "security_groups": 1,
-        "security_group_rules": 3,
-    }
+def a_tenth_of_all(tenant: Tenant) -> None:
+    tenant.proxy.rules = [Rule(0.1, MIXED)]
+    tenant.apply(site())
+    tenant.ready(**site_counts(3))
+    tenant.apply(site(2, "8.8.8.8", drive=True))
+    tenant.ready(**site_counts(2))
+    now = inventory(tenant.cloud)["subnets"]
+    assert all(now[key]["dns_nameservers"] == ["8.8.8.8"] for key in now.keys() - tenant.before["subnets"].keys())
+    tenant.gone()
+    assert tenant.proxy.injected.total() >= 5
 
 
-@pytest.mark.timeout(400)
-def test_a_tenth_of_all_calls_goes_wrong_and_nothing_is_doubled_or_left_over(
-    space: Namespace, own_kiln: Operator, project: Project, proxy: FaultProxy
-) -> None:
-    cloud = project.connection()
-    before = inventory(cloud)
-    proxy.rules = [Rule(0.1)]
-    own_kiln.start()
-    space.stack("web", template(), cloud=CLOUD)
-    space.ready("web", 150)
-    proxy.rules = []
-    assert counts(before, inventory(cloud)) == expected(3)
-    proxy.rules = [Rule(0.1)]
-    space.stack("web", template(2, "8.8.8.8", drive=True), cloud=CLOUD)
-    space.ready("web", 150)
-    now = inventory(cloud)
-    assert counts(before, now) == expected(2)
-    new = [subnet for key, subnet in now["subnets"].items() if key not in before["subnets"]]
-    assert all(subnet["dns_nameservers"] == ["8.8.8.8"] for subnet in new)
-    space.delete("web", 150)
-    assert difference(before, inventory(cloud)) == {}
-    assert proxy.injected.total() >= 1
+FAULTS: Mapping[str, Callable[[Tenant], None]] = {
+    "500": partial(answers, "500", "CloudUnavailable", "resources.net: the proxy says 500"),
+    "502": partial(answers, "502", "CloudUnavailable", "resources.net: the proxy says 502"),
+    "503": partial(answers, "503", "CloudUnavailable", "resources.net: the proxy says 503"),
+    "503 with Retry-After": partial(
+        answers, "503 with Retry-After", "RateLimited", "resources.net: the proxy says 503"
+    ),
+    "504": partial(answers, "504", "CloudUnavailable", "resources.net: the proxy says 504"),
+    "429": partial(answers, "429", "RateLimited", "resources.net: the proxy says 429"),
+    "429 with Retry-After": partial(
+        answers, "429 with Retry-After", "RateLimited", "resources.net: the proxy says 429"
+    ),
+    "connection reset": partial(answers, RESET, "CloudUnavailable", "resources.net: network: "),
+    "slow answers": partial(answers, SLOW, "Progressing", "resources ready"),
+    "no answer at all": no_answer,
+    "answer to POST lost": partial(answer_lost, "POST"),
+    "answer to PUT lost": partial(answer_lost, "PUT"),
+    "answer to DELETE lost": partial(answer_lost, "DELETE"),
+    "lists miss what is new": stale_lists,
+    "answers lost and lists stale": lost_and_stale,
+    "tokens expire in the middle": tokens_expire,
+    "a tenth of all calls": a_tenth_of_all,
+}
+QUICK = frozenset({"answer to POST lost", "answer to DELETE lost"})
+"""Those that a machine has the time for at each change."""
 
 
-@pytest.mark.timeout(300)
-def test_answers_to_creations_get_lost_and_lists_lag_behind(
-    space: Namespace, own_kiln: Operator, project: Project, proxy: FaultProxy
-) -> None:
-    cloud = project.connection()
-    before = inventory(cloud)
-    made = lambda call: call.method in {"POST", "PUT"} and "auth" not in call.path  # noqa: E731
-    proxy.rules = [Rule(0.3, (LOST,), made), Rule(0.5, (STALE,), lambda call: call.method == "GET")]
-    own_kiln.start()
-    space.stack("web", template(), cloud=CLOUD)
-    space.ready("web", 150)
-    assert proxy.injected[LOST]
-    proxy.rules = []
-    assert counts(before, inventory(cloud)) == expected(3)
-    space.delete("web", 90)
-    assert difference(before, inventory(cloud)) == {}
+@pytest.fixture(scope="module")
+def lives(
+    request: pytest.FixtureRequest, installed: None, shared: Operator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[None]]]:
+    """All faults whose tests have been selected, side by side."""
+    selected = {item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")}
+    names = [name for name in FAULTS if name in selected]
+    shared.stop()
+    seed = int(os.environ.get("SEED", time.time()))
+    print(f"SEED={seed}")
+    with ThreadPoolExecutor(len(names)) as pool:
+        tenants = list(pool.map(Tenant.new, range(seed, seed + len(names))))
+        spaces = tuple(tenant.space.name for tenant in tenants)
+        operator = Operator(
+            tmp_path_factory.mktemp("faults"), namespaces=spaces, log_level="debug", arguments=("--no-lease",)
+        )
+        operator.start()
+        yield {name: pool.submit(FAULTS[name], tenant) for name, tenant in zip(names, tenants, strict=True)}
+        list(pool.map(Tenant.close, tenants))
+        operator.stop()
+    for name, tenant in zip(names, tenants, strict=True):
+        print(f"{name}: injected {dict(tenant.proxy.injected)} of {tenant.proxy.calls.total()} calls")
 
 
-@pytest.mark.timeout(200)
-def test_a_service_is_down_for_a_while_and_the_condition_says_so(
-    space: Namespace, own_kiln: Operator, project: Project, proxy: FaultProxy
-) -> None:
-    own_kiln.start()
-    space.stack("warm", {"heat_template_version": "2021-04-16", "resources": {}}, cloud=CLOUD)
-    space.ready("warm")
-    proxy.down = {"network"}
-    threading.Timer(20, proxy.down.clear).start()
-    space.stack("web", template(1), cloud=CLOUD)
-    told = eventually(lambda: _waiting(space, "network"), 18)
-    assert told["reason"] == "CloudUnavailable"
-    assert told["status"] == "False"
-    assert space.condition("web", "Stalled")["status"] == "False"
-    space.ready("web", 60)
-
-
-def _waiting(space: Namespace, what: str) -> dict[str, Any]:
-    condition = space.condition("web")
-    return condition if what in condition.get("message", "") else {}
-
-
-@pytest.mark.timeout(200)
-def test_tokens_expire_in_the_middle(space: Namespace, own_kiln: Operator, project: Project, proxy: FaultProxy) -> None:
-    proxy.rules = [Rule(0.3, (EXPIRED,), lambda call: call.service != "identity")]
-    own_kiln.start()
-    space.stack("web", template(2), cloud=CLOUD)
-    space.ready("web", 90)
-    assert proxy.injected[EXPIRED]
-
-
-@pytest.mark.timeout(200)
-def test_a_quota_is_reached_in_the_middle_and_raised_later(
-    space: Namespace, own_kiln: Operator, project: Project
-) -> None:
-    project.admin.network.put(f"/quotas/{project.id}", json={"quota": {"network": 1}})
-    own_kiln.start()
-    space.stack("web", template(3), cloud=CLOUD)
-    assert "Quota exceeded for resources: ['network']" in space.reason("web", "QuotaExceeded")["message"]
-    # Neutron counts and creates in two steps, so creates side by side may overshoot a quota.
-    assert 1 <= len(inventory(project.connection())["networks"]) < 3
-    project.unlimited()
-    space.ready("web", 60)
-
-
-@pytest.mark.timeout(200)
-def test_a_server_in_error_and_a_port_that_is_gone_are_made_anew(
-    space: Namespace, own_kiln: Operator, project: Project
-) -> None:
-    cloud, admin = project.connection(), project.admin
-    own_kiln.start()
-    space.stack("web", template(1), cloud=CLOUD)
-    space.ready("web")
-    old = {name: one["status"]["physicalID"] for name, one in space.resources("web").items()}
-    admin.compute.post(f"/servers/{old['server']}/action", json={"os-resetState": {"state": "error"}})
-    admin.network.delete_port(old["port0"])
-    space.resync("web")
-    eventually(lambda: all(renewed(space, name) for name in ("port0", "server")), 60)
-    new = {name: one["status"]["physicalID"] for name, one in space.resources("web").items()}
-    assert {name for name in old if old[name] != new[name]} == {"server", "port0"}
-    assert cloud.compute.find_server(old["server"]) is None
-    assert cloud.compute.get_server(new["server"]).status == "ACTIVE"
-
-
-def renewed(space: Namespace, name: str) -> bool:
-    resource = space.resources("web")[name]
-    return bool(resource["spec"]["serial"] and resource.get("status", {}).get("state") == "Ready")
+@pytest.mark.parametrize(
+    "fault", [pytest.param(name, marks=() if name in QUICK else pytest.mark.faults) for name in FAULTS]
+)
+def test_a_stack_lives_through(fault: str, lives: Mapping[str, Future[None]]) -> None:
+    lives[fault].result()
