@@ -21,9 +21,7 @@ PATIENCE: Final = (2.0,)
 
 A list may lag behind, and a request that nobody waits for any more may still be carried out.
 """
-LONG_log = logging.getLogger(__name__)
-
-PATIENCE: Final = (2.0, 4.0)
+LONG_PATIENCE: Final = (2.0, 4.0)
 """The same before its record is dropped: what appears later would be nobody's."""
 SERIALS: Final = 8
 """How many resources of one logical name are looked for when no record tells how many there have been."""
