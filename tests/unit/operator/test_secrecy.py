@@ -220,3 +220,20 @@ def test_what_a_service_quotes_of_passwords_is_cut_out(body):
     said = json.dumps({"badRequest": {"message": f"Invalid input for field. Value: {CANARY}."}})
     assert CANARY not in without_secrets(said, body)
     assert without_secrets(said, {"server": {"name": CANARY}}) == said
+
+
+@pytest.mark.parametrize("formatter", [logs.JsonFormatter(), logs.TextFormatter()])
+def test_the_traceback_of_an_error_that_came_of_another_is_redacted_as_a_whole(formatter):
+    logs.redact.register("ns/web", [CANARY])
+    try:
+        try:
+            json.loads(f"{{{CANARY}", object_hook=str)
+        except ValueError as error:
+            raise KeyError(f"while reading {CANARY!r}") from error
+    except KeyError as error:
+        info = (type(error), error, error.__traceback__)
+    line = formatter.format(logging.LogRecord("kiln.queue", logging.ERROR, "f.py", 1, "%r", (CANARY,), info))
+    logs.redact.forget("ns/web")
+    assert "JSONDecodeError" in line
+    assert "KeyError" in line
+    assert CANARY not in line
