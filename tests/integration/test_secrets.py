@@ -225,7 +225,7 @@ outputs: {clear: {value: {get_resource: port}}}
     space.stack("web", failing, cloud=CLOUD, parametersFrom=[new], onFailure="Rollback")
     told = space.reason("web", "RolledBack", 60)
     held = objects(space)
-    assert "qos_policy" in told["message"]
+    assert "there is no qos policy '***'" in told["message"]
     assert canaries.found_in(own_kiln.log.read_text()) == []
     for kind, items in held.items():
         assert kind == "secrets" or canaries.found_in(json.dumps(items)) == [], kind
