@@ -27,7 +27,7 @@ from reconcilers.model import (
     Wait,
 )
 from reconcilers.referring import Naming
-from reconcilers.world import Settled, Standing, World
+from reconcilers.world import ResourceError, Settled, Standing, World
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class Converging(Life):
         """
         self.whole = world.digester.whole(self.template)
         self.naming = Naming(world, rtype, self.template)
+        self.remade = False
+        """It went to ERROR in this pass, and another one takes its place."""
         self.properties: Mapping[str, Any] | None = None
         """The same with names looked up."""
         chosen = choose(self.candidates, definition.type, self.whole)
@@ -406,7 +408,16 @@ class Converging(Life):
         await self.save()
         await self.remove(self.recorded)
         await self.intend(attempts=old.attempts + 1)
+        self.remade = True
         return None
+
+    def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
+        """See :class:`Life`. What was accepted a moment ago and is refused now refers to something that is gone.
+
+        A failed boot may take its port along. The next pass looks at everything anew, and it is soon.
+        """
+        again = self.remade and fault is Fault.INVALID
+        return super().failure(reason, Fault.RESOURCE if again else fault, prop, request_id)
 
     async def remove(self, old: Recorded) -> None:
         """Remove an old resource now, in full."""

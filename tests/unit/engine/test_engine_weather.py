@@ -243,6 +243,30 @@ def test_a_server_that_goes_to_error_is_made_anew_a_bounded_number_of_times(temp
     virtual.run(life())
 
 
+def test_a_port_that_a_failed_boot_took_along_is_made_anew_soon(template: Callable[..., Any]) -> None:
+    async def life() -> None:
+        universe = Universe()
+        made, broken = universe.cloud._made, []
+
+        def first_broken(plural: str, body: Any) -> Any:
+            item = made(plural, body)
+            if plural == "servers" and not broken:
+                broken.append(item)
+                item["status"] = "ERROR"
+                universe.cloud.drop("ports", body["networks"][0]["port"])
+            return item
+
+        universe.cloud._made = first_broken  # type: ignore[method-assign]
+        result = await universe.once(template())
+        # Not INVALID, after which a Stack waits for somebody to change it.
+        assert [error.fault for error in result.failures] == [Fault.RESOURCE]
+        await universe.settle(template())
+        assert universe.inventory()["servers"] == ["server"]
+        assert universe.inventory()["ports"].count("port") == 1
+
+    virtual.run(life())
+
+
 def test_a_server_that_fails_once_ends_well_in_the_same_pass(template: Callable[..., Any]) -> None:
     async def life() -> None:
         universe = Universe()
