@@ -5,6 +5,7 @@ MARKDOWN (paths). Ratios of one run count; seconds depend on the machine.
 """
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -166,6 +167,8 @@ BENCHES: dict[str, Callable[[Site], Iterator[Row]]] = {
 def main() -> int:
     """Run what ONLY asks for, print the table. 1 if a benchmark could not be brought to its end."""
     told = settings()
+    # Whoever ends the run early finds things as they were: the usual end of a process skips what is to be cleaned up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     operator.install()
     rows: dict[tuple[str, str], list[Row]] = {}
     failed = []

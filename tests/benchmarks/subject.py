@@ -103,12 +103,13 @@ class Kiln:
         """Wait until no pass is wanted or under way."""
         eventually(lambda: self.metric("kiln_passes_active") + self.metric("kiln_queue_depth") == 0, timeout, 0.05)
 
-    def taken(self, work: Callable[[], Any]) -> Taken:
-        """What some work took; calls and writes until all is quiet after it."""
+    def taken(self, work: Callable[[], Any], *, quiet: bool = True) -> Taken:
+        """What some work took; calls and writes until all is quiet after it, where it will be."""
         calls, writes, begun = self.calls(), self.writes(), time.monotonic()
         work()
         seconds = time.monotonic() - begun
-        self.quiet()
+        if quiet:
+            self.quiet()
         return Taken(seconds, self.calls() - calls, self.writes() - writes)
 
     # What it does.
