@@ -60,7 +60,7 @@ integration: install lab-up ## the tests on the lab
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults" $(PYTEST_ARGS)
 
 .PHONY: faults
-faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 6 minutes
+faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 12 minutes
 	@echo "==> faults: services that fail, answers that get lost, records that disappear"
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m faults $(PYTEST_ARGS)
 

@@ -150,6 +150,7 @@ def rivals(space: Namespace, alone: None, tmp_path: Path) -> Iterator[tuple[Oper
         one.stop()
 
 
+@faults
 @pytest.mark.timeout(600)
 def test_two_that_both_believe_they_lead_do_no_harm(
     space: Namespace, rivals: tuple[Operator, Operator], project: Project
@@ -165,6 +166,6 @@ def test_two_that_both_believe_they_lead_do_no_harm(
         # What one of them made a second time is looked for, and removed, a little later.
         wanted = {kind: 2 * number for kind, number in site_counts(width).items()}
         eventually(lambda wanted=wanted: counts(before, inventory(cloud)) == wanted, 60, 2)
-    space.kubectl("delete", "stacks", "--all", "--timeout=100s", timeout=110)
+    space.kubectl("delete", "stacks", "--all", "--timeout=240s", timeout=250)
     eventually(lambda: difference(before, inventory(cloud)) == {}, 30, 2)
     eventually(lambda: not space.get("stackresources"), 30)
