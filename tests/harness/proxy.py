@@ -62,6 +62,9 @@ class FaultProxy(Relay):
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """See :class:`Relay`. After /at/ a path has the port of its service."""
         port, _, rest = request.path.removeprefix("/at/").partition("/")
+        if not port.isdigit():
+            # A client looks for versions one level above a service too.
+            return web.Response(status=404)
         call, kind = await self.counted(request, self._services.get(port, port), f"/{rest}")
         kind = self._about_tokens(request.headers.get("X-Auth-Token", ""), kind)
         if call.service in self.down:
