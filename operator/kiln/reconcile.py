@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections import OrderedDict
 
@@ -14,9 +15,13 @@ from kiln.stackpass import StackPass
 from reconcilers import cloud
 from reconcilers.world import Superseded
 
+log = logging.getLogger(__name__)
+
 REMEMBERED_PASSES = 20_000
 MADE_IN_A_PASS = 256_000_000
 """Characters that functions may make of what resources give."""
+LONGEST_RETRY = 30.0
+"""Seconds until a pass that Kubernetes cut short is tried again."""
 REFUSALS = frozenset({400, 403, 413, 422})
 """Answers of the API server that do not pass by themselves: rights that are missing, a quota, an admission rule."""
 
@@ -30,6 +35,14 @@ class Reconciler:
 
     async def run(self, key: Key, superseded: asyncio.Event) -> float | None:
         """One pass. Seconds until the next one, None if only an event calls for one."""
+        try:
+            return await self._pass(key, superseded)
+        except KubeError as error:
+            # It is away, or was faster, or refuses: in each case the same is tried again.
+            log.warning("%s: Kubernetes answered %s", key, error, extra={"stack": str(key)})
+            return min(self.services.retry_after(key), LONGEST_RETRY)
+
+    async def _pass(self, key: Key, superseded: asyncio.Event) -> float | None:
         stack = await self.services.kube.get(STACKS, *key)
         if stack is None or not hold.held(stack):
             # One of this name may have been removed by force.

@@ -182,8 +182,10 @@ class ResourceStore:
             raise Superseded
 
     def _owns(self, obj: Mapping[str, Any]) -> bool:
-        owners = obj["metadata"].get("ownerReferences") or ()
-        return any(owner.get("uid") == self.stack["metadata"]["uid"] for owner in owners)
+        """By its owner; or by its token, where that was cut off (a deletion that orphans what the Stack owns)."""
+        uid, spec = self.stack["metadata"]["uid"], obj["spec"]
+        owners = {owner.get("uid") for owner in obj["metadata"].get("ownerReferences") or ()}
+        return uid in owners or spec["token"] == naming.token(uid, spec["logicalName"], int(spec["serial"]))
 
 
 def _is_gone(obj: Mapping[str, Any]) -> bool:

@@ -278,8 +278,7 @@ async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypa
 
     web.apply({"net": NET})
     monkeypatch.setattr(web.kube, "create", create)
-    with pytest.raises(Forbidden):
-        await web.run()
+    assert (await web.run() or 0) > 0
     assert web.condition() == ("False", "KubernetesRefused")
     assert web.nets() == []
     monkeypatch.undo()

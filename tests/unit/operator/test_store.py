@@ -9,6 +9,7 @@ import pytest
 
 from kiln.kube import Conflict, Forbidden, Kube, KubeError
 from kiln.store import ResourceStore
+from reconcilers import naming
 from reconcilers.model import Intent, Recorded
 from reconcilers.world import Superseded
 
@@ -113,6 +114,14 @@ async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server
     [name] = server.objects
     server.objects[name]["metadata"]["ownerReferences"][0]["uid"] = "another"
     assert await store(server).load() == []
+
+
+async def test_an_object_without_an_owner_is_known_by_its_token(server: Server) -> None:
+    token = naming.token(STACK["metadata"]["uid"], INTENT.name, INTENT.serial)
+    for intent in (replace(INTENT, token=token), replace(INTENT, name="other")):
+        made = await store(server).intend(intent)
+        server.objects[made.key]["metadata"]["ownerReferences"] = []
+    assert [one.token for one in await store(server).load()] == [token]
 
 
 async def test_what_is_saved_is_loaded_and_what_is_emptied_stays_empty(server: Server) -> None:
