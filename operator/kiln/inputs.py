@@ -16,8 +16,8 @@ from kiln.kube import CONFIG_MAPS, SECRETS, Json, Kube, Resource
 
 MAX_TEXT: Final = 1 << 20
 """Bytes of one template, environment or file: what fits into one Kubernetes object."""
-MAX_TOTAL: Final = 8 << 20
-"""Bytes of all inputs of one Stack."""
+MAX_TOTAL: Final = 1_250_000
+"""Bytes of all inputs of one Stack: a StackRevision holds them, and Kubernetes takes objects of up to 1.5 MiB."""
 
 _LONGEST_NAME: Final = 253
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
