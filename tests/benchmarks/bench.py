@@ -130,8 +130,8 @@ def sweep(connection: Any) -> None:
 
 def _translator(_: Site) -> Iterator[Row]:
     """CPU without a cloud."""
-    for work, seconds, wanted, met in pure.rows():
-        yield Row(work, seconds, 0, Wanted(wanted), held=met)
+    for work, note, seconds, wanted, met in pure.rows():
+        yield Row(work, seconds, 0, Wanted(wanted), held=met, note=note)
 
 
 def _compared(of: Callable[[Settings], compared.Comparison]) -> Callable[[Site], Iterator[Row]]:
