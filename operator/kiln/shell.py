@@ -57,7 +57,8 @@ class _Stack:
         if not self.interval:
             return math.inf
         spread = random.uniform(0.0, _JITTER * self.interval)  # noqa: S311
-        return max(self.synced + self.interval + spread - now, 0.0)
+        # Those that are long overdue too: after a start these are most, and they need not all come at once.
+        return max(self.synced + self.interval - now, 0.0) + spread
 
 
 @dataclass(frozen=True, slots=True)
