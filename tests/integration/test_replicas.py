@@ -60,7 +60,7 @@ def test_after_a_clean_stop_the_other_replica_takes_over_at_once(
     assert first.stop() == 0
     assert time.monotonic() - stopped < 30
     length_becomes(space, 9, 6)
-    assert leads(second)
+    eventually(lambda: leads(second), 5)
 
 
 def test_after_a_kill_the_other_replica_takes_over_within_15_seconds(
