@@ -38,7 +38,15 @@ say() { printf 'lab: %s\n' "$*" >&2; }
 # die TEXT...: says why, and ends the command.
 die() {
   printf 'lab: error: %s\n' "$*" >&2
+  TOLD=1
   exit 1
+}
+TOLD=
+
+# tell_end: for the end of the command: one that fails never does so without a word.
+tell_end() {
+  local code=$?
+  [ "$code" = 0 ] || [ -n "$TOLD" ] || say "error: the command ended with code $code, after what it said last"
 }
 
 # die_with_log LOG TEXT...: the same, with the log's last lines.
@@ -79,7 +87,7 @@ BOOT_ID=$(</proc/sys/kernel/random/boot_id)
 # start_tick PID: the clock tick at which the process started; fails if it is gone, or dead and not yet reaped.
 start_tick() {
   local stat fields
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1   # not $(<FILE): where FILE is missing, that ends the script
   read -ra fields <<<"${stat##*) }"   # the name, in brackets, may hold spaces: count from behind it
   [ "${fields[0]}" != Z ] && echo "${fields[19]}"
 }

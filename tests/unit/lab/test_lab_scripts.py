@@ -136,3 +136,25 @@ def test_a_component_that_does_not_exist_is_refused_with_the_names_of_those_that
     result = lab("restart", "kube-scheduler", home=home)
     assert result.returncode == 1
     assert "no component 'kube-scheduler'; there are: etcd kube-apiserver" in result.stderr
+
+
+def test_a_component_that_was_killed_behind_the_labs_back_is_started_anew(home: Path) -> None:
+    script = """
+    launch sleeper sleep 60
+    first=$(read_pid sleeper)
+    kill -9 "$first"; wait "$first" 2>/dev/null || true
+    is_running sleeper || echo gone
+    launch sleeper sleep 60
+    is_running sleeper && [ "$(read_pid sleeper)" != "$first" ] && echo anew
+    kill_hard sleeper
+    """
+    result = bash(script, home)
+    assert result.stdout.split() == ["gone", "anew"], result.stderr
+
+
+def test_a_command_that_fails_never_does_so_without_a_word(home: Path) -> None:
+    result = bash("trap tell_end EXIT; false", home)
+    assert result.returncode == 1
+    assert "ended with code 1" in result.stderr
+    told = bash("trap tell_end EXIT; die why", home)
+    assert told.stderr.count("error") == 1
