@@ -107,14 +107,19 @@ class Converging(Intending):
 
     # One turn.
 
-    async def turn(self) -> Settled | None:
-        """See :class:`Life`."""
+    async def prepare(self) -> Mapping[str, Any]:
+        """Have a record of what will be made; its properties. Nothing leaves for the cloud but look-ups of names."""
         if self.properties is None:
             self.properties = await self.naming.look_up()
         await self.have_record()
+        return self.properties
+
+    async def turn(self) -> Settled | None:
+        """See :class:`Life`."""
+        properties = await self.prepare()
         if self.observed is UNSEEN:
             self.observed = await self.look()
-        desired, outcome = self.decide(self.properties)
+        desired, outcome = self.decide(properties)
         match outcome:
             case Send():
                 self.stand()
@@ -276,7 +281,8 @@ class Converging(Intending):
                 retain=self.definition.deletion_policy == "Retain",
             )
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
-            await self.save()
+            # Should it never be written, the token tells what was made: whoever depends on the resource need not wait.
+            self.world.trailing.begin(self.save())
         desired = replace(desired, changed=frozenset())
         read = {name: await self.read_attribute(name, desired) for name in self.definition.attributes_used}
         known = {name: value for name, value in read.items() if value is not UNSEEN}

@@ -9,8 +9,9 @@ last, in reverse order.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from reconcilers.faults import CloudError
 from reconcilers.graph import in_order
 from reconcilers.life import Removing, identified, intended_name
 from reconcilers.model import Fault, Intent, Recorded
-from reconcilers.world import ResourceError, Settled, Standing, World
+from reconcilers.world import ResourceError, Settled, Standing, Superseded, World
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class Engine:
         """Type and physical id of what is wanted and there."""
         self.parents: dict[str, str] = {}
         """Keys of records that go with another one."""
+        self.prepared: dict[str, tuple[Converging, asyncio.Task[Any]]] = {}
+        """Lives of resources that are not begun yet, with the task that stores their intents."""
         self.result = Result()
 
     # Converging.
@@ -80,10 +83,12 @@ class Engine:
                 waiting[name] = life
             else:
                 self._settle(name, rest)
-        never = await in_order(
-            {name: needs[name] for name in waiting},
-            lambda name: self._one(definitions[name], needs[name], waiting[name], scope),
-        )
+        async with self.world.trailing, self._early_intents():
+            never = await in_order(
+                {name: needs[name] for name in waiting},
+                lambda name: self._one(definitions[name], needs[name], waiting[name], scope),
+                lambda name: self._ahead(definitions[name], needs[name], scope),
+            )
         self.result.blocked += sorted(never)
         if self.result.complete:
             await self._clean_up()
@@ -132,6 +137,36 @@ class Engine:
             self._fail(name, ResourceError(error.path, definition.type, error.reason, Fault.INVALID))
             return None
 
+    def _ahead(self, definition: Definition, requires: frozenset[str], scope: Scope) -> None:
+        """All that a resource requires is under way: store the intent already, where it does not depend on that."""
+        if definition.external_id or not definition.is_constant or self.records[definition.name]:
+            return
+        life = self._life(definition, requires, scope)
+        if life is not None:
+            self.prepared[definition.name] = life, asyncio.ensure_future(life.prepare())
+
+    async def _prepared(self, name: str) -> Converging | None:
+        """The resource's life with what was done for it ahead, if anything was."""
+        life, task = self.prepared.pop(name, (None, None))
+        if task is not None:
+            with contextlib.suppress(CloudError):  # what could not be looked up is looked up again
+                await task
+        return life
+
+    @contextlib.asynccontextmanager
+    async def _early_intents(self) -> AsyncIterator[None]:
+        """At the end, intents of what was never begun are removed again."""
+        try:
+            yield
+        finally:
+            left, self.prepared = self.prepared, {}
+            await asyncio.gather(*(task for _, task in left.values()), return_exceptions=True)
+            for name, (life, _) in left.items():
+                if life.fresh:
+                    self.world.progress.move(name, Standing(life.recorded.type, "Pending"))
+                    with contextlib.suppress(Superseded):  # then the next pass finds it, and that nothing was made
+                        await life.drop(life.recorded)
+
     def _settle(self, name: str, settled: Settled) -> None:
         self.world.settled[name] = settled
         self.current.add(settled.recorded.key)
@@ -158,7 +193,7 @@ class Engine:
             if definition.external_id:
                 self._settle(name, await self._external(definition, requires))
                 return True
-            life = life or self._life(definition, requires, scope)
+            life = life or await self._prepared(name) or self._life(definition, requires, scope)
             if life is not None:
                 self._settle(name, await life.run())
                 return True

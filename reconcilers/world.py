@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,6 +98,38 @@ class Standing:
     request_id: str = ""
 
 
+class Trailing:
+    """Writes that others need not wait for: the work goes on beside them.
+
+    An asynchronous context: at its end all writes have ended, and what the first one that failed raised is raised.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.error: BaseException | None = None
+        """What the first one that failed raised: nothing more shall be begun."""
+
+    def begin(self, write: Coroutine[Any, Any, None]) -> None:
+        """Begin a write."""
+        task = asyncio.ensure_future(write)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.error = self.error or (None if task.cancelled() else task.exception())
+
+    async def __aenter__(self) -> None:
+        """See the class."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """See the class."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        if self.error is not None:
+            raise self.error
+
+
 class Progress:
     """How all resources stand; tells ``changed`` at each move."""
 
@@ -162,6 +194,7 @@ class World:
     forgotten: set[str] = field(default_factory=set)
     """Keys of the records that this pass removed."""
     attempts: Attempts = field(default_factory=Attempts)
+    trailing: Trailing = field(default_factory=Trailing)
     texts: dict[str, str] = field(default_factory=dict)
     """Texts of the Stack's software configurations by their ids."""
     slots: asyncio.Semaphore = field(init=False)
@@ -173,7 +206,7 @@ class World:
 
     def check(self) -> None:
         """Raise :class:`Superseded` or :class:`TimedOut` if nothing more shall be begun."""
-        if self.superseded.is_set() or not self.fence():
+        if self.superseded.is_set() or self.trailing.error is not None or not self.fence():
             raise Superseded
         if asyncio.get_running_loop().time() > self.goal.deadline:
             raise TimedOut

@@ -1,5 +1,7 @@
 """The informer: kopf lists and watches, and hands each event over. It does nothing else.
 
+StackResources are not among what it watches; :mod:`kiln.deletions` says why.
+
 While the API server is away kopf tries again, every few seconds at the last. Some answers make it give up all the same
 (an error within a watch, a list that was too old for its next page): then it begins anew.
 
@@ -27,8 +29,7 @@ log = logging.getLogger(__name__)
 Observe = Callable[[str, str | None, Mapping[str, Any]], None]
 """Collection, kind of event, object; see ``kiln.shell.Shell.observe``."""
 
-_WATCHED: Final = ((api.GROUP, api.VERSION, "stacks"), (api.GROUP, api.VERSION, "stackresources"),
-                   ("", "v1", "configmaps"), ("", "v1", "secrets"))  # fmt: skip
+_WATCHED: Final = ((api.GROUP, api.VERSION, "stacks"), ("", "v1", "configmaps"), ("", "v1", "secrets"))
 _PAGE: Final = 500
 _JOIN: Final = 5.0
 _AGAIN: Final = 1.0

@@ -11,7 +11,7 @@ import collections
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote, urlencode
@@ -31,6 +31,11 @@ THREADS: Final = 16
 PAGE: Final = 500
 """Objects a page of a list: enough to need few calls, few enough to keep an answer in memory."""
 
+WATCHED: Final = 300
+"""Seconds after which a watch ends, and is begun anew."""
+
+_SILENT: Final = 150.0
+"""Seconds without a word, not even the bookmark of each minute, after which a watch counts as cut off."""
 _ATTEMPTS: Final = 5
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 5.0
@@ -312,12 +317,40 @@ class Kube:
                 await asyncio.sleep(max(error.retry_after, delay * random.uniform(0.5, 1.0)))  # noqa: S311
         raise AssertionError("a client makes at least one attempt")
 
-    def _send(self, method: str, res: Resource, url: str, body: Any, content_type: str) -> Json:
+    def watch(self, res: Resource, ns: str, version: str = "") -> Iterator[bytes]:
+        """The lines of a watch, an event each, for some minutes; it blocks, so it is for a thread.
+
+        An empty one comes first, when the watch is open. It goes on from a resource version, or, without one, begins
+        with what there is. Raises ``Gone`` where the version is too old, and other ``KubeError``.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
+        url = res.path(ns) + "?" + urlencode(query | ({"resourceVersion": version} if version else {}))
+        silent = urllib3.Timeout(connect=self._timeout.connect_timeout, read=_SILENT)
+        answer = None
+        try:
+            answer = self._http.request(
+                "GET", self._host + url, headers=self._headers(), timeout=silent, retries=False, preload_content=False
+            )
+            if answer.status >= 300:
+                raise _error(answer.status, answer.read(), "")
+            yield b""
+            yield from answer
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(0, type(error).__name__, str(error)) from error
+        finally:
+            if answer is not None:
+                answer.close()
+
+    def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "kiln"}
         # Read for each call: short-lived tokens are renewed behind it.
         settings: Mapping[str, Any] = self.config.auth_settings()
         for setting in settings.values():
             headers[setting["key"]] = setting["value"]
+        return headers
+
+    def _send(self, method: str, res: Resource, url: str, body: Any, content_type: str) -> Json:
+        headers = self._headers()
         payload = None
         if body is not None:
             headers["Content-Type"] = content_type

@@ -1,8 +1,8 @@
 """`kiln run`: the operator's process, from its parts.
 
-    informer (kopf) -> shell -> queue -> reconciler -> OpenStack
-                                  ^          |
-                                lease      status, events
+    informer (kopf), deletions -> shell -> queue -> reconciler -> OpenStack
+                                             ^          |
+                                           lease      status, events
 
 A stop by SIGTERM or SIGINT lets passes come to a safe point, gives the Lease up and exits with 0. When the Lease is
 lost, or a part breaks, the process ends at once with 1: every step is written ahead, so the next one goes on from what
@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 import urllib3
@@ -25,9 +26,10 @@ from kubernetes.config import ConfigException
 
 from kiln import debug, health, logs, metrics
 from kiln.clouds import AddressGuard, Clouds, default_denied
+from kiln.deletions import Deletions
 from kiln.events import Events
 from kiln.informer import Informer
-from kiln.kube import Kube, configuration
+from kiln.kube import STACK_RESOURCES, Kube, configuration
 from kiln.lease import Lease, LeaseLost
 from kiln.queue import WorkQueue
 from kiln.reconcile import Reconciler
@@ -230,14 +232,20 @@ class _Operator:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         informer = Informer(self._shell.observe, configuration, self._settings.namespaces)
+        records = partial(self._kube.watch, STACK_RESOURCES)
+        deletions = Deletions(self._shell.observe, records, self._settings.namespaces)
         pages = await health.serve(
-            self._settings.host, self._settings.health_port, self._settings.metrics_port, lambda: informer.ready
+            self._settings.host,
+            self._settings.health_port,
+            self._settings.metrics_port,
+            lambda: informer.ready and deletions.ready,
         )
         if self._settings.debug_port:
             pages.append(await debug.serve(self._settings.debug_port))
         loop.add_signal_handler(signal.SIGUSR2, debug.log_what_is_waited_for)
         unwatch = metrics.watch_stacks(self._shell.conditions)
         informer.start()
+        deletions.start()
         where = ", ".join(self._settings.namespaces) or "all namespaces"
         log.info("Kiln serves %s as %s", where, self._settings.identity)
         parts: tuple[Coroutine[Any, Any, None], ...] = (
@@ -254,6 +262,7 @@ class _Operator:
             if broken and not self._stop.is_set():
                 return self._broken(broken[0])
             log.info("Stopping: passes come to a safe point")
+            deletions.stop()
             await informer.stop()
             clean = await self._queue.stop(self._settings.grace)
             await self._events.flush()

@@ -24,6 +24,7 @@ def compare(kiln: Kiln, peers: Sequence[Competitor], comparison: Comparison, *, 
     work = comparison.work
     taken: dict[str, dict[str, Taken]] = {}
     order: list[Competitor] = [*peers, kiln]
+    kiln.warm()
     for competitor in reversed(order) if backwards else order:
         if not competitor.can(work):
             continue

@@ -51,6 +51,8 @@ class MemoryRecords:
         self.held: dict[str, Recorded] = {}
         self.killer = Killer()
         self.log: list[tuple[str, str]] = []
+        self.latency = 0.0
+        """Seconds that an intent or a save takes."""
         self._version = 0
 
     def load(self) -> list[Recorded]:
@@ -65,6 +67,7 @@ class MemoryRecords:
 
     async def intend(self, intent: Intent) -> Recorded:
         """See Records."""
+        await asyncio.sleep(self.latency)
         await self.killer.point()
         key = naming.object_name("web", intent.name, intent.token)
         self.log.append(("intend", intent.name))
@@ -77,6 +80,7 @@ class MemoryRecords:
 
     async def save(self, recorded: Recorded) -> Recorded:
         """See Records."""
+        await asyncio.sleep(self.latency)
         await self.killer.point()
         held = self.held.get(recorded.key)
         if held is None or held.version != recorded.version:

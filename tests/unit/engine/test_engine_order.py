@@ -52,6 +52,60 @@ def test_what_does_not_depend_on_each_other_is_made_at_once_up_to_the_limit() ->
     assert virtual.run(seconds(5)) == pytest.approx(4.0)
 
 
+def chain(length: int) -> dict[str, Any]:
+    return {
+        "resources": {
+            f"n{i}": {"type": "OS::Neutron::Net", **({"depends_on": f"n{i - 1}"} if i else {})} for i in range(length)
+        }
+    }
+
+
+def test_records_are_written_beside_the_calls_and_not_between_them() -> None:
+    async def life() -> float:
+        universe = Universe()
+        universe.cloud.latency, universe.records.latency = 1.0, 0.1
+        await universe.once(chain(10))
+        assert all(one.state == "Ready" and one.physical_id for one in universe.records.load())
+        return asyncio.get_running_loop().time()
+
+    # The first intent and the last save are all that nothing hides.
+    assert virtual.run(life()) == pytest.approx(10 + 2 * 0.1, abs=0.05)
+
+
+def test_an_intent_that_was_stored_early_is_removed_if_what_it_waits_for_fails() -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.fault = lambda request: Refused(400, "no") if request.method == "POST" else None
+        result = await universe.once(chain(3))
+        assert result.blocked == ["n1", "n2"]
+        assert ("intend", "n1") in universe.records.log
+        assert [one.name for one in universe.records.load()] == ["n0"]
+        assert universe.progress.standing["n1"].state == "Pending"
+        universe.cloud.fault = lambda _request: None
+        await universe.settle(chain(3))
+        assert len(universe.inventory()["networks"]) == 3
+
+    virtual.run(life())
+
+
+def test_a_record_that_somebody_else_wrote_meanwhile_ends_the_pass_though_nobody_waited_for_the_write() -> None:
+    async def life() -> None:
+        universe = Universe()
+        universe.cloud.latency, universe.records.latency = 1.0, 0.1
+        running = asyncio.create_task(universe.once(chain(3)))
+        await asyncio.sleep(0.5)
+        (first,) = (one for one in universe.records.load() if one.name == "n0")
+        universe.records.put(first)
+        with pytest.raises(Superseded):
+            await running
+        assert len(universe.inventory()["networks"]) == 2  # the second was under way
+        await universe.settle(chain(3))
+        assert len(universe.inventory()["networks"]) == 3
+        assert len(universe.cloud.sent("POST", "networks")) == 3
+
+    virtual.run(life())
+
+
 def test_an_unchanged_stack_costs_one_list_a_kind_and_no_write(template: Callable[..., Any]) -> None:
     async def life() -> None:
         universe = Universe()
