@@ -183,6 +183,10 @@ class Rest(ResourceType):
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "error"})
     delete_is_final: ClassVar[bool] = True
     """The answer to DELETE comes when the resource is gone."""
+    deletes_unseen: ClassVar[bool] = False
+    """The same request deletes it whatever state it is in; of what is not there, the answer says so."""
+    bulk: ClassVar[bool] = False
+    """One POST can make several, all or none of them, under the key of the list."""
     token_field: ClassVar[str] = "description"
     """Text field that carries the token; "metadata": a map that does."""
     shown: ClassVar[Mapping[str, str]] = {}
@@ -212,7 +216,15 @@ class Rest(ResourceType):
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         """Ask for a new resource."""
         body = self.stamp(self.body(desired), recorded)
-        request = Request(self.service, "POST", self.collection, self.wrap(body), microversion=self.microversion)
+        together = (self.key, self.plural) if self.bulk else None
+        request = Request(
+            self.service,
+            "POST",
+            self.collection,
+            self.wrap(body),
+            microversion=self.microversion,
+            together=together,
+        )
         return Send(request, applies=self.applied_by_create(desired), creates=True)
 
     def applied_by_create(self, desired: Desired) -> frozenset[str]:

@@ -22,7 +22,7 @@ from reconcilers.converging import Converging
 from reconcilers.declare import ResourceType
 from reconcilers.faults import CloudError
 from reconcilers.graph import in_order
-from reconcilers.life import Removing, identified, intended_name
+from reconcilers.life import Removing, identified, intended_name, unseen
 from reconcilers.model import Fault, Intent, Recorded
 from reconcilers.world import ResourceError, Settled, Standing, Superseded, World
 
@@ -96,17 +96,19 @@ class Engine:
 
     async def delete(self) -> Result:
         """Make everything that is recorded go, in reverse order, from the records alone."""
-        await self.look()
+        await self.look(leaving=True)
         self.current = set()
         await self._clean_up()
         return self.result
 
-    async def look(self) -> None:
-        """One bulk list for each kind that is recorded."""
+    async def look(self, *, leaving: bool = False) -> None:
+        """One bulk list for each kind that is recorded; where all shall go, only of kinds whose state then matters."""
         kinds: dict[tuple[Any, ...], ResourceType] = {}
         for recorded in self._all():
             rtype = registry.find(recorded.type)
-            if rtype is not None and rtype.listing and recorded.physical_id is not None and not recorded.external:
+            if rtype is None or not rtype.listing or recorded.physical_id is None or recorded.external:
+                continue
+            if not (leaving and unseen(rtype)):
                 kinds[rtype.list_key] = rtype
         observer, since = self.world.observer, self.world.started
         found = await asyncio.gather(*(observer.snapshot(rtype, since=since) for rtype in kinds.values()))

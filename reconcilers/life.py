@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Final, final
 
 from reconcilers import naming, recovery
-from reconcilers.declare import Association, ResourceType
+from reconcilers.declare import Association, ResourceType, Rest
 from reconcilers.faults import RETRIED, CloudError
 from reconcilers.model import DOUBT, Failed, Fault, Gone, Pause, Ready, Recorded, Send, Wait
 from reconcilers.world import ResourceError, Standing, Superseded, TimedOut, World
@@ -147,21 +147,20 @@ class Life(ABC):
         if not step.remember.items() <= self.recorded.data.items():
             self.recorded = replace(self.recorded, data={**self.recorded.data, **step.remember})
             await self.save()
-        async with world.slots:
-            world.check()
-            first, self.fresh = self.fresh, False
-            self.stale_list = True
-            try:
-                answer = await world.cloud.send(step.request)
-            except CloudError as error:
-                if error.ambiguous and not self.recorded.confirmed:
-                    world.attempts.unanswered(self.recorded.token, asyncio.get_running_loop().time())
-                if first and isinstance(self.rtype, Association) and not error.ambiguous:
-                    self.recorded = replace(self.recorded, data={**self.recorded.data, REFUSED: "yes"})
-                if not step.into or step.request.method != "GET":
-                    self.observed, self.reads = UNSEEN, {}
-                self.recorded = replace(self.recorded, request_id=error.request_id)
-                raise
+        world.check()
+        first, self.fresh = self.fresh, False
+        self.stale_list = True
+        try:
+            answer = await world.dispatch.send(step.request)
+        except CloudError as error:
+            if error.ambiguous and not self.recorded.confirmed:
+                world.attempts.unanswered(self.recorded.token, asyncio.get_running_loop().time())
+            if first and isinstance(self.rtype, Association) and not error.ambiguous:
+                self.recorded = replace(self.recorded, data={**self.recorded.data, REFUSED: "yes"})
+            if not step.into or step.request.method != "GET":
+                self.observed, self.reads = UNSEEN, {}
+            self.recorded = replace(self.recorded, request_id=error.request_id)
+            raise
         if step.into:
             self.reads[step.into] = answer.body
             return
@@ -271,6 +270,10 @@ class Removing(Life):
 
     async def look(self) -> Any:
         """See :class:`Life`. What may still be made is waited for: without its record it would be nobody's."""
+        if self.recorded.confirmed and unseen(self.rtype):
+            # It is ours, whatever state it is in: a look would change nothing, and a list of ports costs Neutron more
+            # than their deletion.
+            return {"id": self.recorded.physical_id}
         observed = await super().look()
         uncertain = self.rtype.service and not self.recorded.confirmed and self.recorded.state == "Creating"
         while observed is None and uncertain and self.in_doubt():
@@ -320,6 +323,11 @@ class Removing(Life):
         """Let some time pass before the next look for what may still be made."""
         self.stand("its creation may still be under way")
         await self.world.pause(recovery.LONG_PATIENCE[-1])
+
+
+def unseen(rtype: ResourceType) -> bool:
+    """Whether a resource of this type is deleted without a look at it."""
+    return isinstance(rtype, Rest) and rtype.deletes_unseen
 
 
 def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:

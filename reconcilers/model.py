@@ -44,7 +44,9 @@ class Request:
 
     ``service`` is the SDK's name for the service (compute, network, block_storage, image, identity), ``path`` lies
     below its endpoint and starts with a slash. ``done`` are error statuses that mean that the call's aim is reached
-    already (404 of a DELETE, 409 of adding what is there).
+    already (404 of a DELETE, 409 of adding what is there). ``together`` are the envelopes of one and of several
+    (``("network", "networks")``) where the API can make several in one call; such a request has neither ``params`` nor
+    ``headers``.
     """
 
     service: str
@@ -55,6 +57,7 @@ class Request:
     microversion: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[int] = frozenset()
+    together: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

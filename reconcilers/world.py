@@ -11,6 +11,7 @@ from reconcilers.attempts import Attempts
 from reconcilers.cloud import Cloud
 from reconcilers.declare import ResourceType
 from reconcilers.digest import Digester
+from reconcilers.dispatch import Dispatch
 from reconcilers.lookup import Lookup
 from reconcilers.model import DOUBT, Desired, Fault, Intent, Recorded
 from reconcilers.observer import Observer, Snapshot
@@ -197,11 +198,11 @@ class World:
     trailing: Trailing = field(default_factory=Trailing)
     texts: dict[str, str] = field(default_factory=dict)
     """Texts of the Stack's software configurations by their ids."""
-    slots: asyncio.Semaphore = field(init=False)
+    dispatch: Dispatch = field(init=False)
     digester: Digester = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slots = asyncio.Semaphore(self.goal.concurrency)
+        self.dispatch = Dispatch(self.cloud.send, self.check, self.goal.concurrency)
         self.digester = Digester(self.goal.key)
 
     def check(self) -> None:

@@ -1,7 +1,10 @@
-"""What a Stack leaves behind whose finalizer somebody removed by force: records and a key that hold each other up.
+"""What a Stack leaves behind whose finalizer somebody removed by force: records and a key.
 
 Nobody asks for the deletion of what they stand for any more, and nobody may delete on a guess: a backup that is
 restored into another cluster looks the same. So they are let go, and what stays in OpenStack is told a last time.
+
+A Stack whose deletion came to its end has released its key before it went. Records that it may have left, because the
+operator was killed then, stand for nothing.
 """
 
 import asyncio
@@ -29,13 +32,14 @@ async def let_go(kube: Kube, events: Events, key: Key) -> None:
     stack = await kube.get(STACKS, *key)
     living = stack["metadata"]["uid"] if stack is not None else ""
     left = [obj for obj in records if _bereft(obj, living, api.RESOURCE_FINALIZER)]
+    forced = secret is not None and _bereft(secret, living, api.FINALIZER)
     for obj in left:
-        told = _stays(obj)
+        told = _stays(obj) if forced else ""
         if told:
             log.warning("The Stack %s was removed by force: %s", key, told)
             events.emit(obj, "LeftInCloud", told, "Warning")
     await asyncio.gather(*(_release(kube, STACK_RESOURCES, obj) for obj in left))
-    if secret is not None and _bereft(secret, living, api.FINALIZER):
+    if secret is not None and forced:
         await _release(kube, SECRETS, secret)
 
 

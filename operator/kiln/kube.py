@@ -270,7 +270,7 @@ class Kube:
         preconditions = {"uid": uid, "resourceVersion": version}
         if uid or version:
             body["preconditions"] = {field: value for field, value in preconditions.items() if value}
-        self._note_deletion(res, ns, name)
+        self.note_deletions(res, ns, [name])
         try:
             await self._call("DELETE", res, res.path(ns, name), body=body)
         except NotFound:
@@ -281,14 +281,13 @@ class Kube:
 
         ``names`` are those that are known to be among them.
         """
-        for name in names:
-            self._note_deletion(res, ns, name)
+        self.note_deletions(res, ns, names)
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         await self._call("DELETE", res, res.path(ns), body=body, query={"labelSelector": labels})
 
-    def _note_deletion(self, res: Resource, ns: str, name: str) -> None:
-        """Before the call: the watch may bring the news before the answer comes."""
-        self._deleted[res.plural, ns, name] = None
+    def note_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
+        """Before the call, or what will bring it about: the watch may bring the news before the answer comes."""
+        self._deleted.update(dict.fromkeys((res.plural, ns, name) for name in names))
         while len(self._deleted) > _REMEMBERED:
             self._deleted.popitem(last=False)
 

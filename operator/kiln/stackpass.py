@@ -303,11 +303,14 @@ class StackPass:
         elif records:
             left = await self._delete_resources(records)
             if left is not None:
+                await self.store.release()
                 return left
-        await self.store.sweep()
+        self.store.expect_garbage_collection()
         if await hold.let_go(self.kube, self.stack):
             self.tell.measure()
             log.info("deleted")
+        # Nothing of it is in the cloud any more, so nobody need wait for this; kiln.bereft does it after a crash.
+        await self.store.release()
         return None
 
     async def _delete_resources(self, records: list[Recorded]) -> float | None:

@@ -1,10 +1,12 @@
 """The memory of a Stack's resources: :class:`reconcilers.world.Records` as StackResource objects.
 
 Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
-(status); types that are ready at once need two. When the whole Stack goes, one. Each status write is conditional on the
-version that was read, so of two operators that both believe they lead one is refused.
+(status); types that are ready at once need two. When the whole Stack goes it is one, which the Stack itself need not
+wait for. Each status write is conditional on the version that was read, so of two operators that both believe they lead
+one is refused.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,8 +18,8 @@ from reconcilers import naming
 from reconcilers.model import Intent, Recorded
 from reconcilers.world import Superseded
 
-SWEPT_TOGETHER = 100
-"""Records that are let go before one call deletes them all."""
+LET_GO_TOGETHER = 500
+"""Records that are forgotten before they are let go. After a kill, what they stood for is deleted once more."""
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class ResourceStore:
     """The StackResources of one Stack.
 
     ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``going``: the Stack itself goes,
-    so what is forgotten is marked and let go, and :meth:`sweep` deletes many in one call.
+    so what is forgotten waits for :meth:`release`, which deletes many in one call.
     """
 
     kube: Kube
@@ -34,7 +36,10 @@ class ResourceStore:
     fence: Callable[[], bool] = lambda: True
     redact: Callable[[str], str] = str
     going: bool = False
+    _forgotten: list[str] = field(default_factory=list)
+    """Records of a Stack that goes, to be let go."""
     _gone: list[str] = field(default_factory=list)
+    """Records that were let go, to be deleted."""
 
     @property
     def _namespace(self) -> str:
@@ -55,7 +60,7 @@ class ResourceStore:
         """
         objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
         ours = [obj for obj in objects if self._owns(obj)]
-        # An earlier pass let these go, and ended before it swept.
+        # An earlier pass let these go, and ended before it deleted them.
         self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
         return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
 
@@ -159,18 +164,25 @@ class ResourceStore:
                 await self.kube.delete(STACK_RESOURCES, self._namespace, recorded.key)
             await self._let_go_of(recorded.key, {"finalizers": None})
             return
-        await self._let_go_of(recorded.key, {"finalizers": None, "labels": {api.LABEL_GONE: "true"}})
-        self._gone.append(recorded.key)
-        if len(self._gone) >= SWEPT_TOGETHER:
-            await self.sweep()
+        self._forgotten.append(recorded.key)
+        if len(self._forgotten) >= LET_GO_TOGETHER:
+            await self.release()
 
     async def _let_go_of(self, key: str, metadata: Mapping[str, Any]) -> None:
         with contextlib.suppress(NotFound):
             await self.kube.patch(STACK_RESOURCES, self._namespace, key, {"metadata": metadata})
 
-    async def sweep(self) -> None:
-        """Delete the records that were let go, in one call. What stays is garbage once the Stack is gone."""
+    def expect_garbage_collection(self) -> None:
+        """From here on it is no news that somebody deletes what was forgotten: the Stack goes."""
+        self.kube.note_deletions(STACK_RESOURCES, self._namespace, self._forgotten)
+
+    async def release(self) -> None:
+        """Let go of what was forgotten, and delete it in one call. What stays is garbage once the Stack is gone."""
         self._check()
+        keys, self._forgotten = self._forgotten, []
+        marked = {"finalizers": None, "labels": {api.LABEL_GONE: "true"}}
+        await asyncio.gather(*(self._let_go_of(key, marked) for key in keys))
+        self._gone += keys
         names, self._gone = self._gone, []
         if names:
             with contextlib.suppress(Forbidden):

@@ -19,6 +19,7 @@ class Net(Neutron):
     collection = "/networks"
     key = "network"
     plural = "networks"
+    bulk = True
     ready = BUILT
     fields: ClassVar[Mapping[str, Field]] = {
         **gives("name", "admin_state_up"),

@@ -26,6 +26,7 @@ class Neutron(Rest):
     """A Neutron resource. Field tables name what is particular; ``extras`` is for what needs calls of its own."""
 
     service: ClassVar[str] = "network"
+    deletes_unseen: ClassVar[bool] = True
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "DEGRADED"})
 
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:

@@ -26,6 +26,7 @@ class Port(Neutron):
     collection = PORTS
     key = "port"
     plural = "ports"
+    bulk = True
     ready = BUILT
     fields: ClassVar[Mapping[str, Field]] = {
         **gives("name", "admin_state_up", "binding:vnic_type"),

@@ -26,6 +26,7 @@ class Subnet(Neutron):
     collection = "/subnets"
     key = "subnet"
     plural = "subnets"
+    bulk = True
     dies_with = "network"
     fields: ClassVar[Mapping[str, Field]] = {
         **gives("name", "enable_dhcp"),

@@ -7,6 +7,7 @@ time, so a run is repeated in kind and not to the microsecond.
 """
 
 import argparse
+import contextlib
 import random
 import signal
 import sys
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chaos.lives import KINDS, SHARED, Life, Names
 from harness.cloud import Inventory, inventory
-from harness.operator import Operator, install
+from harness.operator import Operator, eventually, install
 from harness.project import CLOUD, Project
 from harness.stacks import Namespace
 
@@ -120,6 +121,8 @@ class Chaos:
         self.say("the end: all stacks are deleted")
         self.staff(1)
         self.settle()
+        with contextlib.suppress(TimeoutError):
+            eventually(lambda: not self.space.get("stackresources"), 60)
         self.dismiss()
         left = self.space.get("stackresources")
         if left:

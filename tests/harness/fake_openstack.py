@@ -133,6 +133,10 @@ class FakeOpenStack:
             if len(parts) == 1 or parts[1] == "detail":
                 return 200, {plural: self._list(plural, request.params)}
             return 200, _wrapped(plural, self._shown(plural, self._held(table, parts[1])))
+        if request.method == "POST" and len(parts) == 1 and plural in request.body:
+            # All or none, as in Neutron.
+            several = [self._made(plural, body) for body in request.body[plural]]
+            return 201, {plural: [_wrapped(plural, made)[KEYS[plural]] for made in several]}
         if request.method == "POST" and len(parts) == 1:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})

@@ -56,7 +56,7 @@ def test_a_record_whose_finalizer_was_removed_is_found_again_by_its_token(
         patch = json.dumps({"metadata": {"finalizers": None}})
         space.kubectl("patch", "stackresource", name, "--type=merge", "-p", patch)
         space.kubectl("delete", "stackresource", name)
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)
     own_kiln.start()
     space.stack("web", machine("8.8.8.8"), cloud=CLOUD)
     space.ready("web")
@@ -94,7 +94,7 @@ def test_a_stack_is_deleted_while_it_is_being_created(
     time.sleep(pause)
     space.delete("web")
     assert difference(before, inventory(cloud)) == {}
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)
 
 
 @faults

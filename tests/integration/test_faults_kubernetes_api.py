@@ -51,7 +51,7 @@ def test_the_api_server_answers_with(
     assert counts(before, inventory(cloud)) == MACHINE
     space.delete("web")
     assert difference(before, inventory(cloud)) == {}
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)
     assert proxy.injected.total() >= 2
     assert own_kiln.running
 

@@ -67,7 +67,7 @@ class Tenant:
         """The Stack is deleted, and nothing is left over."""
         self.space.delete("web", LONG)
         assert difference(self.before, inventory(self.cloud)) == {}
-        assert not self.space.get("stackresources")
+        eventually(lambda: not self.space.get("stackresources"), 30)
 
     def waits_for(self, what: str, reason: str) -> None:
         """While it lasts, the Ready condition says what is waited for."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import lab
 from harness.cloud import Inventory, difference, inventory
-from harness.operator import Operator
+from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
 KILLS = 10
@@ -93,4 +93,4 @@ def test_ten_kills_leave_nothing_over_nothing_doubled_nothing_missing(space: Nam
     killed(lambda: space.kubectl("delete", "stack", "web", "--wait=false"), gone, 3)
     assert kills == KILLS
     assert difference(before, inventory(cloud)) == {}
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)

@@ -52,7 +52,7 @@ def test_a_stack_is_created_updated_in_place_and_deleted(kiln: Operator, space: 
     space.delete("web")
     assert cloud.network.find_network(ids["net"]) is None
     assert cloud.compute.find_server(ids["server"]) is None
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)
 
 
 def test_a_server_deleted_by_hand_comes_back_and_a_changed_network_is_put_right(

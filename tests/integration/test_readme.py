@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import lab
-from harness.operator import Operator
+from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
 MARKED = re.compile(r"<!-- test: (.*?) -->\n```sh\n(.*?)```", re.DOTALL)
@@ -49,7 +49,7 @@ def test_the_first_stack_of_the_readme_works_as_written(kiln: Operator, space: N
     assert "2/2" in shown
     assert '"gateway":"10.20.0.1"' in shown
     assert 'stack.kiln.dev "first" deleted' in shown
-    assert not space.get("stackresources")
+    eventually(lambda: not space.get("stackresources"), 30)
 
 
 @pytest.mark.parametrize("name", ["secrets", "policies", "cloudformation"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import Refused
+from harness.fake_openstack import LOST, Refused
 from harness.universe import Universe
 
 from reconcilers.world import Superseded, TimedOut
@@ -42,14 +42,68 @@ def test_an_intent_is_stored_before_the_request_leaves(template: Callable[..., A
 
 
 def test_what_does_not_depend_on_each_other_is_made_at_once_up_to_the_limit() -> None:
+    routers = {f"router{i}": {"type": "OS::Neutron::Router"} for i in range(20)}
+
     async def seconds(limit: int) -> float:
         universe = Universe()
         universe.cloud.latency = 1.0
-        await universe.once({"resources": NETS}, concurrency=limit)
+        await universe.once({"resources": routers}, concurrency=limit)
         return asyncio.get_running_loop().time()
 
     assert virtual.run(seconds(20)) == pytest.approx(1.0)
     assert virtual.run(seconds(5)) == pytest.approx(4.0)
+
+
+def test_what_waits_for_its_turn_is_asked_for_together() -> None:
+    async def life() -> list[int]:
+        universe = Universe()
+        universe.cloud.latency = 1.0
+        await universe.once({"resources": NETS}, concurrency=4)
+        assert len(universe.inventory()["networks"]) == 20
+        assert len({one.physical_id for one in universe.records.load() if one.state == "Ready"}) == 20
+        return [len(one.body.get("networks", [0])) for one in universe.cloud.sent("POST")]
+
+    # Four at once; of the others as many together as leave no slot idle.
+    sizes = virtual.run(life())
+    assert sizes[:5] == [1, 1, 1, 1, 4]
+    assert sum(sizes) == 20
+    assert len(sizes) == 12
+
+
+@pytest.mark.parametrize("fate", [LOST, Refused(500, "down"), Refused(503, "busy", **{"Retry-After": "1"})])
+def test_nothing_is_lost_or_doubled_when_the_answer_for_several_is_not_what_was_hoped_for(fate: Any) -> None:
+    async def life() -> None:
+        universe = Universe()
+        broken: list[Any] = []
+
+        def fault(request: Any) -> Any:
+            if request.method == "POST" and "networks" in request.body and not broken:
+                broken.append(request)
+                return fate
+            return None
+
+        universe.cloud.fault = fault
+        await universe.settle({"resources": NETS}, concurrency=2)
+        assert len(broken) == 1
+        assert sorted(universe.inventory()["networks"]) == sorted(NETS)
+
+    virtual.run(life())
+
+
+def test_of_several_that_were_asked_for_together_only_the_guilty_one_fails() -> None:
+    async def life() -> None:
+        universe = Universe()
+
+        def fault(request: Any) -> Any:
+            bodies = request.body.get("networks") or [request.body.get("network")] if request.method == "POST" else []
+            return Refused(400, "Invalid input") if any(body["name"] == "net13" for body in bodies) else None
+
+        universe.cloud.fault = fault
+        result = await universe.once({"resources": NETS}, concurrency=2)
+        assert [error.path for error in result.failures] == ["resources.net13"]
+        assert len(universe.inventory()["networks"]) == 19
+
+    virtual.run(life())
 
 
 def chain(length: int) -> dict[str, Any]:

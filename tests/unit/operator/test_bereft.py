@@ -39,13 +39,13 @@ class Kube:
         self.released.append(name)
 
 
-def made(name: str, owner: str, finalizer: str, **more: Any) -> dict[str, Any]:
+def made(name: str, owner: str, *finalizers: str, **more: Any) -> dict[str, Any]:
     metadata = {
         "name": name,
         "namespace": "ns",
         "uid": f"uid-{name}",
         "resourceVersion": "1",
-        "finalizers": [finalizer],
+        "finalizers": list(finalizers),
         "ownerReferences": [{"kind": "Stack", "uid": owner}],
     }
     return {"kind": "StackResource", "metadata": metadata, **more}
@@ -76,6 +76,16 @@ async def test_records_and_key_of_a_stack_that_is_no_more_are_let_go_and_told(to
         "resources.net: the OS::Neutron::Net n1 stays in OpenStack",
         "resources.port: a OS::Neutron::Port named web-port may be in OpenStack",
     ]
+
+
+@pytest.mark.parametrize("secrets", [[], [made("web-kiln", "old")]], ids=["gone", "let go"])
+async def test_what_a_stack_left_that_was_deleted_in_order_is_let_go_and_nothing_is_said(
+    told: Told, secrets: list[Any]
+) -> None:
+    kube = Kube(stackresources=[record("net", "OS::Neutron::Net", "old", "n1")], secrets=secrets)
+    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    assert kube.released == ["net"]
+    assert not told.messages
 
 
 async def test_what_belongs_to_a_stack_that_lives_is_left_alone(told: Told) -> None:

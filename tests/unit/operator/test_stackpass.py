@@ -72,6 +72,9 @@ class Api:
         else:
             self.objects.pop((res.plural, name), None)
 
+    def note_deletions(self, _res: Resource, _ns: str, _names: Any) -> None:
+        """There is no watch."""
+
     async def delete_all(self, res: Resource, ns: str, labels: str, _names: Any) -> None:
         wanted = dict(one.split("=") for one in labels.split(","))
         for plural, name in list(self.objects):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kiln import api
 from kiln.kube import Conflict, Forbidden, Kube, KubeError
 from kiln.store import ResourceStore
 from reconcilers import naming
@@ -177,19 +178,27 @@ async def test_a_forgotten_record_is_gone(server: Server) -> None:
     assert await store(server).load() == []
 
 
-async def test_records_of_a_stack_that_goes_are_let_go_one_by_one_and_deleted_in_one_call(server: Server) -> None:
+async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_one_call(server: Server) -> None:
     intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(5)]
     made = [await store(server).intend(intent) for intent in intents]
     going = store(server)
     going.going = True
-    for recorded in made[:3]:
+    server.calls.clear()
+    for recorded in made:
         await going.forget(recorded)
+    assert server.calls == []
+    await going.release()
+    assert [method for method, _ in server.calls] == [*["PATCH"] * 5, "DELETE"]
+    assert server.objects == {}
+
+
+async def test_records_that_were_let_go_are_no_records_any_more_and_deleted_by_the_next_pass(server: Server) -> None:
+    intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(2)]
+    made = [await store(server).intend(intent) for intent in intents]
+    server.objects[made[0].key]["metadata"]["labels"][api.LABEL_GONE] = "true"
+    server.objects[made[0].key]["metadata"]["finalizers"] = None
     later = store(server)
     later.going = True
-    assert [one.name for one in await later.load()] == ["net3", "net4"]
-    server.calls.clear()
-    for recorded in made[3:]:
-        await later.forget(recorded)
-    await later.sweep()
-    assert [method for method, _ in server.calls] == ["PATCH", "PATCH", "DELETE"]
-    assert server.objects == {}
+    assert [one.name for one in await later.load()] == ["net1"]
+    await later.release()
+    assert list(server.objects) == [made[1].key]
