@@ -1,5 +1,7 @@
 """Lets the requests of a pass leave: so many at one time, and several as one where many wait and the API allows it.
 
+The services take turns: what Nova needs long for is not begun late because Neutron has much to do.
+
 Neutron makes four networks, subnets or ports in one call with a sixth less work than in four. Requests are only put
 together while others wait for a slot anyway, and no more than it takes to use all slots: so nothing waits for company,
 and a cloud that could work at more of them side by side is kept as busy as before.
@@ -7,7 +9,7 @@ and a cloud that could work at more of them side by side is kept as busy as befo
 
 import asyncio
 import itertools
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,7 +44,10 @@ class Dispatch:
         self._slots = slots
         self._free = slots
         self._most = MOST_TOGETHER if slots > 1 else 1
-        self._line: deque[_Turn] = deque()
+        self._lines: defaultdict[str, deque[_Turn]] = defaultdict(deque)
+        """What waits, by service."""
+        self._busy: Counter[str] = Counter()
+        """How many calls are under way, by service."""
         self._under_way: set[asyncio.Task[list[Answer]]] = set()
 
     async def send(self, request: Request) -> Answer:
@@ -51,36 +56,39 @@ class Dispatch:
         One that has left is awaited to its end, also when nobody wants to know any more.
         """
         turn = _Turn(request, asyncio.get_running_loop().create_future())
-        self._line.append(turn)
+        line = self._lines[request.service]
+        line.append(turn)
         self._advance()
         try:
             return await asyncio.shield(turn.answer)
         except asyncio.CancelledError:
-            if turn in self._line:
-                self._line.remove(turn)
+            if turn in line:
+                line.remove(turn)
                 turn.answer.cancel()
             else:
                 await asyncio.wait({turn.answer})
             raise
 
     def _advance(self) -> None:
-        while self._free and self._line:
+        while self._free and (waiting := [service for service, line in self._lines.items() if line]):
+            service = min(waiting, key=self._busy.__getitem__)
             self._free -= 1
-            turns = self._next()
+            self._busy[service] += 1
+            turns = self._next(self._lines[service])
             task = asyncio.ensure_future(self._carry_out([turn.request for turn in turns]))
             self._under_way.add(task)
             task.add_done_callback(partial(self._ended, turns))
 
-    def _next(self) -> list[_Turn]:
-        """The first in the line, with those that go along with it."""
-        first = self._line.popleft()
+    def _next(self, line: deque[_Turn]) -> list[_Turn]:
+        """The first in a line, with those that go along with it."""
+        first = line.popleft()
         if first.request.together is None or self._most == 1:
             return [first]
-        near = itertools.islice(self._line, self._slots * self._most)
+        near = itertools.islice(line, self._slots * self._most)
         like = [turn for turn in near if _alike(turn.request, first.request)]
         along = like[: min(self._most, -(-(1 + len(like)) // self._slots)) - 1]
         for turn in along:
-            self._line.remove(turn)
+            line.remove(turn)
         return [first, *along]
 
     async def _carry_out(self, requests: list[Request]) -> list[Answer]:
@@ -97,8 +105,10 @@ class Dispatch:
         return [Answer(answer.status, {one: item}, answer.request_id) for item in made]
 
     def _ended(self, turns: list[_Turn], task: "asyncio.Task[list[Answer]]") -> None:
+        service = turns[0].request.service
         self._under_way.discard(task)
         self._free += 1
+        self._busy[service] -= 1
         if task.cancelled():
             for turn in turns:
                 turn.answer.cancel()
@@ -108,7 +118,7 @@ class Dispatch:
             # Whichever of them it was for: from here on each goes alone.
             self._most = 1
             if _refused(error):
-                self._line.extendleft(reversed(turns))
+                self._lines[service].extendleft(reversed(turns))
                 turns = []
         for index, turn in enumerate(turns):
             if turn.answer.done():

@@ -15,7 +15,7 @@ from reconcilers.faults import CloudError
 from reconcilers.model import Recorded, Request
 
 FIRST_LOOK = 0.7
-"""Seconds until the first look at something that is at work."""
+"""Seconds until the first look at something that is at work, and between looks while one after the other ends."""
 SLOWEST_LOOK = 3.0
 """Seconds between looks at what has taken long already."""
 GROWTH = 1.25
@@ -46,7 +46,10 @@ class _Kind:
     fetching: asyncio.Task[Snapshot] | None = None
     tick: asyncio.Future[None] | None = None
     waiting: int = 0
-    interval: float = FIRST_LOOK
+    waited: int = 0
+    """How many waited at the last tick."""
+    idle: int = -1
+    """How many looks in a row showed nothing that had come to its end."""
 
 
 class Observer:
@@ -98,11 +101,11 @@ class Observer:
             await self._tick(kind)
             if kind.waiting == 1:
                 return await self.read(rtype, recorded)
-            snapshot = await self.snapshot(rtype, since=_now() - kind.interval / 2)
+            snapshot = await self.snapshot(rtype, since=_now() - FIRST_LOOK / 2)
         finally:
             kind.waiting -= 1
             if not kind.waiting:
-                kind.interval = FIRST_LOOK
+                kind.idle, kind.waited = -1, 0
         found = snapshot.find(rtype, recorded.physical_id or "")
         return found if found is not None or leaving else await self.read(rtype, recorded)
 
@@ -110,8 +113,7 @@ class Observer:
         if kind.tick is None or kind.tick.done():
             loop = asyncio.get_running_loop()
             kind.tick = loop.create_future()
-            loop.call_later(kind.interval, _ring, kind.tick)
-            kind.interval = min(kind.interval * GROWTH, SLOWEST_LOOK)
+            loop.call_later(FIRST_LOOK, _due, kind)
         await asyncio.shield(kind.tick)
 
     async def _fetch(self, kind: _Kind, rtype: ResourceType) -> Snapshot:
@@ -126,9 +128,17 @@ class Observer:
         return self._kinds.setdefault(rtype.list_key, _Kind())
 
 
-def _ring(tick: "asyncio.Future[None]") -> None:
-    if not tick.done():
-        tick.set_result(None)
+def _due(kind: _Kind) -> None:
+    """Look now if something has come to its end at the last look: others may soon. Else a little later each time."""
+    kind.idle = 0 if kind.waiting < kind.waited else kind.idle + 1
+    patience = min(FIRST_LOOK * GROWTH**kind.idle, SLOWEST_LOOK) - FIRST_LOOK
+    asyncio.get_running_loop().call_later(patience, _ring, kind)
+
+
+def _ring(kind: _Kind) -> None:
+    kind.waited = kind.waiting
+    if kind.tick is not None and not kind.tick.done():
+        kind.tick.set_result(None)
 
 
 def _now() -> float:

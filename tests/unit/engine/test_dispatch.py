@@ -90,6 +90,14 @@ async def test_no_more_than_four_of_one_collection_go_together() -> None:
     assert service.calls[3] == ["s"]
 
 
+async def test_the_services_take_turns() -> None:
+    service = Service()
+    server = Request("compute", "POST", "/servers", {"server": {"name": "server"}})
+    await begun(service, 2, *(request(name) for name in "abcdef"), server)
+    await service.answer(0)
+    assert service.calls == [["a"], ["b"], ["server"]]
+
+
 async def test_with_one_slot_one_is_made_after_the_other() -> None:
     service = Service()
     await begun(service, 1, *(request(name) for name in "abcdef"))
