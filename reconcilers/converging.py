@@ -281,8 +281,11 @@ class Converging(Intending):
                 retain=self.definition.deletion_policy == "Retain",
             )
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
-            # Should it never be written, the token tells what was made: whoever depends on the resource need not wait.
-            self.world.trailing.begin(self.save())
+            if self.needs_reads(desired, self.observed):
+                await self.save()  # the reads may fail
+            else:
+                # Dependants need not wait: until it is stored, the token tells what was made.
+                self.world.trailing.begin(self.save())
         desired = replace(desired, changed=frozenset())
         read = {name: await self.read_attribute(name, desired) for name in self.definition.attributes_used}
         known = {name: value for name, value in read.items() if value is not UNSEEN}

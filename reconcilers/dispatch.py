@@ -67,6 +67,7 @@ class Dispatch:
                 turn.answer.cancel()
             else:
                 await asyncio.wait({turn.answer})
+                _ = turn.answer.cancelled() or turn.answer.exception()  # nobody else will ask for it
             raise
 
     def _advance(self) -> None:

@@ -64,7 +64,7 @@ class Deletions:
                     version = self._take(line) or version  # what a watch begins with comes in no order of versions
             except Gone:
                 version = ""
-            except KubeError as error:
+            except (KubeError, ValueError, LookupError) as error:  # the latter two: a line that was cut off
                 level = logging.WARNING if failures == len(_BACKOFFS) else logging.DEBUG
                 log.log(level, "StackResources cannot be watched: %s", error)
                 self._stop.wait(_BACKOFFS[min(failures, len(_BACKOFFS) - 1)])

@@ -164,6 +164,14 @@ BENCHES: dict[str, Callable[[Site], Iterator[Row]]] = {
 }
 
 
+def write(rows: list[Row], runs: int, scale: float) -> None:
+    """The files that JSON and MARKDOWN name."""
+    if os.environ.get("JSON"):
+        write_json(rows, Path(os.environ["JSON"]))
+    if os.environ.get("MARKDOWN"):
+        write_markdown(rows, Path(os.environ["MARKDOWN"]), runs, scale)
+
+
 def main() -> int:
     """Run what ONLY asks for, print the table. 1 if a benchmark could not be brought to its end."""
     told = settings()
@@ -186,17 +194,14 @@ def main() -> int:
                 except Exception:  # noqa: BLE001 - the other rows are still worth having
                     traceback.print_exc()
                     failed.append(name)
+                # After each: a run that is ended early leaves what it has measured.
+                write([middle(found) for found in rows.values()], number + 1, told.scale)
     finally:
         site.close()
-    medians = [middle(found) for found in rows.values()]
     if told.runs > 1:
         print(f"\nmedians of {told.runs}")
-        for row in medians:
-            print(line(row))
-    if os.environ.get("JSON"):
-        write_json(medians, Path(os.environ["JSON"]))
-    if os.environ.get("MARKDOWN"):
-        write_markdown(medians, Path(os.environ["MARKDOWN"]), told.runs, told.scale)
+        for found in rows.values():
+            print(line(middle(found)))
     if failed:
         print(f"not brought to their end: {', '.join(failed)}")
     return 1 if failed else 0

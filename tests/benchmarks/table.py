@@ -110,9 +110,10 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
 def write_markdown(rows: Iterable[Row], path: Path, runs: int, scale: float) -> None:
     """The table; between the marks of a file that has them, else as the whole file."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    often = f"Medians of {runs}" if runs > 1 else "One run"
     scaled = "" if scale == 1 else f" Counts are scaled by {scale:g}."
     table = [
-        f"{os.cpu_count()} cores and {memory:.0f} GiB for everything: lab, peer and Kiln. Medians of {runs}.{scaled}",
+        f"{os.cpu_count()} cores and {memory:.0f} GiB for everything: lab, peer and Kiln. {often}.{scaled}",
         "",
         "| work | peer | Kiln | ratio | Kiln's calls | wanted | met |",
         "|---|---|---|---|---|---|---|",

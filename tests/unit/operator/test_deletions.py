@@ -89,6 +89,13 @@ async def test_a_watch_that_is_too_old_begins_with_what_there_is(how: str) -> No
     assert [version for _, version in server.asked[:3]] == ["", "70", ""]
 
 
+async def test_a_line_that_was_cut_off_is_asked_for_again() -> None:
+    cut = line("DELETED", "one")[:-20]
+    assert await watched(Server(([cut], None), ([line("DELETED", "one")], None))) == [
+        ("stackresources", "DELETED", "one")
+    ]
+
+
 async def test_an_api_server_that_is_away_is_asked_again_for_ever() -> None:
     away: tuple[list[bytes], KubeError | None] = ([], Unreachable(0, "refused", "nobody there"))
     server = Server(*[away] * 20, ([line("DELETED", "late")], None))

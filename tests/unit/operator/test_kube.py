@@ -15,6 +15,7 @@ from kiln.kube import (
     AlreadyExists,
     Conflict,
     Forbidden,
+    Gone,
     Invalid,
     Kube,
     KubeError,
@@ -47,7 +48,7 @@ class Server:
                     self.close_connection = True
                     return
                 status, content, *headers = told
-                payload = json.dumps(content).encode()
+                payload = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(payload)))
                 for name, value in headers:
@@ -214,3 +215,21 @@ async def test_names_cannot_break_out_of_their_place(client, server):
 
 def test_an_error_says_status_reason_and_message():
     assert str(KubeError(403, "Forbidden", "no")) == "403 Forbidden: no"
+
+
+def test_a_watch_gives_its_lines_after_an_empty_one_that_says_that_it_is_open(server, client):
+    server.line = [(200, b'{"type":"ADDED"}\n{"type":"DELETED"}\n')]
+    lines = list(client.watch(STACK_RESOURCES, "ns", "7"))
+    assert [line.strip() for line in lines] == [b"", b'{"type":"ADDED"}', b'{"type":"DELETED"}']
+    ((method, path, query, _, _),) = server.asked
+    assert (method, path) == ("GET", STACK_RESOURCES.path("ns"))
+    assert query["resourceVersion"] == "7"
+    assert query["watch"] == query["allowWatchBookmarks"] == "true"
+
+
+def test_a_watch_that_is_refused_or_not_answered_says_why(server, client):
+    server.line = [(410, {"reason": "Expired", "message": "too old"}), "reset"]
+    with pytest.raises(Gone, match="too old"):
+        list(client.watch(STACK_RESOURCES, ""))
+    with pytest.raises(Unreachable):
+        list(client.watch(STACK_RESOURCES, ""))
