@@ -38,6 +38,7 @@ class Server(Rest):
     microversion = READ
     token_field = "metadata"
     delete_is_final = False
+    deletes_unseen = True
     texts = ("user_data",)
 
     def intent(self, desired: Desired) -> Mapping[str, str]:
