@@ -157,10 +157,11 @@ def tokens_expire(tenant: Tenant) -> None:
 
 def a_tenth_of_all(tenant: Tenant) -> None:
     tenant.proxy.rules = [Rule(0.1, MIXED)]
-    tenant.apply(site())
-    tenant.ready(**site_counts(3))
-    tenant.apply(site(2, "8.8.8.8", drive=True))
-    tenant.ready(**site_counts(2))
+    # Large enough for chance to strike some calls for certain.
+    tenant.apply(site(6))
+    tenant.ready(**site_counts(6))
+    tenant.apply(site(4, "8.8.8.8", drive=True))
+    tenant.ready(**site_counts(4))
     now = inventory(tenant.cloud)["subnets"]
     assert all(now[key]["dns_nameservers"] == ["8.8.8.8"] for key in now.keys() - tenant.before["subnets"].keys())
     tenant.gone()
