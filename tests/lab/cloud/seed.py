@@ -138,7 +138,8 @@ def _find_missing(cloud: Connection, services: set[str]) -> list[str]:
     list(cloud.network.networks())
     list(cloud.image.images())
     if "heat" in services:
-        engines = cloud.orchestration.get("/services").json()["services"]
+        # The API answers 503 to what it asked before the engines listened.
+        engines = cloud.orchestration.get("/services").json().get("services", [])
         if not any(engine["status"] == "up" for engine in engines):
             missing.add("heat-engine")
     return sorted(missing)
