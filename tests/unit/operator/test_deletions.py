@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,7 +46,19 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deletions, "_BACKOFFS", (0.0, 0.01))
 
 
-async def watched(server: Server) -> Seen:
+class Stop(threading.Event):
+    """A stop flag that notes for how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return super().wait(timeout)
+
+
+async def watched(server: Server, stop: Stop | None = None) -> Seen:
     seen: Seen = []
 
     def observe(plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
@@ -53,6 +66,7 @@ async def watched(server: Server) -> Seen:
 
     watch = Deletions(observe, server)
     assert not watch.ready
+    watch._stop = stop or watch._stop
     watch.start()
     await asyncio.wait_for(server.done.wait(), 10)
     watch.stop()
@@ -94,6 +108,21 @@ async def test_a_line_that_was_cut_off_is_asked_for_again() -> None:
     assert await watched(Server(([cut], None), ([line("DELETED", "one")], None))) == [
         ("stackresources", "DELETED", "one")
     ]
+
+
+@pytest.mark.parametrize("how", ["ends at once", "410", "error event"])
+async def test_watches_that_end_with_nothing_told_begin_anew_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(deletions, "_BACKOFFS", (0.001, 0.002, 0.003))
+    stop = Stop()
+    ended: dict[str, tuple[list[bytes], KubeError | None]] = {
+        "ends at once": ([], None),
+        "410": ([], Gone(410, "Expired", "")),
+        "error event": ([b'{"type":"ERROR","object":{"kind":"Status","code":500}}'], None),
+    }
+    await watched(Server(*[ended[how]] * 5), stop)
+    assert stop.waits[:5] == [0.001, 0.002, 0.003, 0.003, 0.003]
 
 
 async def test_an_api_server_that_is_away_is_asked_again_for_ever() -> None:

@@ -202,3 +202,13 @@ async def test_records_that_were_let_go_are_no_records_any_more_and_deleted_by_t
     assert [one.name for one in await later.load()] == ["net1"]
     await later.release()
     assert list(server.objects) == [made[1].key]
+
+
+async def test_when_a_stack_goes_the_garbage_collection_of_its_records_is_no_news(server: Server) -> None:
+    made = await store(server).intend(INTENT)
+    going = store(server)
+    going.going = True
+    await going.forget(made)
+    assert not server.deleted("stackresources", "ns", made.key)
+    going.expect_garbage_collection()
+    assert server.deleted("stackresources", "ns", made.key)
