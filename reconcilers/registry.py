@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import reconcilers
 from hot_translator import catalogue
-from reconcilers.declare import ResourceType
+from reconcilers.resource_type import ResourceType
 
 _types: dict[str, ResourceType] = {}
 Declared = TypeVar("Declared", bound=type[ResourceType])

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from kiln.tools.inputs import UsageError
+from kiln.tools.command_line import UsageError
 
 USAGE: Final = 2
 """The exit code for a command line that cannot be followed, as argparse's own."""
@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "run": Command("kiln.run", "run the operator"),
+    "run": Command("kiln.process.manager", "run the operator"),
     "validate": Command("kiln.tools.validate", "check a template and all that it names"),
     "render": Command("kiln.tools.render", "print a template's resources with their properties, in order"),
     "graph": Command("kiln.tools.graph", "print the dependencies of a template's resources as dot or Mermaid"),

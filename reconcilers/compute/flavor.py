@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from reconcilers.declare import Field, Rest, gives
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, Rest, gives
 
 ACCESS = "access"
 """Key among what was read: the projects that may use the flavor."""

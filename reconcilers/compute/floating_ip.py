@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconcilers.declare import Rest
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import Rest
 
 POOLS = "pools"
 """Key among what was read: the external networks."""

@@ -4,9 +4,9 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconcilers.declare import ResourceType
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import ResourceType
 
 PORTS = "ports"
 """Key among what was read: the server's ports."""

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from reconcilers.compute import ssh_key
-from reconcilers.declare import ResourceType
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import ResourceType
 
 CLOCKS_APART = timedelta(seconds=60)
 """How much earlier than its record a key pair may seem to be made: the clocks are of two machines."""

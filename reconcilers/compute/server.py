@@ -5,10 +5,10 @@ from typing import Any
 
 from reconcilers.compute import server_attributes, server_body, server_changes, server_networks, server_ports
 from reconcilers.compute.server_changes import READ, status
-from reconcilers.declare import Rest
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
+from reconcilers.resource_type import Rest
 
 SETTLED = frozenset(
     {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED", "SHELVED_OFFLOADED", "RESCUE", "VERIFY_RESIZE"}

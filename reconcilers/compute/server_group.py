@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconcilers.declare import Rest
 from reconcilers.model import Desired, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import Rest
 
 OTHERS = "others"
 """Key among what was read, and in the record: the groups that had the name before ours."""

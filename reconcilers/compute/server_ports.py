@@ -9,8 +9,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconcilers.declare import TOKEN
 from reconcilers.model import Desired, Failed, Fault, Recorded
+from reconcilers.resource_type import TOKEN
 
 Entry = Mapping[str, Any]
 Port = Mapping[str, Any]

@@ -1,8 +1,8 @@
 """OS::Heat::None, which also stands for the types that are no longer (see registry.find)."""
 
-from reconcilers.declare import Local
 from reconcilers.model import Recorded
 from reconcilers.registry import register
+from reconcilers.resource_type import Local
 
 
 @register

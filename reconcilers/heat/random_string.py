@@ -5,9 +5,9 @@ import string
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconcilers.declare import Local
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
+from reconcilers.resource_type import Local
 
 CLASSES: Mapping[str, str] = {
     "lettersdigits": string.ascii_letters + string.digits,

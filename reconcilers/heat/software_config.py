@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from reconcilers.declare import Local
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
+from reconcilers.resource_type import Local
 
 
 class Config(Local):

@@ -6,9 +6,9 @@ from typing import Any
 from hot_translator.catalogue import PropertySchema, TypeSchema
 from hot_translator.errors import ResolutionError
 from hot_translator.properties import finalize
-from reconcilers.declare import Local
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
+from reconcilers.resource_type import Local
 
 _TYPES = {"string": "string", "number": "number", "boolean": "boolean", "json": "map", "comma_delimited_list": "list"}
 

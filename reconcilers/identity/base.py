@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, Rest
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send
+from reconcilers.resource_type import Field, Rest
 
 DOMAIN = {"domain": Field("domain_id", drift=False)}
 """The domain that something belongs to. Heat's schema lets it change, Keystone refuses that."""

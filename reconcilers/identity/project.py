@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.identity.base import DOMAIN, Keystone
 from reconcilers.model import Outcome, Recorded, Request, Send
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 
 @register

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote
 
-from reconcilers.declare import Field, gives
 from reconcilers.identity.base import Keystone
 from reconcilers.model import Recorded
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 
 @register

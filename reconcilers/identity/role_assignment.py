@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import ResourceType
 from reconcilers.identity.base import ROLES, Relations, grants, held_roles, noted, read_roles, recall, refused
 from reconcilers.model import Desired, Failed, Gone, Outcome, Ready, Recorded, Replace, Request
 from reconcilers.registry import register
+from reconcilers.resource_type import ResourceType
 
 
 class RoleAssignment(ResourceType):

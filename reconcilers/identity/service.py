@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.identity.base import Keystone
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 
 @register

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, Rest, gives
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send, Wait
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, Rest, gives
 
 _PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 _TOKEN = "kiln_token"

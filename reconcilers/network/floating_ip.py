@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import Neutron, address, refused
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 FLOATING_IPS = "/floatingips"
 TARGET = ("port_id", "fixed_ip_address")

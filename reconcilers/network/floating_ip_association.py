@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconcilers.declare import UNDONE, Association
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.network.floating_ip import FLOATING_IPS
 from reconcilers.network.neutron import address
 from reconcilers.registry import register
+from reconcilers.resource_type import UNDONE, Association
 
 
 @register

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Request
 from reconcilers.network.neutron import BUILT, KEEP, TAGS, Agents, Neutron, refused
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 DHCP_AGENTS = Agents("dhcp_agents", "dhcp-agents", "dhcp-networks", "network_id", remove_first=False)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from reconcilers.declare import TOKEN, Field, Rest, alike
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send
+from reconcilers.resource_type import TOKEN, Field, Rest, alike
 
 KEEP = object()
 """As a field's ``reset``: what the template no longer gives stays as it is (Neutron has no word for its default)."""

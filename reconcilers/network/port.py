@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, alike, gives
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Replace, Request, Send
 from reconcilers.network.neutron import BUILT, KEEP, TAGS, Neutron, addresses, fixed_ips, refused, unasked
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, alike, gives
 
 PORTS = "/ports"
 PROFILE = "binding:profile"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.model import Desired, Failed, Outcome, Recorded
 from reconcilers.network.neutron import BUILT, TAGS, Agents, Neutron, fixed_ips, refused, unasked
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 ROUTERS = "/routers"
 L3_AGENTS = Agents("l3_agents", "l3-agents", "l3-routers", "router_id", remove_first=True)

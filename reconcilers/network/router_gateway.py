@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconcilers.declare import UNDONE, Association
 from reconcilers.model import Desired, Outcome, Recorded, Request, Send
 from reconcilers.network.router import ROUTERS
 from reconcilers.registry import register
+from reconcilers.resource_type import UNDONE, Association
 
 
 @register

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconcilers.declare import UNDONE, Association
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Replace, Request, Send
 from reconcilers.network.neutron import refused
 from reconcilers.network.port import PORTS
 from reconcilers.network.router import ROUTERS
 from reconcilers.registry import register
+from reconcilers.resource_type import UNDONE, Association
 
 OWNERS = ("network:router_interface", "network:ha_router_replicated_interface")
 """How the owner of a port begins that is a router's interface: plain, distributed, highly available."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import TOKEN, Field, gives
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Request, Send
 from reconcilers.network.neutron import Neutron, refused
 from reconcilers.network.rules import DEFAULT_EGRESS, Key, key
 from reconcilers.registry import register
+from reconcilers.resource_type import TOKEN, Field, gives
 
 RULES = "/security-group-rules"
 MADE = "rules made"

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import Neutron, refused
 from reconcilers.network.rules import key
 from reconcilers.network.security_group import RULES
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 ICMP_NAMES = ("icmp", "icmpv6", "ipv6-icmp")
 """Of these the "ports" are a message's type and code, in no order."""

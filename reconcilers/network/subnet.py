@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from reconcilers.declare import Field, gives
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import TAGS, Neutron, address, addresses, is_address, refused
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, gives
 
 AUTOMATIC = "auto"
 """As gateway_ip: the address that Neutron chooses."""

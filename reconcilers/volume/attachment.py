@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reconcilers.declare import Association
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
+from reconcilers.resource_type import Association
 from reconcilers.volume.volume import VERSION
 
 ACTED = "acted"

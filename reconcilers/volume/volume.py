@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconcilers import metadata
-from reconcilers.declare import Field, Rest, gives
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
+from reconcilers.resource_type import Field, Rest, gives
 
 VERSION = "3.47"
 """Takes a backup to make a volume from; extends volumes that are in use (3.42)."""

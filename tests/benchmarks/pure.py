@@ -9,9 +9,9 @@ from typing import Any
 from harness.universe import Universe
 
 from hot_translator import Pseudo, Translation, parse_template, translate
-from kiln.run import settle_memory
-from reconcilers.converging import Converging
-from reconcilers.engine import concrete_requirements
+from kiln.process.manager import settle_memory
+from reconcilers.engine.converger import Converging
+from reconcilers.engine.engine import concrete_requirements
 from reconcilers.registry import find
 
 PSEUDO = Pseudo("bench", "00000000-0000-0000-0000-000000000001", "project", "RegionOne")

@@ -1,6 +1,6 @@
 """A small OpenStack in memory, with the manners of Neutron, Nova and Cinder that the engine has to live with.
 
-It has the two methods of :class:`reconcilers.cloud.Cloud` that the engine calls, and fails as it is told to.
+It has the two methods of ``Cloud`` that the engine calls, and fails as it is told to.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconcilers.cloud import Answer
-from reconcilers.faults import CloudError, classify
+from reconcilers.cloud.session import Answer
+from reconcilers.errors import CloudError, classify
 from reconcilers.model import Fault, Request
 
 Item = dict[str, Any]

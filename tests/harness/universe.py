@@ -13,14 +13,14 @@ from typing import Any
 
 from harness.fake_openstack import FakeOpenStack
 from hot_translator import Pseudo, Translation, parse_template, translate
-from reconcilers import naming
-from reconcilers.attempts import Attempts
-from reconcilers.engine import Engine, Result
-from reconcilers.faults import CloudError
-from reconcilers.lookup import Lookup
+from reconcilers import identifiers
+from reconcilers.cloud.lookup import Lookup
+from reconcilers.cloud.observer import Observer
+from reconcilers.cloud.unconfirmed_creates import Attempts
+from reconcilers.engine.context import Goal, Progress, ResourceError, Superseded, World
+from reconcilers.engine.engine import Engine, Result
+from reconcilers.errors import CloudError
 from reconcilers.model import Intent, Recorded
-from reconcilers.observer import Observer
-from reconcilers.world import Goal, Progress, ResourceError, Superseded, World
 
 UID = "00000000-0000-0000-0000-00000000abcd"
 KEY = b"k" * 32
@@ -69,7 +69,7 @@ class MemoryRecords:
         """See Records."""
         await asyncio.sleep(self.latency)
         await self.killer.point()
-        key = naming.object_name("web", intent.name, intent.token)
+        key = identifiers.object_name("web", intent.name, intent.token)
         self.log.append(("intend", intent.name))
         found = key in self.held
         if not found:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from hot_translator import Translation
-from kiln.tools import inputs as given
-from kiln.tools.translating import run
+from kiln.tools import command_line as given
+from kiln.tools.offline import run
 from kiln.tools.validate import print_problems
 
 DESCRIPTION = """Print the dependencies among a template's resources, stated and implicit, for Graphviz or Mermaid.

@@ -12,9 +12,9 @@ from typing import Any, Final
 import yaml
 
 from hot_translator import Template, TranslationError, parse_environment, parse_template
-from kiln.tools import inputs as given
-from kiln.tools.inputs import Inputs, UsageError
-from kiln.tools.translating import Outcome
+from kiln.tools import command_line as given
+from kiln.tools.command_line import Inputs, UsageError
+from kiln.tools.offline import Outcome
 from kiln.tools.validate import print_problems
 
 DESCRIPTION = """Print a Stack manifest: the template's exact text, the environments, parameters and all files.

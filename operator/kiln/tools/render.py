@@ -9,8 +9,8 @@ import yaml
 
 from hot_translator import HIDDEN_TEXT, UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import leaves
-from kiln.tools import inputs as given
-from kiln.tools.translating import Outcome, run
+from kiln.tools import command_line as given
+from kiln.tools.offline import Outcome, run
 from kiln.tools.validate import print_problems
 
 DESCRIPTION = """Print the resources of a template with their final properties, in the order of their dependencies.

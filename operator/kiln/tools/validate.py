@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from hot_translator.errors import TranslationError
-from kiln.tools import inputs as given
-from kiln.tools.inputs import Inputs
-from kiln.tools.translating import Outcome, file_of, run
+from kiln.tools import command_line as given
+from kiln.tools.command_line import Inputs
+from kiln.tools.offline import Outcome, file_of, run
 
 DESCRIPTION = """Check a template, its environments and all files that they name, without a cloud or a cluster.
 

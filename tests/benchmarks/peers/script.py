@@ -23,8 +23,8 @@ class Script:
     def __init__(self, connection: Any) -> None:
         self.cloud = connection
         # As many connections as threads: with the default of 10 the rest would connect anew for each call.
-        self.cloud.session.session.mount("http://", TCPKeepAliveAdapter(pool_maxsize=THREADS))
-        self.cloud.session.session.mount("https://", TCPKeepAliveAdapter(pool_maxsize=THREADS))
+        self.cloud.session.mount("http://", TCPKeepAliveAdapter(pool_maxsize=THREADS))
+        self.cloud.session.mount("https://", TCPKeepAliveAdapter(pool_maxsize=THREADS))
         self.image = self.cloud.image.find_image(IMAGE).id
         self.flavor = self.cloud.compute.find_flavor(FLAVOR).id
         self.cloud.network.get("/networks", params={"limit": 1})

@@ -11,7 +11,7 @@ import yaml
 
 from hot_translator import Pseudo, ResolutionError, parse_environment, parse_template, translate
 from kiln import cli, metrics
-from kiln.api import Condition, Reason
+from kiln.api.v1alpha1 import Condition, Reason
 from reconcilers.model import Fault
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reconcilers.cloud import Answer
-from reconcilers.dispatch import Dispatch
-from reconcilers.faults import CloudError
+from reconcilers.cloud.dispatch import Dispatch
+from reconcilers.cloud.session import Answer
+from reconcilers.engine.context import Superseded
+from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
-from reconcilers.world import Superseded
 
 
 def request(name: str, path: str = "/networks") -> Request:

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from keystoneauth1.exceptions import Unauthorized
 
-from reconcilers import cloud as module
-from reconcilers.cloud import Cloud
-from reconcilers.faults import CloudError
+from reconcilers.cloud import session as module
+from reconcilers.cloud.session import Cloud
+from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 
 

@@ -9,7 +9,7 @@ from harness import virtual
 from harness.fake_openstack import LOST, Refused
 from harness.universe import Universe
 
-from reconcilers.world import Superseded, TimedOut
+from reconcilers.engine.context import Superseded, TimedOut
 
 NETS = {f"net{i}": {"type": "OS::Neutron::Net", "properties": {"name": f"net{i}"}} for i in range(20)}
 

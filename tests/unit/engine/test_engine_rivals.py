@@ -7,7 +7,7 @@ import pytest
 from harness import virtual
 from harness.universe import Universe, translated
 
-from reconcilers.engine import Engine
+from reconcilers.engine.engine import Engine
 
 TEMPLATE: dict[str, Any] = {
     "resources": {

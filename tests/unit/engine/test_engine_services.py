@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from openstack import exceptions as sdk
 
-from reconcilers import cloud as module
-from reconcilers.cloud import Cloud
-from reconcilers.faults import CloudError
+from reconcilers.cloud import session as module
+from reconcilers.cloud.session import Cloud
+from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
 
 

@@ -10,10 +10,10 @@ from harness import virtual
 from harness.fake_openstack import LATE, LATENESS, LOST, Refused
 from harness.universe import Universe
 
-from reconcilers.attempts import UNDER_WAY
-from reconcilers.life import CONFLICT_TRIES
+from reconcilers.cloud.unconfirmed_creates import UNDER_WAY
+from reconcilers.engine.context import Superseded
+from reconcilers.engine.driver import CONFLICT_TRIES
 from reconcilers.model import Fault
-from reconcilers.world import Superseded
 
 NET = {"resources": {"net": {"type": "OS::Neutron::Net", "properties": {"name": "net"}}}}
 

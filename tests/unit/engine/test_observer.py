@@ -7,8 +7,8 @@ from typing import Any
 from harness import virtual
 
 from reconcilers import registry
+from reconcilers.cloud.observer import FIRST_LOOK, SLOWEST_LOOK, Observer
 from reconcilers.model import Recorded, Request
-from reconcilers.observer import FIRST_LOOK, SLOWEST_LOOK, Observer
 
 SERVER = registry.find("OS::Nova::Server")
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from reconcilers import registry
+from reconcilers.heat.delay import Delay, TestResource
 from reconcilers.heat.none import Nothing
-from reconcilers.heat.test_resource import Delay, TestResource
 from reconcilers.heat.value import Value
 from reconcilers.model import Desired, Failed, Fault, Gone, Pause, Ready, Recorded, Replace
 

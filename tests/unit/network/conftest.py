@@ -8,8 +8,8 @@ import pytest
 
 from hot_translator.properties import finalize
 from reconcilers import registry
-from reconcilers.declare import ResourceType
 from reconcilers.model import Desired, Outcome, Recorded, Send
+from reconcilers.resource_type import ResourceType
 
 TOKEN = "8a2f6f5e-0000-4000-8000-000000000001"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kiln.kube import CONFIG_MAPS, SECRETS, AlreadyExists, Conflict, KubeError, NotFound, Resource
+from kiln.kube.client import CONFIG_MAPS, SECRETS, AlreadyExists, Conflict, KubeError, NotFound, Resource
 
 Json = dict[str, Any]
 

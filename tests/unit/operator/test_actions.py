@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from kiln import metrics
-from kiln.actions import Actions
+from kiln.stack.transition_log import Actions
+from reconcilers.engine.context import Standing
 from reconcilers.model import Fault
-from reconcilers.world import Standing
 
 SERVER = "OS::Nova::Server"
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from kiln import api, bereft
-from kiln.api import Key
+from kiln.api import v1alpha1
+from kiln.api.v1alpha1 import Key
+from kiln.stack import orphans
 
 KEY = Key("ns", "web")
 
@@ -53,7 +54,7 @@ def made(name: str, owner: str, *finalizers: str, **more: Any) -> dict[str, Any]
 
 def record(name: str, kind: str, owner: str, physical_id: str = "") -> dict[str, Any]:
     spec = {"logicalName": name, "type": kind, "token": "t", "serial": 0, "physicalName": f"web-{name}"}
-    return made(name, owner, api.RESOURCE_FINALIZER, spec=spec, status={"physicalID": physical_id or None})
+    return made(name, owner, v1alpha1.RESOURCE_FINALIZER, spec=spec, status={"physicalID": physical_id or None})
 
 
 @pytest.fixture
@@ -68,9 +69,9 @@ async def test_records_and_key_of_a_stack_that_is_no_more_are_let_go_and_told(to
             record("port", "OS::Neutron::Port", "old"),
             record("text", "OS::Heat::RandomString", "old", "x"),
         ],
-        secrets=[made("web-kiln", "old", api.FINALIZER)],
+        secrets=[made("web-kiln", "old", v1alpha1.FINALIZER)],
     )
-    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
     assert sorted(kube.released) == ["net", "port", "text", "web-kiln"]
     assert told.messages == [
         "resources.net: the OS::Neutron::Net n1 stays in OpenStack",
@@ -83,7 +84,7 @@ async def test_what_a_stack_left_that_was_deleted_in_order_is_let_go_and_nothing
     told: Told, secrets: list[Any]
 ) -> None:
     kube = Kube(stackresources=[record("net", "OS::Neutron::Net", "old", "n1")], secrets=secrets)
-    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
     assert kube.released == ["net"]
     assert not told.messages
 
@@ -92,14 +93,14 @@ async def test_what_belongs_to_a_stack_that_lives_is_left_alone(told: Told) -> N
     kube = Kube(
         stacks=[{"metadata": {"name": "web", "uid": "new"}}],
         stackresources=[record("net", "OS::Neutron::Net", "new", "n1"), record("old", "OS::Neutron::Net", "old", "n0")],
-        secrets=[made("web-kiln", "new", api.FINALIZER)],
+        secrets=[made("web-kiln", "new", v1alpha1.FINALIZER)],
     )
-    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
     assert kube.released == ["old"]
 
 
 async def test_where_there_is_nothing_nothing_is_asked(told: Told) -> None:
     kube = Kube()
-    await bereft.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
     assert not kube.released
     assert not told.messages

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from keystoneauth1.exceptions import ConnectFailure
 
-from kiln.clouds import AddressDenied, AddressGuard, Clouds, default_denied
-from kiln.credentials import Credential
+from kiln.clouds.connections import AddressDenied, AddressGuard, Clouds, default_denied
+from kiln.clouds.credentials import Credential
 
 
 def credential(digest="d", **options):
@@ -153,7 +153,7 @@ async def test_a_name_that_leads_elsewhere_at_the_second_question_gains_nothing(
     guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
     connection = await guarded.get(credential())
     first = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
-    monkeypatch.setattr("kiln.clouds.socket.getaddrinfo", Rebinding(first))
+    monkeypatch.setattr("kiln.clouds.connections.socket.getaddrinfo", Rebinding(first))
     with pytest.raises(ConnectFailure, match="settings forbid"):
         await asyncio.to_thread(connection.session.get, f"{url}/v3", authenticated=False)
     assert asked == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kiln import api
+from kiln.api import v1alpha1
 
 FOLDER = Path(__file__).parents[3] / "crds"
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
@@ -32,8 +32,12 @@ def test_the_kinds_of_the_api_are_there():
 @pytest.mark.parametrize("name", CRDS)
 def test_group_version_and_scope_are_the_operator_s(name):
     spec = CRDS[name]["spec"]
-    assert (spec["group"], spec["versions"][0]["name"], spec["scope"]) == (api.GROUP, api.VERSION, "Namespaced")
-    assert CRDS[name]["metadata"]["name"] == f"{spec['names']['plural']}.{api.GROUP}"
+    assert (spec["group"], spec["versions"][0]["name"], spec["scope"]) == (
+        v1alpha1.GROUP,
+        v1alpha1.VERSION,
+        "Namespaced",
+    )
+    assert CRDS[name]["metadata"]["name"] == f"{spec['names']['plural']}.{v1alpha1.GROUP}"
     assert spec["names"]["categories"] == ["kiln"]
     assert spec["names"]["shortNames"]
     assert spec["versions"][0]["subresources"] == {"status": {}}
@@ -82,7 +86,7 @@ def test_the_columns_are_those_of_the_design():
 
 @pytest.mark.parametrize(
     ("field", "values"),
-    [("onFailure", api.OnFailure), ("deletionPolicy", api.DeletionPolicy), ("drift", api.Drift)],
+    [("onFailure", v1alpha1.OnFailure), ("deletionPolicy", v1alpha1.DeletionPolicy), ("drift", v1alpha1.Drift)],
 )
 def test_the_policies_are_spelled_alike_in_crd_and_operator(field, values):
     schema = schema_of(CRDS["stacks"])["properties"]["spec"]["properties"][field]
@@ -94,4 +98,4 @@ def test_the_defaults_are_alike_in_crd_and_operator():
     given = {name: child["default"] for name, child in properties.items() if "default" in child}
     bare = {"spec": {"cloudCredentialsRef": {"secretName": "s", "cloudName": "c"}}}
     full = {"spec": {**bare["spec"], **given}}
-    assert api.stack_spec(bare) == api.stack_spec(full)
+    assert v1alpha1.stack_spec(bare) == v1alpha1.stack_spec(full)

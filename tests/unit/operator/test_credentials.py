@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kiln import credentials
-from kiln.credentials import CredentialsError, parse
+from kiln.clouds import credentials
+from kiln.clouds.credentials import CredentialsError, parse
 
 AUTH = {
     "auth_url": "https://keystone.example/v3",

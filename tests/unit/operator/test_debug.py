@@ -8,9 +8,9 @@ import time
 import aiohttp
 import pytest
 
-from kiln import debug
-from kiln.api import Key
-from kiln.queue import WorkQueue
+from kiln.api.v1alpha1 import Key
+from kiln.controller.workqueue import WorkQueue
+from kiln.process import debug
 
 CANARY = "canary-4711-feed"
 
@@ -46,7 +46,7 @@ async def test_the_line_of_a_pass_names_the_stack_and_where_it_waits(at_work):
 
 
 async def test_a_signal_writes_it_to_the_log(at_work, caplog):
-    with caplog.at_level(logging.WARNING, "kiln.debug"):
+    with caplog.at_level(logging.WARNING, "kiln.process.debug"):
         debug.log_what_is_waited_for()
     assert "ns/web waits at" in caplog.text
     assert "1 passes are under way" in caplog.text

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kiln import deletions
-from kiln.deletions import Deletions
-from kiln.kube import Gone, KubeError, Unreachable
+from kiln.controller import deletion_watcher
+from kiln.controller.deletion_watcher import Deletions
+from kiln.kube.client import Gone, KubeError, Unreachable
 
 Seen = list[tuple[str, str | None, str]]
 
@@ -43,7 +43,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deletions, "_BACKOFFS", (0.0, 0.01))
+    monkeypatch.setattr(deletion_watcher, "_BACKOFFS", (0.0, 0.01))
 
 
 class Stop(threading.Event):
@@ -114,7 +114,7 @@ async def test_a_line_that_was_cut_off_is_asked_for_again() -> None:
 async def test_watches_that_end_with_nothing_told_begin_anew_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(deletions, "_BACKOFFS", (0.001, 0.002, 0.003))
+    monkeypatch.setattr(deletion_watcher, "_BACKOFFS", (0.001, 0.002, 0.003))
     stop = Stop()
     ended: dict[str, tuple[list[bytes], KubeError | None]] = {
         "ends at once": ([], None),

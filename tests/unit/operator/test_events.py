@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from kiln.events import MAX_MESSAGE, WINDOW, Events
-from kiln.kube import EVENTS, Forbidden, Unreachable
+from kiln.kube.client import EVENTS, Forbidden, Unreachable
+from kiln.kube.event_recorder import MAX_MESSAGE, WINDOW, Events
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]
 

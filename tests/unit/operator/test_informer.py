@@ -8,8 +8,8 @@ from typing import Any
 import kopf
 import pytest
 
-from kiln import informer
-from kiln.informer import Informer
+from kiln.kube import informer
+from kiln.kube.informer import Informer
 
 
 class Kopf:

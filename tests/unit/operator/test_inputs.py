@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from kiln import inputs
-from kiln.inputs import InputsError, Reference
+from kiln.stack import inputs
+from kiln.stack.inputs import InputsError, Reference
 
 
 async def refusal(kube, stack) -> InputsError:

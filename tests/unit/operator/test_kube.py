@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client as kubernetes_client
 
-from kiln.kube import (
+from kiln.kube.client import (
     CONFIG_MAPS,
     STACK_RESOURCES,
     STACKS,
@@ -77,7 +77,7 @@ def server():
 
 @pytest.fixture
 def client(server, monkeypatch):
-    monkeypatch.setattr("kiln.kube._FIRST_DELAY", 0.001)
+    monkeypatch.setattr("kiln.kube.client._FIRST_DELAY", 0.001)
     made = Kube(kubernetes_client.Configuration(host=server.url), threads=2)
     yield made
     made.close()

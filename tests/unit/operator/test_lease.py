@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from kiln.kube import LEASES, Unreachable
-from kiln.lease import Lease, LeaseLost
+from kiln.kube.client import LEASES, Unreachable
+from kiln.kube.leader_election import Lease, LeaseLost
 
 pytestmark = [pytest.mark.looptime(start=100), pytest.mark.asyncio]
 

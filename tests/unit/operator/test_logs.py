@@ -93,7 +93,7 @@ def test_libraries_do_not_log_bodies_even_at_debug():
     before = logging.getLogger().handlers[:]
     try:
         logs.configure("debug", "json")
-        assert logging.getLogger("kiln.queue").isEnabledFor(logging.DEBUG)
+        assert logging.getLogger("kiln.controller.workqueue").isEnabledFor(logging.DEBUG)
         for name in ("keystoneauth.session.body", "urllib3.connectionpool", "kubernetes.client.rest", "kopf.objects"):
             assert not logging.getLogger(name).isEnabledFor(logging.INFO)
     finally:

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from kiln.queue import Key, WorkQueue
+from kiln.controller.workqueue import Key, WorkQueue
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]
 
@@ -151,7 +151,10 @@ async def test_an_exception_is_logged_and_answered_with_growing_backoff(caplog: 
         await asyncio.sleep(100)
     assert handler.times(A) == [0, 1, 3, 7, 15]
     # asyncio has a word of its own for what earlier tests left to the garbage collector.
-    assert sum("one/a" in record.getMessage() for record in caplog.records if record.name == "kiln.queue") == 4
+    assert (
+        sum("one/a" in record.getMessage() for record in caplog.records if record.name == "kiln.controller.workqueue")
+        == 4
+    )
 
 
 async def test_backoff_is_bounded_and_forgotten_after_a_success() -> None:

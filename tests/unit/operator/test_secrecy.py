@@ -8,12 +8,13 @@ import sys
 import pytest
 
 from hot_translator import InvalidParameter, InvalidTemplate, Pseudo, TranslationError, parse_template, translate
-from kiln import logs, outputs
-from kiln.inputs import Inputs
+from kiln import logs
 from kiln.logs import Redactor
-from kiln.revisions import Revisions
-from reconcilers.digest import Digester
-from reconcilers.faults import without_secrets
+from kiln.stack import outputs
+from kiln.stack.inputs import Inputs
+from kiln.stack.revisions import Revisions
+from reconcilers.digests import Digester
+from reconcilers.errors import without_secrets
 
 CANARY = "canary-4711-feed"
 PSEUDO = Pseudo("web", "uid", "project", "RegionOne")
@@ -232,7 +233,9 @@ def test_the_traceback_of_an_error_that_came_of_another_is_redacted_as_a_whole(f
             raise KeyError(f"while reading {CANARY!r}") from error
     except KeyError as error:
         info = (type(error), error, error.__traceback__)
-    line = formatter.format(logging.LogRecord("kiln.queue", logging.ERROR, "f.py", 1, "%r", (CANARY,), info))
+    line = formatter.format(
+        logging.LogRecord("kiln.controller.workqueue", logging.ERROR, "f.py", 1, "%r", (CANARY,), info)
+    )
     logs.redact.forget("ns/web")
     assert "JSONDecodeError" in line
     assert "KeyError" in line

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kiln.api import Key
-from kiln.shell import Shell
+from kiln.api.v1alpha1 import Key
+from kiln.controller.event_filter import Shell
 
 NOW = 1_800_000_000.0
 WEB = Key("ns", "web")

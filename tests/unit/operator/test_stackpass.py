@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from harness.fake_openstack import FakeOpenStack, Refused
 
-from kiln.api import Key, Reason
-from kiln.credentials import Credential, CredentialsError
-from kiln.kube import STACKS, Forbidden, NotFound, Resource
-from kiln.reconcile import Reconciler
-from kiln.services import Services, Site
-from kiln.stackpass import CREDENTIALS_RETRY, ROLLBACK_NOW
-from reconcilers.lookup import Lookup
-from reconcilers.observer import Observer
+from kiln.api.v1alpha1 import Key, Reason
+from kiln.clouds.credentials import Credential, CredentialsError
+from kiln.controller.controller import Reconciler
+from kiln.controller.shared import Services, Site
+from kiln.kube.client import STACKS, Forbidden, NotFound, Resource
+from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
+from reconcilers.cloud.lookup import Lookup
+from reconcilers.cloud.observer import Observer
 
 NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
 FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from kiln import status
-from kiln.api import Operation, Reason, Result
-from kiln.status import Report, Verdict
+from kiln.api.v1alpha1 import Operation, Reason, Result
+from kiln.stack import status
+from kiln.stack.status import Report, Verdict
+from reconcilers.engine.context import Progress, Standing
 from reconcilers.model import Fault
-from reconcilers.world import Progress, Standing
 
 WORKING = Verdict(ready=False, reconciling=True, reason="Progressing", message="1/2 resources ready")
 DONE = Verdict(ready=True, reconciling=False, reason="Succeeded", message="as asked")

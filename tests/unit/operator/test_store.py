@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from kiln import api
-from kiln.kube import Conflict, Forbidden, Kube, KubeError
-from kiln.store import ResourceStore
-from reconcilers import naming
+from kiln.api import v1alpha1
+from kiln.kube.client import Conflict, Forbidden, Kube, KubeError
+from kiln.stack.resource_store import ResourceStore
+from reconcilers import identifiers
+from reconcilers.engine.context import Superseded
 from reconcilers.model import Intent, Recorded
-from reconcilers.world import Superseded
 
 STACK = {"metadata": {"namespace": "ns", "name": "web", "uid": "00000000-0000-0000-0000-000000000001"}}
 INTENT = Intent(
@@ -118,7 +118,7 @@ async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server
 
 
 async def test_an_object_without_an_owner_is_known_by_its_token(server: Server) -> None:
-    token = naming.token(STACK["metadata"]["uid"], INTENT.name, INTENT.serial)
+    token = identifiers.token(STACK["metadata"]["uid"], INTENT.name, INTENT.serial)
     for intent in (replace(INTENT, token=token), replace(INTENT, name="other")):
         made = await store(server).intend(intent)
         server.objects[made.key]["metadata"]["ownerReferences"] = []
@@ -195,7 +195,7 @@ async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_o
 async def test_records_that_were_let_go_are_no_records_any_more_and_deleted_by_the_next_pass(server: Server) -> None:
     intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(2)]
     made = [await store(server).intend(intent) for intent in intents]
-    server.objects[made[0].key]["metadata"]["labels"][api.LABEL_GONE] = "true"
+    server.objects[made[0].key]["metadata"]["labels"][v1alpha1.LABEL_GONE] = "true"
     server.objects[made[0].key]["metadata"]["finalizers"] = None
     later = store(server)
     later.going = True

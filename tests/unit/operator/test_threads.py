@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from kiln.threads import FairThreads, tenant
+from kiln.clouds.fair_executor import FairThreads, tenant
 
 
 @pytest.fixture

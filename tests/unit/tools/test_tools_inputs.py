@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln.tools.inputs import Document, Inputs, UsageError, collect, local_path
+from kiln.tools.command_line import Document, Inputs, UsageError, collect, local_path
 
 
 def collected(folder, template: str = "t.yaml", *environments: str, **given: Path) -> Inputs:

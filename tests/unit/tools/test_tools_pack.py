@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from kiln.tools import pack
-from kiln.tools.inputs import Document, Inputs
+from kiln.tools.command_line import Document, Inputs
 
 TEMPLATE = """heat_template_version: 2018-08-31
 # a comment  \nparameters:

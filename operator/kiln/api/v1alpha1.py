@@ -1,0 +1,193 @@
+"""The names of the API (kiln.dev/v1alpha1), and a Stack's spec as typed values.
+
+The CRDs in crds/ are the API's definition; this module is how the operator spells it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+GROUP = "kiln.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = "kiln.dev/stack"
+"""On a Stack: its OpenStack resources are not gone yet."""
+RESOURCE_FINALIZER = "kiln.dev/resource"
+"""On a StackResource: its OpenStack resource is not gone yet, or the record is still needed."""
+LABEL_STACK = "kiln.dev/stack"
+"""On everything that a Stack owns: the Stack's name."""
+LABEL_GONE = "kiln.dev/gone"
+"""On a StackResource of a Stack that is being deleted: nothing is left of it in OpenStack, and it will be deleted."""
+ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
+"""On a Stack: any new value asks for a pass now, with backoffs forgotten."""
+
+
+class Key(NamedTuple):
+    """Which Stack."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Condition(StrEnum):
+    """Types of a Stack's conditions."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    TEMPLATE_VALID = "TemplateValid"
+    CLOUD_REACHABLE = "CloudReachable"
+    DRIFT_DETECTED = "DriftDetected"
+
+
+class OnFailure(StrEnum):
+    """What follows when an operation fails for good or takes too long."""
+
+    RETRY = "Retry"
+    ROLLBACK = "Rollback"
+    HALT = "Halt"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the OpenStack resources when their Stack is deleted."""
+
+    DELETE = "Delete"
+    ORPHAN = "Orphan"
+
+
+class Drift(StrEnum):
+    """What to do about resources that others changed."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+    IGNORE = "Ignore"
+
+
+class Operation(StrEnum):
+    """What is being done with a Stack (status.lastOperation.type)."""
+
+    CREATE = "Create"
+    UPDATE = "Update"
+    DELETE = "Delete"
+    ROLLBACK = "Rollback"
+    REPAIR = "Repair"
+
+
+class Result(StrEnum):
+    """How that went (status.lastOperation.result)."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    TIMED_OUT = "TimedOut"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and events that arise in the operator; OpenStack's are ``reconcilers.model.Fault``."""
+
+    SUCCEEDED = "Succeeded"
+    PROGRESSING = "Progressing"
+    DELETING = "Deleting"
+    INVALID_TEMPLATE = "InvalidTemplate"
+    INVALID_PARAMETER = "InvalidParameter"
+    INVALID_FILE = "InvalidFile"
+    INPUTS_TOO_LARGE = "InputsTooLarge"
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    KEY_NOT_FOUND = "KeyNotFound"
+    CREDENTIALS_NOT_FOUND = "CredentialsNotFound"
+    INVALID_CREDENTIALS = "InvalidCredentials"
+    TIMED_OUT = "TimedOut"
+    ROLLED_BACK = "RolledBack"
+    KUBERNETES_REFUSED = "KubernetesRefused"
+    INTERNAL_ERROR = "InternalError"
+
+
+_DURATION = re.compile(r"([0-9]+(?:[.][0-9]+)?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a Go duration such as ``1h30m``.
+
+    Raises ``ValueError`` for anything else. The CRD's rules have refused such a value already; objects stored before a
+    rule existed may still hold one.
+    """
+    seconds, end = 0.0, 0
+    for match in _DURATION.finditer(text):
+        if match.start() != end:
+            break
+        seconds += float(match[1]) * _SECONDS[match[2]]
+        end = match.end()
+    if not text or end != len(text):
+        raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m")
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """The policies of a Stack's spec, defaults filled in. Durations are seconds; ``resync_interval`` 0 means never.
+
+    Template, environments, files and parameters are read by ``kiln.stack.inputs``.
+    """
+
+    secret_name: str
+    cloud_name: str
+    on_failure: OnFailure = OnFailure.RETRY
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    drift: Drift = Drift.CORRECT
+    resync_interval: float = 600.0
+    timeout: float = 3600.0
+    max_concurrency: int = 16
+    revision_history_limit: int = 10
+
+
+def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
+    """The typed spec of a Stack object as the API server returns it, defaults included."""
+    spec: Mapping[str, Any] = stack.get("spec") or {}
+    credentials = spec.get("cloudCredentialsRef") or {}
+    return StackSpec(
+        secret_name=credentials.get("secretName", ""),
+        cloud_name=credentials.get("cloudName", ""),
+        on_failure=OnFailure(spec.get("onFailure", OnFailure.RETRY)),
+        deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.DELETE)),
+        drift=Drift(spec.get("drift", Drift.CORRECT)),
+        resync_interval=parse_duration(spec.get("resyncInterval", "10m")),
+        timeout=parse_duration(spec.get("timeout", "60m")),
+        max_concurrency=int(spec.get("maxConcurrency", 16)),
+        revision_history_limit=int(spec.get("revisionHistoryLimit", 10)),
+    )
+
+
+def key_of(obj: Mapping[str, Any]) -> Key:
+    """Namespace and name of any object."""
+    metadata = obj["metadata"]
+    return Key(metadata["namespace"], metadata["name"])
+
+
+def condition_of(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """The condition of this type in an object's status, or None."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return next((condition for condition in conditions if condition.get("type") == kind), None)
+
+
+def owner_reference(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """The ownerReference that makes an object go with its Stack.
+
+    ``blockOwnerDeletion`` is not set: it would let a foreground deletion wait for StackResources that the Stack's own
+    finalizer already waits for, and needs a right on stacks/finalizers in some clusters.
+    """
+    metadata = stack["metadata"]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Stack",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }

@@ -1,0 +1,1 @@
+"""Ways into OpenStack: credentials, connections, the address guard, threads."""

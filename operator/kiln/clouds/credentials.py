@@ -1,0 +1,303 @@
+"""Credentials: from the clouds.yaml of a Stack's Secret to a value, without trusting it.
+
+Whoever may write a Secret may write any clouds.yaml, and the operator reads it. So nothing in it may name a file, a
+plugin that runs something, or a vendor profile to be fetched: what is known to be inline is on a list, the rest is
+refused.
+"""
+
+import asyncio
+import base64
+import binascii
+import functools
+import hashlib
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from kiln.api.v1alpha1 import Reason, stack_spec
+from kiln.kube.client import SECRETS, Kube
+from kiln.stack.inputs import is_name
+
+MAX_BYTES: Final = 64 << 10
+"""Bytes of a clouds.yaml or of a bundle of certificates."""
+_MAX_ALIASES: Final = 20
+_MAX_DEPTH: Final = 12
+_PATH: Final = "spec.cloudCredentialsRef"
+
+_SCOPE = frozenset({
+    "project_id", "project_name", "project_domain_id", "project_domain_name", "domain_id", "domain_name",
+    "system_scope", "trust_id",
+})  # fmt: skip
+_USER = frozenset({"user_id", "username", "user_domain_id", "user_domain_name"})
+_DEFAULT_DOMAIN = frozenset({"default_domain_id", "default_domain_name"})
+
+AUTH: Final[Mapping[str, frozenset[str]]] = {
+    "password": frozenset({"auth_url", "password"}) | _USER | _SCOPE | _DEFAULT_DOMAIN,
+    "v3password": frozenset({"auth_url", "password"}) | _USER | _SCOPE,
+    "token": frozenset({"auth_url", "token"}) | _SCOPE | _DEFAULT_DOMAIN,
+    "v3token": frozenset({"auth_url", "token"}) | _SCOPE,
+    "v3applicationcredential": _USER
+    | {"auth_url", "application_credential_id", "application_credential_name", "application_credential_secret"},
+}
+"""The ways to authenticate whose every option is an inline value, each with its options."""
+
+_NEEDED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "password": (("username", "user_id"), ("password",)),
+    "v3password": (("username", "user_id"), ("password",)),
+    "token": (("token",),),
+    "v3token": (("token",),),
+    "v3applicationcredential": (
+        ("application_credential_secret",),
+        ("application_credential_id", "application_credential_name"),
+    ),
+}
+_RENAMED: Final = {
+    "tenant_id": "project_id",
+    "tenant_name": "project_name",
+    "user_name": "username",
+    "project_domain": "project_domain_name",
+    "user_domain": "user_domain_name",
+}
+
+_OPTIONS: Final = frozenset({"region_name", "interface", "endpoint_type", "verify", "auth", "auth_type"})
+_SUFFIXES: Final = ("_api_version", "_default_microversion", "_endpoint_override", "_service_type", "_interface")
+"""Settings of single services, such as ``volume_api_version``;
+
+those of endpoints are URLs and bound by the same rules.
+"""
+_ADVICE: Final[Mapping[str, str]] = {
+    "cacert": "files of the operator are out of reach; put the certificates into the Secret's key cacert",
+    "cert": "client certificates are read from files, which are out of reach; use an application credential",
+    "key": "client certificates are read from files, which are out of reach; use an application credential",
+    "profile": "vendor profiles may be URLs and are not read; write auth_url and the other settings out",
+    "cloud": "vendor profiles may be URLs and are not read; write auth_url and the other settings out",
+    "regions": "name the region in region_name",
+}
+
+
+KEPT: Final = "kept"
+"""The cloud's name in what a Stack keeps of its credentials."""
+
+
+class CredentialsError(Exception):
+    """Credentials are missing or not usable. ``path`` says where; no message holds a value of the Secret."""
+
+    def __init__(self, reason: Reason, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.reason = reason
+        self.path = path
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Which cloud, and as whom. Equal credentials have equal digests; the digest must not be shown either.
+
+    ``auth`` are the arguments of the auth plugin, ``options`` the SDK's settings (interface, API versions, overrides),
+    ``cacert`` PEM text or empty, ``hidden`` the values that no text may show.
+    """
+
+    cloud_name: str
+    auth_type: str
+    auth: Mapping[str, str] = field(repr=False)
+    region_name: str | None = None
+    verify: bool = True
+    cacert: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    digest: str = field(default="", repr=False)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Password, token or secret."""
+        names = ("password", "token", "application_credential_secret")
+        return tuple(self.auth[name] for name in names if name in self.auth)
+
+    @property
+    def as_data(self) -> dict[str, str]:
+        """Data of a Secret that gives these credentials again, under the name ``kept``; JSON is YAML too."""
+        region = {"region_name": self.region_name} if self.region_name else {}
+        cloud = {"auth_type": self.auth_type, "auth": self.auth, "verify": self.verify, **region, **self.options}
+        texts = {"clouds.yaml": json.dumps({"clouds": {KEPT: cloud}}, sort_keys=True), "cacert": self.cacert}
+        return {key: base64.b64encode(text.encode()).decode() for key, text in texts.items() if text}
+
+    @property
+    def auth_url(self) -> str:
+        """Keystone's URL."""
+        return self.auth["auth_url"]
+
+
+async def load(kube: Kube, stack: Mapping[str, Any]) -> Credential:
+    """The credentials that a Stack names.
+
+    Raises ``CredentialsError`` (CredentialsNotFound, InvalidCredentials); ``KubeError`` where the API server does not
+    answer.
+    """
+    spec = stack_spec(stack)
+    namespace = stack["metadata"]["namespace"]
+    secret = await kube.get(SECRETS, namespace, spec.secret_name) if is_name(spec.secret_name) else None
+    if secret is None:
+        message = f"there is no Secret {spec.secret_name!r} in namespace {namespace!r}"
+        raise CredentialsError(Reason.CREDENTIALS_NOT_FOUND, f"{_PATH}.secretName", message)
+    return await of_secret(secret, spec.cloud_name)
+
+
+async def of_secret(secret: Mapping[str, Any], cloud_name: str) -> Credential:
+    """The credentials in a Secret. Raises ``CredentialsError`` (InvalidCredentials)."""
+    text = _text(secret, "clouds.yaml")
+    if text is None:
+        message = f"the Secret {secret['metadata']['name']!r} has no key clouds.yaml"
+        raise CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH}.secretName", message)
+    # Some texts within the bounds take most of a second.
+    return await asyncio.to_thread(parse, text, cloud_name, _text(secret, "cacert") or "")
+
+
+def _text(secret: Mapping[str, Any], key: str) -> str | None:
+    encoded = (secret.get("data") or {}).get(key)
+    if encoded is None:
+        return None
+    if len(encoded) > MAX_BYTES * 4 // 3 + 4:
+        raise _invalid(key, f"more than {MAX_BYTES} bytes are too many")
+    try:
+        return base64.b64decode(encoded).decode()
+    except (UnicodeDecodeError, binascii.Error):
+        raise _invalid(key, "this is not UTF-8 text") from None
+
+
+def _invalid(where: str, message: str) -> CredentialsError:
+    return CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH} ({where})", message)
+
+
+@functools.lru_cache(maxsize=256)
+def parse(text: str, cloud_name: str, cacert: str = "") -> Credential:
+    """The cloud of this name in a clouds.yaml, or ``CredentialsError``."""
+    where = f"clouds.yaml: clouds.{cloud_name}"
+    cloud = _cloud(text, cloud_name)
+    auth_type = str(cloud.get("auth_type") or "password")
+    if auth_type not in AUTH:
+        raise _invalid(f"{where}.auth_type", f"{auth_type!r} is not among the usable types: {', '.join(AUTH)}")
+    options = _options(cloud, where)
+    auth = _auth(cloud.get("auth"), auth_type, f"{where}.auth")
+    verify = cloud.get("verify", True)
+    if not isinstance(verify, bool):
+        raise _invalid(f"{where}.verify", "this must be true or false")
+    if cacert:
+        _check_certificates(cacert)
+    region = cloud.get("region_name")
+    whole = json.dumps([auth_type, auth, region, verify, cacert, options], sort_keys=True)
+    return Credential(
+        cloud_name=cloud_name,
+        auth_type=auth_type,
+        auth=auth,
+        region_name=None if region is None else str(region),
+        verify=verify,
+        cacert=cacert,
+        options=options,
+        digest=hashlib.sha256(whole.encode()).hexdigest(),
+    )
+
+
+def _cloud(text: str, name: str) -> Mapping[str, Any]:
+    if len(text.encode()) > MAX_BYTES:
+        raise _invalid("clouds.yaml", f"more than {MAX_BYTES} bytes are too many")
+    try:
+        _check_bounds(text)
+        # The loader in C is faster and has no bound on nesting.
+        content = yaml.load(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        # The error's own text quotes the line, and the line may hold the password.
+        mark = error.problem_mark
+        at = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise _invalid("clouds.yaml", f"this is not YAML: {error.problem}{at}") from None
+    except (yaml.YAMLError, RecursionError, ValueError):
+        raise _invalid("clouds.yaml", "this is not YAML, or nested too deeply") from None
+    clouds = content.get("clouds") if isinstance(content, dict) else None
+    if not isinstance(clouds, dict):
+        raise _invalid("clouds.yaml", "there is no mapping `clouds` in it")
+    cloud = clouds.get(name)
+    if not isinstance(cloud, dict):
+        known = ", ".join(sorted(str(known) for known in clouds)[:10]) or "none"
+        message = f"there is no cloud {name!r} in the clouds.yaml; it has: {known}"
+        raise CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH}.cloudName", message)
+    return cloud
+
+
+def _check_bounds(text: str) -> None:
+    """Refuse what costs much more to load than to write.
+
+    Nested aliases multiply, merge keys copy what they name, and the parser's time grows with the square of the depth.
+    """
+    aliases = depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if aliases > _MAX_ALIASES:
+            raise _invalid("clouds.yaml", f"more than {_MAX_ALIASES} aliases are too many: write the values out")
+        if depth > _MAX_DEPTH:
+            raise _invalid("clouds.yaml", f"more than {_MAX_DEPTH} levels are too deep")
+
+
+def _options(cloud: Mapping[str, Any], where: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for name, value in cloud.items():
+        if not isinstance(name, str) or not (name in _OPTIONS or name.endswith(_SUFFIXES)):
+            advice = _ADVICE.get(str(name), "this is no setting that Kiln uses; leave it out")
+            raise _invalid(f"{where}.{name}", advice)
+        if name in {"auth", "auth_type", "verify"} or value is None:
+            continue
+        if isinstance(value, (dict, list)):
+            raise _invalid(f"{where}.{name}", "this must be a plain value")
+        if name.endswith("_endpoint_override"):
+            _check_url(str(value), f"{where}.{name}")
+        options["interface" if name == "endpoint_type" else name] = str(value)
+    options.pop("region_name", None)
+    return options
+
+
+def _auth(given: Any, auth_type: str, where: str) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise _invalid(where, "there must be a mapping `auth` with auth_url and the credentials")
+    auth: dict[str, str] = {}
+    for name, value in given.items():
+        option = _RENAMED.get(name, name) if isinstance(name, str) else ""
+        if option not in AUTH[auth_type]:
+            known = ", ".join(sorted(AUTH[auth_type]))
+            raise _invalid(f"{where}.{name}", f"this is no option of auth_type {auth_type!r}; it has: {known}")
+        if value is None:
+            continue
+        if isinstance(value, (dict, list)):
+            raise _invalid(f"{where}.{name}", "this must be a plain value")
+        auth[option] = str(value)
+    for alternatives in (("auth_url",), *_NEEDED[auth_type]):
+        if not any(auth.get(name) for name in alternatives):
+            raise _invalid(where, f"{' or '.join(alternatives)} is missing")
+    _check_url(auth["auth_url"], f"{where}.auth_url")
+    return auth
+
+
+def _check_url(url: str, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _invalid(where, "this must be an http:// or https:// URL")
+    if parts.username or parts.password:
+        raise _invalid(where, "user and password belong into username and password, not into the URL")
+
+
+def _check_certificates(pem: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        raise _invalid("cacert", "this holds no certificates in PEM form") from None

@@ -1,0 +1,1 @@
+"""From events to reconciliations: event filter, work queue, requeue, backoff."""

@@ -1,0 +1,252 @@
+"""What the operator makes of the events that the informer sees: which Stack gets a pass, and how soon.
+
+Most events are echoes of the operator's own writes, and cost nothing here but a comparison. What counts as new:
+
+* a Stack whose uid, generation, deletion or ``kiln.dev/reconcile-at`` annotation changed;
+* a status that another operator wrote (one that lost its Lease without knowing), since it may hide ours;
+* a StackResource that somebody else deleted;
+* a ConfigMap or Secret that a Stack refers to and whose content changed.
+
+After a start every object is seen once. A Stack at rest is then left alone until its next resync is due, so that a
+restart with thousands of Stacks is no stampede; what changed while no operator ran is seen by comparing times with the
+Stack's ``lastSyncTime``. A replica that only stands by keeps the same books, and acts on them once it leads.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kiln.api import v1alpha1
+from kiln.api.v1alpha1 import Condition, Key
+from kiln.controller.workqueue import WorkQueue
+from kiln.stack.inputs import Reference, references
+
+log = logging.getLogger(__name__)
+
+_JITTER = 0.1
+"""Part of the resync interval by which Stacks are spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """What is remembered of a Stack: enough to tell news from echoes."""
+
+    intent: tuple[Any, ...]
+    references: frozenset[Reference]
+    synced: float
+    """When it was last compared with the cloud in full, seconds since the epoch; 0 for never."""
+    interval: float
+    """Seconds between such comparisons; 0 for none."""
+    resting: bool
+    """It was as its spec asked, when its status was written."""
+    conditions: tuple[tuple[str, str], ...]
+    pass_id: str = ""
+
+    def due(self, now: float) -> float:
+        """Seconds until it needs a look; infinity where it needs none before something happens."""
+        if not self.resting:
+            return 0.0
+        if not self.interval:
+            return math.inf
+        spread = random.uniform(0.0, _JITTER * self.interval)  # noqa: S311
+        # Those that are long overdue too: after a start these are most, and they need not all come at once.
+        return max(self.synced + self.interval - now, 0.0) + spread
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What is remembered of a ConfigMap or Secret."""
+
+    digest: bytes
+    changed: float
+    """When it was last written, seconds since the epoch."""
+
+
+class Shell:
+    """Observes and queues. All methods belong to the event loop's thread, and none of them can fail.
+
+    ``deleted`` tells whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether a
+    status with this passID is its own.
+    """
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        deleted: Callable[[str, str, str], bool],
+        *,
+        ours: Callable[[str], bool] = lambda _: True,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._deleted = deleted
+        self._ours = ours
+        self._now = now
+        self._leading = False
+        self._stacks: dict[Key, _Stack] = {}
+        self._news: dict[Key, float] = {}
+        """Stacks of which something new was seen while standing by, and when."""
+        self._users: defaultdict[tuple[str, Reference], set[Key]] = defaultdict(set)
+        self._inputs: dict[tuple[str, Reference], _Input] = {}
+
+    def lead(self) -> None:
+        """From now on this replica works. What is due is queued."""
+        self._leading = True
+        for key, stack in self._stacks.items():
+            if key in self._news:
+                self._queue.add(key)
+            else:
+                self._later(key, stack)
+        self._news.clear()
+
+    def conditions(self) -> Mapping[tuple[str, str], int]:
+        """How many Stacks have each condition in each status."""
+        return Counter(condition for stack in self._stacks.values() for condition in stack.conditions)
+
+    def observe(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
+        """One event: the collection's name; ADDED, MODIFIED, DELETED or None (a listing); and the object."""
+        if plural == "stacks":
+            self._stack(kind, obj)
+        elif plural == "stackresources":
+            self._resource(kind, obj)
+        elif plural in {"configmaps", "secrets"}:
+            self._input("ConfigMap" if plural == "configmaps" else "Secret", kind, obj)
+
+    def _stack(self, kind: str | None, obj: Mapping[str, Any]) -> None:
+        key = v1alpha1.key_of(obj)
+        before = self._stacks.get(key)
+        if kind == "DELETED":
+            self._refer(key, before.references if before else frozenset(), frozenset())
+            self._stacks.pop(key, None)
+            self._news.pop(key, None)
+            if self._leading:
+                # One more look, so that whatever is remembered of the Stack is forgotten.
+                self._queue.interrupt(key)
+            return
+        stack = _remembered(obj)
+        self._stacks[key] = stack
+        self._refer(key, before.references if before else frozenset(), stack.references)
+        if stack.resting and stack.synced > self._news.get(key, math.inf):
+            # The replica that leads has seen it too, and is done with it.
+            del self._news[key]
+        if before is not None:
+            if before.intent != stack.intent:
+                self._changed(key)
+            elif self._leading and before.pass_id != stack.pass_id and not self._ours(stack.pass_id):
+                self._queue.add(key)
+        elif stack.resting and not self._stale(key, stack):
+            if self._leading:
+                self._later(key, stack)
+        else:
+            self._changed(key)
+
+    def _resource(self, kind: str | None, obj: Mapping[str, Any]) -> None:
+        metadata = obj["metadata"]
+        stack = (obj.get("spec") or {}).get("stackName")
+        gone = kind == "DELETED" or "deletionTimestamp" in metadata
+        if stack and gone and not self._deleted("stackresources", metadata["namespace"], metadata["name"]):
+            self._changed(Key(metadata["namespace"], stack))
+
+    def _input(self, what: str, kind: str | None, obj: Mapping[str, Any]) -> None:
+        metadata = obj["metadata"]
+        identity = (metadata["namespace"], Reference(what, metadata["name"]))
+        before = self._inputs.get(identity)
+        if kind == "DELETED":
+            self._inputs.pop(identity, None)
+            changed = True
+        else:
+            now = self._inputs[identity] = _Input(_digest(obj), _written(metadata))
+            changed = before is not None and before.digest != now.digest
+        for key in self._users.get(identity, ()):
+            stack = self._stacks[key]
+            if changed or (before is None and (kind == "ADDED" or self._stale(key, stack))):
+                log.info("%s: the %s %s changed", key, what, metadata["name"], extra={"stack": str(key)})
+                self._changed(key)
+
+    def _stale(self, key: Key, stack: _Stack) -> bool:
+        """Whether an input of the Stack was written after the Stack was last compared."""
+        known = (self._inputs.get((key.namespace, reference)) for reference in stack.references)
+        # Times have whole seconds: what was written in the same one may be newer.
+        return any(found is not None and found.changed >= stack.synced for found in known)
+
+    def _changed(self, key: Key) -> None:
+        """Something new: what runs for this Stack is out of date."""
+        if self._leading:
+            self._queue.interrupt(key)
+        else:
+            self._news[key] = self._now()
+
+    def _later(self, key: Key, stack: _Stack) -> None:
+        due = stack.due(self._now())
+        if due < math.inf:
+            self._queue.add_after(key, due)
+
+    def _refer(self, key: Key, before: frozenset[Reference], now: frozenset[Reference]) -> None:
+        for reference in before - now:
+            users = self._users[key.namespace, reference]
+            users.discard(key)
+            if not users:
+                del self._users[key.namespace, reference]
+        for reference in now - before:
+            self._users[key.namespace, reference].add(key)
+
+
+def _remembered(obj: Mapping[str, Any]) -> _Stack:
+    metadata = obj["metadata"]
+    spec = obj.get("spec") or {}
+    status = obj.get("status") or {}
+    conditions = {str(one.get("type")): str(one.get("status")) for one in status.get("conditions") or ()}
+    synced = _seconds(status.get("lastSyncTime"))
+    resting = (
+        "deletionTimestamp" not in metadata
+        and status.get("observedGeneration") == metadata.get("generation")
+        and conditions.get(Condition.READY) == "True"
+        and synced > 0
+    )
+    try:
+        interval = v1alpha1.parse_duration(spec.get("resyncInterval", "10m"))
+    except ValueError:
+        interval = 600.0
+    annotations = metadata.get("annotations") or {}
+    return _Stack(
+        intent=(
+            metadata["uid"],
+            metadata.get("generation"),
+            metadata.get("deletionTimestamp"),
+            annotations.get(v1alpha1.ANNOTATION_RECONCILE_AT),
+        ),
+        references=references(obj, credentials=True),
+        synced=synced,
+        interval=interval,
+        resting=resting,
+        conditions=tuple((kind, state) for kind, state in conditions.items() if kind in _CONDITIONS),
+        pass_id=str(status.get("passID", "")),
+    )
+
+
+_CONDITIONS = frozenset(Condition)
+
+
+def _digest(obj: Mapping[str, Any]) -> bytes:
+    content = json.dumps([obj.get("data"), obj.get("binaryData")], sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=8).digest()
+
+
+def _written(metadata: Mapping[str, Any]) -> float:
+    """When an object was last written, by the account of its managers."""
+    times = [metadata.get("creationTimestamp"), *(one.get("time") for one in metadata.get("managedFields") or ())]
+    return max(map(_seconds, times))
+
+
+def _seconds(stamp: str | None) -> float:
+    try:
+        return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0
+    except ValueError:
+        return 0.0

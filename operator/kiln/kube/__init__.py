@@ -1,0 +1,1 @@
+"""Kubernetes: client, leader election, events, informer. Nothing here knows a Stack."""

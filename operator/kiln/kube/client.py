@@ -1,0 +1,408 @@
+"""A thin asynchronous client of the Kubernetes API: JSON in, JSON out.
+
+The kubernetes package supplies what is hard and dull (kubeconfig, in-cluster tokens, TLS, proxies); its typed models
+are left aside, since they cost several times the CPU of the JSON that they wrap. Calls run on an own small thread pool,
+so that slow OpenStack calls elsewhere never delay them. Failed calls whose repetition is harmless are repeated a few
+times with jittered backoff; what remains arrives as a ``KubeError``.
+"""
+
+import asyncio
+import collections
+import json
+import os
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import quote, urlencode
+
+import urllib3
+import urllib3.exceptions
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+
+from kiln import metrics
+from kiln.api import v1alpha1
+
+Json = dict[str, Any]
+Objects = list[Json]
+Patch = Literal["merge", "json", "apply"]
+
+THREADS: Final = 16
+PAGE: Final = 500
+"""Objects a page of a list: enough to need few calls, few enough to keep an answer in memory."""
+
+WATCHED: Final = 300
+"""Seconds after which a watch ends, and is begun anew."""
+
+_SILENT: Final = 150.0
+"""Seconds without a word, not even the bookmark of each minute, after which a watch counts as cut off."""
+_ATTEMPTS: Final = 5
+_FIRST_DELAY: Final = 0.1
+_LONGEST_DELAY: Final = 5.0
+_REMEMBERED: Final = 20_000
+_CONTENT_TYPES: Final[Mapping[Patch, str]] = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+class Resource(NamedTuple):
+    """A collection of the API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection (in all namespaces where ``namespace`` is empty) or of one object."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+STACKS = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stacks", "Stack")
+STACK_RESOURCES = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stackresources", "StackResource")
+STACK_REVISIONS = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stackrevisions", "StackRevision")
+SECRETS = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+EVENTS = Resource("", "v1", "events", "Event")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+
+
+class KubeError(Exception):
+    """The API server refused, or was not reached (``status`` 0). ``reason`` is its word for why: ``Forbidden``."""
+
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float = 0.0, causes: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.causes = tuple(causes)
+        """The fields that are wrong, where the API server named them."""
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class NotFound(KubeError):  # noqa: N818 - the API server's own word
+    """404."""
+
+
+class Conflict(KubeError):  # noqa: N818
+    """409: somebody else was faster, or a precondition does not hold."""
+
+
+class AlreadyExists(Conflict):
+    """409 of a create."""
+
+
+class Gone(KubeError):  # noqa: N818
+    """410: a continue token or resource version is too old."""
+
+
+class Invalid(KubeError):  # noqa: N818
+    """422: the object breaks the schema."""
+
+
+class Forbidden(KubeError):  # noqa: N818
+    """403: RBAC, a quota, an admission rule, or a namespace that is being deleted."""
+
+
+class Unreachable(KubeError):  # noqa: N818
+    """No answer: connection refused, reset, or timed out."""
+
+
+_CLASSES: Final[Mapping[int, type[KubeError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+
+
+def configuration() -> kubernetes_client.Configuration:
+    """How to reach the API server: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount.
+
+    Raises ``kubernetes.config.ConfigException`` where there is neither.
+    """
+    found = kubernetes_client.Configuration()
+    in_pod = "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ
+    if in_pod:
+        kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
+            client_configuration=found
+        )
+    else:
+        kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+            client_configuration=found, persist_config=False
+        )
+    return found
+
+
+class Kube:
+    """The client. One an operator; safe to use from any number of coroutines of one event loop.
+
+    A coroutine that is cancelled does not stop a call that is on its way: it is carried out, and its answer is lost.
+    """
+
+    def __init__(
+        self,
+        config: kubernetes_client.Configuration | None = None,
+        *,
+        threads: int = THREADS,
+        attempts: int = _ATTEMPTS,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+    ) -> None:
+        self.config = config or configuration()
+        self.config.connection_pool_maxsize = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kube")
+        self._http: urllib3.PoolManager = kubernetes_client.ApiClient(self.config).rest_client.pool_manager
+        self._host = self.config.host
+        self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
+        self._attempts = attempts
+        self._deleted: collections.OrderedDict[tuple[str, str, str], None] = collections.OrderedDict()
+
+    def close(self) -> None:
+        """Let go of threads and connections. Calls on their way are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._http.clear()
+
+    def deleted(self, plural: str, ns: str, name: str) -> bool:
+        """Whether this client itself asked for the deletion of this object, and has not created it anew since.
+
+        It remembers the last 20,000.
+        """
+        return (plural, ns, name) in self._deleted
+
+    async def get(self, res: Resource, ns: str, name: str) -> Json | None:
+        """The object, or None where there is none."""
+        try:
+            return await self._call("GET", res, res.path(ns, name))
+        except NotFound:
+            return None
+
+    async def list(self, res: Resource, ns: str = "", *, labels: str = "", fields: str = "") -> Objects:
+        """All objects of a namespace (of all namespaces where ``ns`` is empty) that the selectors match, in pages."""
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        query = {name: value for name, value in selectors.items() if value}
+        try:
+            return await self._pages(res, ns, query | {"limit": str(PAGE)})
+        except Gone:
+            # The listing took longer than the server keeps the past. One call for everything cannot fall apart.
+            return await self._pages(res, ns, query)
+
+    async def _pages(self, res: Resource, ns: str, query: Mapping[str, str]) -> Objects:
+        objects: Objects = []
+        more = ""
+        while True:
+            answer = await self._call("GET", res, res.path(ns), query={**query, "continue": more} if more else query)
+            # Lists leave out what is the same for all; objects are made whole again, so that they equal what get()
+            # returns.
+            objects += [
+                {"apiVersion": answer["apiVersion"], "kind": res.kind, **item} for item in answer.get("items") or ()
+            ]
+            more = answer.get("metadata", {}).get("continue", "")
+            if not more:
+                return objects
+
+    async def create(
+        self, res: Resource, ns: str, body: Mapping[str, Any], *, existing_ok: bool = False, dry_run: bool = False
+    ) -> Json:
+        """Create an object and return it as it was stored (or, with ``dry_run``, as it would be).
+
+        ``existing_ok``: where the name is taken by an object with the same owners and the same content, that object is
+        returned. So a create whose answer was lost can be repeated. Raises ``AlreadyExists`` otherwise.
+        """
+        # Without a name of our choice a lost answer would leave a first object behind, so such a create is sent once.
+        named = "name" in body["metadata"]
+        self._deleted.pop((res.plural, ns, body["metadata"].get("name", "")), None)
+        query = {"fieldManager": "kiln", **({"dryRun": "All"} if dry_run else {})}
+        try:
+            return await self._call("POST", res, res.path(ns), body=body, repeat=named, query=query)
+        except Conflict as error:
+            if error.reason != "AlreadyExists":
+                raise
+            if existing_ok and named:
+                existing = await self.get(res, ns, body["metadata"]["name"])
+                if existing is not None and _same(existing, body):
+                    return existing
+            raise AlreadyExists(error.status, error.reason, error.message) from error
+
+    async def patch(
+        self,
+        res: Resource,
+        ns: str,
+        name: str,
+        body: Any,
+        *,
+        how: Patch = "merge",
+        subresource: str = "",
+        manager: str = "kiln",
+        force: bool = True,
+    ) -> Json:
+        """Change an object and return it. ``apply`` is server-side apply; ``force`` takes fields over from other
+        managers.
+
+        A patch may be sent again when its answer is lost. One that must not be carried out twice, or only on what was
+        read, carries a resource version (a ``test`` operation or ``metadata.resourceVersion``), and raises ``Conflict``
+        when that is not the present one.
+        """
+        query = {"fieldManager": manager}
+        if how == "apply":
+            query["force"] = "true" if force else "false"
+            body = {"apiVersion": f"{res.group}/{res.version}".lstrip("/"), "kind": res.kind, **body}
+            body["metadata"] = {**body.get("metadata", {}), "name": name}
+        path = res.path(ns, name, subresource)
+        try:
+            return await self._call("PATCH", res, path, body=body, query=query, content_type=_CONTENT_TYPES[how])
+        except Invalid as error:
+            # The API server answers 422 to a failed test too, but then names no cause: all fields are right.
+            if how == "json" and not error.causes and any(operation["op"] == "test" for operation in body):
+                raise Conflict(error.status, "TestFailed", "a test of the patch failed") from error
+            raise
+
+    async def delete(self, res: Resource, ns: str, name: str, *, uid: str = "", version: str = "") -> None:
+        """Delete an object; it is fine where there is none. With ``uid`` or ``version`` only that very object or state.
+
+        Raises ``Conflict`` where another object has the name now, or another state.
+        """
+        body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        preconditions = {"uid": uid, "resourceVersion": version}
+        if uid or version:
+            body["preconditions"] = {field: value for field, value in preconditions.items() if value}
+        self.note_deletions(res, ns, [name])
+        try:
+            await self._call("DELETE", res, res.path(ns, name), body=body)
+        except NotFound:
+            return
+
+    async def delete_all(self, res: Resource, ns: str, labels: str, names: Iterable[str]) -> None:
+        """Delete all objects of a namespace that the label selector matches, in one call.
+
+        ``names`` are those that are known to be among them.
+        """
+        self.note_deletions(res, ns, names)
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        await self._call("DELETE", res, res.path(ns), body=body, query={"labelSelector": labels})
+
+    def note_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
+        """Before the call, or what will bring it about: the watch may bring the news before the answer comes."""
+        self._deleted.update(dict.fromkeys((res.plural, ns, name) for name in names))
+        while len(self._deleted) > _REMEMBERED:
+            self._deleted.popitem(last=False)
+
+    async def _call(
+        self,
+        method: str,
+        res: Resource,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        repeat: bool = True,
+    ) -> Json:
+        loop = asyncio.get_running_loop()
+        url = path + ("?" + urlencode(query) if query else "")
+        for attempt in range(self._attempts):
+            try:
+                return await loop.run_in_executor(self._pool, self._send, method, res, url, body, content_type)
+            except KubeError as error:
+                last = attempt + 1 == self._attempts
+                # 429 was not carried out; after the others that is not known.
+                if last or not (error.status == 429 or (repeat and (error.status == 0 or error.status >= 500))):
+                    raise
+                delay = min(_FIRST_DELAY * 4**attempt, _LONGEST_DELAY)
+                await asyncio.sleep(max(error.retry_after, delay * random.uniform(0.5, 1.0)))  # noqa: S311
+        raise AssertionError("a client makes at least one attempt")
+
+    def watch(self, res: Resource, ns: str, version: str = "") -> Iterator[bytes]:
+        """The lines of a watch, an event each, for some minutes; it blocks, so it is for a thread.
+
+        An empty one comes first, when the watch is open. It goes on from a resource version, or, without one, begins
+        with what there is. Raises ``Gone`` where the version is too old, and other ``KubeError``.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
+        url = res.path(ns) + "?" + urlencode(query | ({"resourceVersion": version} if version else {}))
+        silent = urllib3.Timeout(connect=self._timeout.connect_timeout, read=_SILENT)
+        answer = None
+        try:
+            answer = self._http.request(
+                "GET", self._host + url, headers=self._headers(), timeout=silent, retries=False, preload_content=False
+            )
+            if answer.status >= 300:
+                raise _error(answer.status, answer.read(), "")
+            yield b""
+            yield from answer
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(0, type(error).__name__, str(error)) from error
+        finally:
+            if answer is not None:
+                answer.close()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": "kiln"}
+        # Read for each call: short-lived tokens are renewed behind it.
+        settings: Mapping[str, Any] = self.config.auth_settings()
+        for setting in settings.values():
+            headers[setting["key"]] = setting["value"]
+        return headers
+
+    def _send(self, method: str, res: Resource, url: str, body: Any, content_type: str) -> Json:
+        headers = self._headers()
+        payload = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            payload = json.dumps(body, separators=(",", ":")).encode()
+        try:
+            answer = self._http.request(
+                method,
+                self._host + url,
+                body=payload,
+                headers=headers,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            metrics.kube_call(method, res.plural, 0)
+            raise Unreachable(0, type(error).__name__, str(error)) from error
+        metrics.kube_call(method, res.plural, answer.status)
+        if answer.status < 300:
+            result: Json = json.loads(answer.data)
+            return result
+        raise _error(answer.status, answer.data, answer.headers.get("Retry-After", ""))
+
+
+def _error(status: int, data: bytes, retry_after: str) -> KubeError:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        # A proxy on the way answers in words of its own.
+        answer = {"message": data[:500].decode(errors="replace").strip()}
+    if not isinstance(answer, dict):
+        answer = {}
+    seconds = float(retry_after) if retry_after.isdigit() else 0.0
+    reason, message = str(answer.get("reason") or status), str(answer.get("message") or "")
+    causes = [str(cause.get("field", "")) for cause in (answer.get("details") or {}).get("causes") or ()]
+    return _CLASSES.get(status, KubeError)(status, reason, message, min(seconds, 30.0), causes)
+
+
+def _same(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    """Whether an object is what a create asked for: the same owners, and every field of it; defaults may be added."""
+    if existing["metadata"].get("deletionTimestamp"):
+        return False
+    owners = [
+        {reference["uid"] for reference in obj["metadata"].get("ownerReferences") or ()} for obj in (existing, body)
+    ]
+    content = {name: value for name, value in body.items() if name not in {"apiVersion", "kind", "metadata", "status"}}
+    return owners[0] == owners[1] and _contains(existing, content)
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            name in whole and _contains(whole[name], value) for name, value in part.items()
+        )
+    return bool(whole == part)

@@ -1,0 +1,136 @@
+"""Kubernetes Events: what `kubectl describe` shows of what happened. For transitions only.
+
+A pass never waits for an Event and never fails because of one: they are put into a bounded line and written in the
+background. The same Event about the same object within ten minutes is counted up instead of written anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from kiln import metrics
+from kiln.kube.client import EVENTS, Forbidden, Kube, KubeError, NotFound
+
+log = logging.getLogger(__name__)
+
+WINDOW: Final = 600.0
+"""Seconds within which equal Events are one."""
+MAX_MESSAGE: Final = 1024
+_LINE: Final = 1000
+_REMEMBERED: Final = 5000
+_LONGEST_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    about: Mapping[str, Any]
+    kind: str
+    reason: str
+    message: str
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        return (self.about.get("uid", ""), self.kind, self.reason, self.message)
+
+
+@dataclass(slots=True)
+class _Written:
+    name: str
+    count: int
+    at: float
+
+
+class Events:
+    """Writes Events. Belongs to one event loop; ``run`` must be running."""
+
+    def __init__(self, kube: Kube, *, redact: Callable[[str], str], identity: str = "") -> None:
+        self._kube = kube
+        self._redact = redact
+        self._identity = identity
+        self._line: asyncio.Queue[_Event] = asyncio.Queue(_LINE)
+        self._written: OrderedDict[tuple[str, str, str, str], _Written] = OrderedDict()
+
+    def emit(
+        self, obj: Mapping[str, Any], reason: str, message: str, kind: Literal["Normal", "Warning"] = "Normal"
+    ) -> None:
+        """Say that something happened to an object. Returns at once; never raises."""
+        metadata = obj["metadata"]
+        about = {
+            "apiVersion": obj.get("apiVersion", ""),
+            "kind": obj.get("kind", ""),
+            "namespace": metadata.get("namespace", ""),
+            "name": metadata["name"],
+            "uid": metadata.get("uid", ""),
+        }
+        text = self._redact(message)
+        if len(text) > MAX_MESSAGE:
+            text = text[: MAX_MESSAGE - 3] + "..."
+        try:
+            self._line.put_nowait(_Event(about, kind, reason, text))
+        except asyncio.QueueFull:
+            metrics.EVENTS_DROPPED.inc()
+
+    async def run(self) -> None:
+        """Write what is in line, for ever."""
+        while True:
+            event = await self._line.get()
+            try:
+                await self._write(event)
+            except Forbidden as error:
+                # Nothing can be created in a namespace that is being deleted.
+                log.debug("An event was refused: %s", error)
+                metrics.EVENTS_DROPPED.inc()
+            except KubeError as error:
+                log.warning("An event could not be written: %s", error)
+                metrics.EVENTS_DROPPED.inc()
+            finally:
+                self._line.task_done()
+
+    async def flush(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109 - part of a stop that has so much time
+        """Wait until the line is empty, but not for long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._line.join(), timeout)
+
+    async def _write(self, event: _Event) -> None:
+        clock = asyncio.get_running_loop().time()
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        namespace = event.about["namespace"]
+        written = self._written.get(event.identity)
+        if written is not None and clock - written.at < WINDOW:
+            written.count += 1
+            written.at = clock
+            again = {"count": written.count, "lastTimestamp": now}
+            try:
+                await self._kube.patch(EVENTS, namespace, written.name, again)
+            except NotFound:
+                # The API server forgets Events after an hour, and people may delete them.
+                del self._written[event.identity]
+            else:
+                return
+        name = f"{event.about['name'][:_LONGEST_NAME]}.{uuid.uuid4().hex[:16]}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": dict(event.about),
+            "reason": event.reason,
+            "message": event.message,
+            "type": event.kind,
+            "source": {"component": "kiln"},
+            "reportingComponent": "kiln.dev/kiln",
+            "reportingInstance": self._identity,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        await self._kube.create(EVENTS, namespace, body)
+        self._written[event.identity] = _Written(name, 1, clock)
+        self._written.move_to_end(event.identity)
+        while len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)

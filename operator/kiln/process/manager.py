@@ -1,0 +1,314 @@
+"""`kiln run`: the operator's process, from its parts.
+
+    informer (kopf), deletions -> shell -> queue -> reconciler -> OpenStack
+                                             ^          |
+                                           lease      status, events
+
+A stop by SIGTERM or SIGINT lets passes come to a safe point, gives the Lease up and exits with 0. When the Lease is
+lost, or a part breaks, the process ends at once with 1: every step is written ahead, so the next one goes on from what
+is recorded.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final
+
+import urllib3
+from kubernetes.config import ConfigException
+
+from kiln import logs, metrics
+from kiln.clouds.connections import AddressGuard, Clouds, default_denied
+from kiln.clouds.fair_executor import FairThreads
+from kiln.controller.controller import Reconciler
+from kiln.controller.deletion_watcher import Deletions
+from kiln.controller.event_filter import Shell
+from kiln.controller.shared import Services
+from kiln.controller.workqueue import WorkQueue
+from kiln.kube.client import STACK_RESOURCES, Kube, configuration
+from kiln.kube.event_recorder import Events
+from kiln.kube.informer import Informer
+from kiln.kube.leader_election import Lease, LeaseLost
+from kiln.process import debug, http
+from kiln.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_TICK: Final = 5.0
+_THREADS: Final = 16
+"""For what is neither a call nor a translation: reading credentials, making connections."""
+
+
+def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
+    """Add `run` to the command line."""
+    defaults = Settings()
+    parser = subparsers.add_parser(
+        "run",
+        help=help_text,
+        description="Runs the operator against the cluster of KUBECONFIG, or of the pod that it runs in.",
+    )
+    add = parser.add_argument
+    add(
+        "--namespace",
+        "-n",
+        dest="namespaces",
+        action="append",
+        metavar="NS",
+        default=[],
+        help="serve this namespace only; may be given several times (default: all)",
+    )
+    add(
+        "--metrics-port",
+        type=int,
+        default=defaults.metrics_port,
+        metavar="PORT",
+        help="where /metrics is served; 0: nowhere (default: %(default)s)",
+    )
+    add(
+        "--health-port",
+        type=int,
+        default=defaults.health_port,
+        metavar="PORT",
+        help="where /healthz and /readyz are served; 0: nowhere (default: %(default)s)",
+    )
+    add(
+        "--debug-port",
+        type=int,
+        default=defaults.debug_port,
+        metavar="PORT",
+        help="where /debug/passes and /debug/profile are served, at 127.0.0.1 alone; 0: nowhere (default: %(default)s)",
+    )
+    add("--host", default=defaults.host, help="the address of these ports (default: %(default)s)")
+    add("--log-level", choices=["debug", "info", "warning", "error"], default=defaults.log_level)
+    add("--log-format", choices=["json", "text"], default=defaults.log_format)
+    add(
+        "--no-lease",
+        dest="lease",
+        action="store_false",
+        help="work without a Lease; only where this is the only replica there ever is",
+    )
+    add(
+        "--lease-namespace",
+        default=defaults.lease_namespace,
+        metavar="NS",
+        help="where the Lease is (default: the operator's own namespace)",
+    )
+    add("--lease-name", default=defaults.lease_name, metavar="NAME", help="the Lease (default: %(default)s)")
+    add("--identity", default=defaults.identity, help="this replica's name in the Lease (default: made up)")
+    add(
+        "--cloud-threads",
+        type=int,
+        default=defaults.cloud_threads,
+        metavar="N",
+        help="calls to OpenStack at one time (default: %(default)s)",
+    )
+    add(
+        "--cloud-threads-per-namespace",
+        type=int,
+        default=defaults.cloud_threads_per_namespace,
+        metavar="N",
+        help="calls to OpenStack at one time for the Stacks of one namespace (default: %(default)s)",
+    )
+    add(
+        "--max-active",
+        type=int,
+        default=defaults.max_active,
+        metavar="N",
+        help="passes at one time (default: %(default)s)",
+    )
+    add(
+        "--max-active-per-namespace",
+        type=int,
+        default=defaults.max_active_per_namespace,
+        metavar="N",
+        help="passes of one namespace at one time (default: %(default)s)",
+    )
+    add(
+        "--deny-cloud-network",
+        dest="denied_networks",
+        action="append",
+        metavar="CIDR",
+        default=[],
+        help="a network where no cloud may be, besides link-local, the Kubernetes API and, in a pod, loopback",
+    )
+    add(
+        "--allow-cloud-network",
+        dest="allowed_networks",
+        action="append",
+        metavar="CIDR",
+        default=[],
+        help="a network where clouds may be although it is denied",
+    )
+    parser.set_defaults(handler=_run)
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The settings that a command line asks for."""
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(arguments).items()
+        if name in Settings.__dataclass_fields__
+    }
+    return Settings(**told)
+
+
+def settle_memory() -> None:
+    """Spare the garbage collector what lives as long as the process (modules, catalogue), and let it run less often.
+
+    By default it walks through everything again and again while a pass makes its short-lived values: half of the CPU
+    of a pass over a thousand resources at rest.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = settings_of(arguments)
+    logs.configure(settings.log_level, settings.log_format)
+    settle_memory()
+    try:
+        asyncio.run(_to_the_end(settings))
+    except (ConfigException, OSError) as error:
+        log.error("The operator cannot start: %s", error)  # noqa: TRY400 - the reason says it all
+    return 1
+
+
+async def _to_the_end(settings: Settings) -> None:
+    """Run the operator, and end the process with it.
+
+    Without delay: an event loop's own end would wait for passes and threads, and those may wait for answers that nobody
+    wants any more.
+    """
+    code = await _Operator(settings).run()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class _Operator:
+    """The parts, put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._kube = Kube(configuration())
+        if not self._kube.config.verify_ssl:
+            log.warning("The kubeconfig turns the verification of the API server's certificate off")
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._events = Events(self._kube, redact=logs.redact, identity=settings.identity)
+        # A client of its own, so that renewals never stand in line behind other calls; hold() repeats what fails.
+        self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
+        self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
+        share = settings.cloud_threads_per_namespace
+        self._clouds = Clouds(self._guard(), threads=share, idle=settings.cloud_idle)
+        self._services = Services(
+            self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
+        )
+        self._reconciler = Reconciler(self._services)
+        self._queue = WorkQueue(
+            self._reconciler.run,
+            max_active=settings.max_active,
+            max_active_per_namespace=settings.max_active_per_namespace,
+        )
+        self._shell = Shell(self._queue, self._kube.deleted, ours=self._reconciler.made)
+
+    def _guard(self) -> AddressGuard:
+        return AddressGuard((*default_denied(), *self._settings.denied_networks), self._settings.allowed_networks)
+
+    def _fence(self) -> bool:
+        return self._lease.valid() if self._settings.lease else True
+
+    async def run(self) -> int:
+        """Run until told to stop; the process's exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(FairThreads(_THREADS, _THREADS // 4, "worker"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        informer = Informer(self._shell.observe, configuration, self._settings.namespaces)
+        records = partial(self._kube.watch, STACK_RESOURCES)
+        deletions = Deletions(self._shell.observe, records, self._settings.namespaces)
+        pages = await http.serve(
+            self._settings.host,
+            self._settings.health_port,
+            self._settings.metrics_port,
+            lambda: informer.ready and deletions.ready,
+        )
+        if self._settings.debug_port:
+            pages.append(await debug.serve(self._settings.debug_port))
+        loop.add_signal_handler(signal.SIGUSR2, debug.log_what_is_waited_for)
+        unwatch = metrics.watch_stacks(self._shell.conditions)
+        informer.start()
+        deletions.start()
+        where = ", ".join(self._settings.namespaces) or "all namespaces"
+        log.info("Kiln serves %s as %s", where, self._settings.identity)
+        parts: tuple[Coroutine[Any, Any, None], ...] = (
+            informer.wait(),
+            self._events.run(),
+            self._lead(),
+            self._measure(),
+        )
+        tasks = [asyncio.ensure_future(part) for part in parts]
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+            broken = [task for task in tasks if task.done()]
+            if broken and not self._stop.is_set():
+                return self._broken(broken[0])
+            log.info("Stopping: passes come to a safe point")
+            deletions.stop()
+            await informer.stop()
+            clean = await self._queue.stop(self._settings.grace)
+            await self._events.flush()
+            if self._settings.lease and clean:
+                await self._release(tasks)
+            log.info("Stopped")
+            return 0
+        finally:
+            unwatch()
+            for task in tasks:
+                task.cancel()
+            await http.stop(pages)
+            self._clouds.close()
+
+    @staticmethod
+    def _broken(task: "asyncio.Task[None]") -> int:
+        error = task.exception()
+        if isinstance(error, LeaseLost):
+            log.error("Another replica may lead now (%s): this one ends at once", error)
+        else:
+            log.error("A part of the operator broke; it ends", exc_info=error)
+        return 1
+
+    async def _lead(self) -> None:
+        """Wait for the Lease, then work for as long as it is held."""
+        if self._settings.lease:
+            await self._lease.acquire()
+        else:
+            metrics.LEADER.set(1)
+        self._services.attempts.since = asyncio.get_running_loop().time()
+        self._queue.start()
+        self._shell.lead()
+        if self._settings.lease:
+            await self._lease.hold()
+        await self._stop.wait()
+
+    async def _release(self, tasks: list["asyncio.Task[None]"]) -> None:
+        """Stop renewing, then give the Lease up."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._lease.release(), 3.0)
+
+    async def _measure(self) -> None:
+        while True:
+            metrics.OLDEST_PASS.set(self._queue.oldest())
+            await asyncio.sleep(_TICK)

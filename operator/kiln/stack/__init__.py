@@ -1,0 +1,1 @@
+"""One Stack: inputs, objective, revisions, reconciliation, status."""

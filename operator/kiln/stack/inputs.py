@@ -1,0 +1,238 @@
+"""What a Stack gives to its template: text, environments, files and parameters, by value or by reference.
+
+References reach ConfigMaps and Secrets of the Stack's own namespace and nothing else. All of it is bounded in size,
+since any user's Stack is read into the memory that all share.
+"""
+
+import asyncio
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from kiln.api.v1alpha1 import Reason
+from kiln.kube.client import CONFIG_MAPS, SECRETS, Json, Kube, Resource
+
+MAX_TEXT: Final = 1 << 20
+"""Bytes of one template, environment or file: what fits into one Kubernetes object."""
+MAX_TOTAL: Final = 1_250_000
+"""Bytes of all inputs of one Stack: a StackRevision holds them, and Kubernetes takes objects of up to 1.5 MiB."""
+
+_LONGEST_NAME: Final = 253
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+class Reference(NamedTuple):
+    """A ConfigMap or Secret in the Stack's namespace."""
+
+    kind: str
+    name: str
+
+
+class InputsError(Exception):
+    """An input cannot be had. ``path`` is where the Stack's spec asks for it, ``reason`` a word for conditions."""
+
+    def __init__(self, reason: Reason, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.reason = reason
+        self.path = path
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All inputs of one pass.
+
+    ``template`` and ``environments`` are exact texts, or mappings where the Stack holds them as objects. ``hidden`` are
+    the names of the parameters whose values came from Secrets, ``hidden_files`` those of such files. ``references`` are
+    all objects that were read. Values do not appear in the repr, since hidden ones are among them.
+    """
+
+    template: str | Mapping[str, Any] = field(repr=False)
+    environments: tuple[str | Mapping[str, Any], ...] = field(default=(), repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    hidden: frozenset[str] = frozenset()
+    hidden_files: frozenset[str] = frozenset()
+    references: frozenset[Reference] = frozenset()
+
+    @property
+    def hidden_values(self) -> frozenset[str]:
+        """All that came from Secrets."""
+        given = (str(self.parameters[name]) for name in self.hidden)
+        return frozenset({*given, *(self.files[name] for name in self.hidden_files)})
+
+
+def is_name(name: str) -> bool:
+    """Whether an object can have this name; one that cannot could mean another path of the API."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
+    """What a Stack's spec refers to, whether it exists or not;
+
+    with ``credentials`` the Secret of the clouds.yaml too.
+    """
+    spec: Mapping[str, Any] = stack.get("spec") or {}
+    found = {reference for _, reference in _references(spec)}
+    secret = (spec.get("cloudCredentialsRef") or {}).get("secretName")
+    if credentials and secret:
+        found.add(Reference("Secret", secret))
+    return frozenset(found)
+
+
+def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
+    """Paths in the spec, and what they refer to."""
+    if "templateRef" in spec:
+        yield "spec.templateRef", Reference("ConfigMap", spec["templateRef"]["configMapName"])
+    for index, item in enumerate(spec.get("environments") or ()):
+        if "configMapKeyRef" in item:
+            yield f"spec.environments[{index}].configMapKeyRef", Reference("ConfigMap", item["configMapKeyRef"]["name"])
+    for index, item in enumerate(spec.get("filesFrom") or ()):
+        for source, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+            if source in item:
+                yield f"spec.filesFrom[{index}].{source}", Reference(kind, item[source]["name"])
+    for item in spec.get("parametersFrom") or ():
+        for source, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+            if source in item:
+                yield f"spec.parametersFrom[{item['name']}].{source}", Reference(kind, item[source]["name"])
+
+
+async def load(kube: Kube, stack: Mapping[str, Any]) -> Inputs:
+    """Read a Stack's inputs.
+
+    Raises ``InputsError`` for what is missing, malformed or too large, and ``KubeError`` where the API server does not
+    answer.
+    """
+    spec: Mapping[str, Any] = stack.get("spec") or {}
+    namespace = stack["metadata"]["namespace"]
+    wanted: dict[Reference, str] = {}
+    for path, reference in _references(spec):
+        wanted.setdefault(reference, path)
+    objects = await asyncio.gather(*(_read(kube, namespace, path, reference) for reference, path in wanted.items()))
+    reader = _Reader(dict(zip(wanted, objects, strict=True)))
+
+    template = reader.template(spec)
+    environments = tuple(reader.environments(spec))
+    files, hidden_files = reader.files(spec)
+    parameters, hidden = reader.parameters(spec)
+    return Inputs(template, environments, files, parameters, hidden, hidden_files, frozenset(wanted))
+
+
+async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> Json:
+    collections: Mapping[str, tuple[Resource, Reason]] = {
+        "ConfigMap": (CONFIG_MAPS, Reason.CONFIG_MAP_NOT_FOUND),
+        "Secret": (SECRETS, Reason.SECRET_NOT_FOUND),
+    }
+    collection, missing = collections[reference.kind]
+    found = await kube.get(collection, namespace, reference.name) if is_name(reference.name) else None
+    if found is None:
+        raise InputsError(missing, path, f"there is no {reference.kind} {reference.name!r} in namespace {namespace!r}")
+    return found
+
+
+def _text_of(kind: str, obj: Mapping[str, Any], key: str, path: str, *, binary: bool) -> str | None:
+    """The text under a key of a ConfigMap or Secret; None where there is no such key.
+
+    What is not UTF-8 becomes base64 in lines where ``binary``, as Heat's client sends such files, and is refused
+    elsewhere.
+    """
+    data = obj.get("data") or {}
+    if kind == "ConfigMap" and key in data:
+        return str(data[key])
+    encoded = (data if kind == "Secret" else obj.get("binaryData") or {}).get(key)
+    if encoded is None:
+        return None
+    content = base64.b64decode(encoded)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        if binary:
+            return base64.encodebytes(content).decode()
+        # Not chained: the original error holds the bytes, and they may be a secret.
+        raise InputsError(Reason.INVALID_FILE, path, f"the key {key!r} does not hold UTF-8 text") from None
+
+
+class _Reader:
+    """Takes the inputs out of the spec and the objects that it refers to, and keeps count of their size."""
+
+    def __init__(self, objects: Mapping[Reference, Json]) -> None:
+        self._objects = objects
+        self._total = 0
+
+    def template(self, spec: Mapping[str, Any]) -> str | Mapping[str, Any]:
+        if "templateRef" in spec:
+            source = spec["templateRef"]
+            reference = Reference("ConfigMap", source["configMapName"])
+            return self._key(reference, source.get("key", "template.yaml"), "spec.templateRef")
+        if "templateBody" in spec:
+            return self._counted(str(spec["templateBody"]), "spec.templateBody")
+        if isinstance(spec.get("template"), Mapping):
+            template: Mapping[str, Any] = spec["template"]
+            return template
+        raise InputsError(Reason.INVALID_TEMPLATE, "spec", "there is no template, templateBody or templateRef")
+
+    def environments(self, spec: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
+        for index, item in enumerate(spec.get("environments") or ()):
+            path = f"spec.environments[{index}]"
+            if "configMapKeyRef" in item:
+                source = item["configMapKeyRef"]
+                yield self._key(Reference("ConfigMap", source["name"]), source["key"], f"{path}.configMapKeyRef")
+            elif "inline" in item:
+                yield self._counted(item["inline"], f"{path}.inline")
+            else:
+                yield item.get("environment") or {}
+
+    def files(self, spec: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str]]:
+        files: dict[str, str] = {}
+        hidden: set[str] = set()
+        for index, item in enumerate(spec.get("filesFrom") or ()):
+            kind, source = ("Secret", "secretRef") if "secretRef" in item else ("ConfigMap", "configMapRef")
+            reference = Reference(kind, item[source]["name"])
+            obj = self._objects[reference]
+            keys = sorted({*(obj.get("data") or ()), *(obj.get("binaryData") or ())})
+            names = {entry["path"]: entry["key"] for entry in item[source].get("items") or ()}
+            for name, key in (names or dict(zip(keys, keys, strict=True))).items():
+                files[name] = self._key(reference, key, f"spec.filesFrom[{index}].{source}", binary=True)
+                (hidden.add if kind == "Secret" else hidden.discard)(name)
+        for name, text in (spec.get("files") or {}).items():
+            files[name] = self._counted(text, f"spec.files[{name}]")
+            hidden.discard(name)
+        return files, frozenset(hidden)
+
+    def parameters(self, spec: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        parameters = dict(spec.get("parameters") or {})
+        hidden = set()
+        for item in spec.get("parametersFrom") or ():
+            name = item["name"]
+            path = f"spec.parametersFrom[{name}]"
+            if name in parameters:
+                message = f"the parameter {name!r} has a value already: give it in parameters or in parametersFrom"
+                raise InputsError(Reason.INVALID_PARAMETER, path, message)
+            kind, source = ("Secret", "secretKeyRef") if "secretKeyRef" in item else ("ConfigMap", "configMapKeyRef")
+            reference = Reference(kind, item[source]["name"])
+            parameters[name] = self._key(reference, item[source]["key"], f"{path}.{source}")
+            if kind == "Secret":
+                hidden.add(name)
+        return parameters, frozenset(hidden)
+
+    def _key(self, reference: Reference, key: str, path: str, *, binary: bool = False) -> str:
+        obj = self._objects[reference]
+        text = _text_of(reference.kind, obj, key, path, binary=binary)
+        if text is None:
+            there = ", ".join(sorted({*(obj.get("data") or ()), *(obj.get("binaryData") or ())})[:10]) or "none"
+            message = f"the {reference.kind} {reference.name!r} has no key {key!r}; its keys: {there}"
+            raise InputsError(Reason.KEY_NOT_FOUND, path, message)
+        return self._counted(text, path)
+
+    def _counted(self, text: str, path: str) -> str:
+        size = len(text.encode())
+        self._total += size
+        if size > MAX_TEXT:
+            message = f"{size} bytes are too many: one input may have at most {MAX_TEXT}"
+            raise InputsError(Reason.INPUTS_TOO_LARGE, path, message)
+        if self._total > MAX_TOTAL:
+            message = f"with this, the Stack's inputs have more than {MAX_TOTAL} bytes"
+            raise InputsError(Reason.INPUTS_TOO_LARGE, path, message)
+        return text

@@ -1,0 +1,233 @@
+"""The memory of a Stack's resources: :class:`reconcilers.engine.context.Records` as StackResource objects.
+
+Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
+(status); types that are ready at once need two. When the whole Stack goes it is one, which the Stack itself need not
+wait for. Each status write is conditional on the version that was read, so of two operators that both believe they lead
+one is refused.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kiln.api import v1alpha1
+from kiln.kube.client import STACK_RESOURCES, AlreadyExists, Conflict, Forbidden, Kube, NotFound
+from reconcilers import identifiers
+from reconcilers.engine.context import Superseded
+from reconcilers.model import Intent, Recorded
+
+LET_GO_TOGETHER = 500
+"""Records that are forgotten before they are let go. After a kill, what they stood for is deleted once more."""
+
+
+@dataclass(slots=True)
+class ResourceStore:
+    """The StackResources of one Stack.
+
+    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``going``: the Stack itself goes,
+    so what is forgotten waits for :meth:`release`, which deletes many in one call.
+    """
+
+    kube: Kube
+    stack: Mapping[str, Any]
+    now: Callable[[], str]
+    fence: Callable[[], bool] = lambda: True
+    redact: Callable[[str], str] = str
+    going: bool = False
+    _forgotten: list[str] = field(default_factory=list)
+    """Records of a Stack that goes, to be let go."""
+    _gone: list[str] = field(default_factory=list)
+    """Records that were let go, to be deleted."""
+
+    @property
+    def _namespace(self) -> str:
+        return str(self.stack["metadata"]["namespace"])
+
+    @property
+    def _name(self) -> str:
+        return str(self.stack["metadata"]["name"])
+
+    @property
+    def _selector(self) -> str:
+        return f"{v1alpha1.LABEL_STACK}={self._name}"
+
+    async def load(self) -> list[Recorded]:
+        """All records of the Stack.
+
+        Objects of an older Stack of the same name are left out: they go with their owner.
+        """
+        objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
+        ours = [obj for obj in objects if self._owns(obj)]
+        # An earlier pass let these go, and ended before it deleted them.
+        self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
+        return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
+
+    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
+        """See :class:`reconcilers.engine.context.Records`.
+
+        Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
+        that is known of the resource, and it stays.
+        """
+        self._check()
+        body = self._object(intent)
+        probe = {**body, "metadata": {**body["metadata"], "name": f"{recorded.key[:240]}-probe"}}
+        await self.kube.create(STACK_RESOURCES, self._namespace, probe, dry_run=True)
+        await self.forget(recorded)
+        return await self.intend(intent)
+
+    async def intend(self, intent: Intent) -> Recorded:
+        """See :class:`reconcilers.engine.context.Records`."""
+        self._check()
+        body = self._object(intent)
+        name = body["metadata"]["name"]
+        try:
+            return recorded_of(await self.kube.create(STACK_RESOURCES, self._namespace, body))
+        except AlreadyExists:
+            # An earlier attempt of this process or another one: the name follows from the token, so it means the same
+            # resource.
+            existing = await self.kube.get(STACK_RESOURCES, self._namespace, name)
+            if existing is None or not self._owns(existing):
+                raise
+            return replace(recorded_of(existing), found=True)
+
+    def _object(self, intent: Intent) -> dict[str, Any]:
+        name = identifiers.object_name(self._name, intent.name, intent.token)
+        spec: dict[str, Any] = {
+            "stackName": self._name,
+            "logicalName": intent.name,
+            "type": intent.type,
+            "token": intent.token,
+            "serial": intent.serial,
+            "physicalName": intent.physical_name,
+            "requires": sorted(intent.requires),
+            "data": dict(intent.data),
+            "digests": dict(intent.digests),
+            "deletionPolicy": "Retain" if intent.retain else "Delete",
+            "external": intent.external,
+        }
+        return {
+            "apiVersion": v1alpha1.API_VERSION,
+            "kind": "StackResource",
+            "metadata": {
+                "name": name,
+                "labels": {v1alpha1.LABEL_STACK: self._name},
+                "finalizers": [v1alpha1.RESOURCE_FINALIZER],
+                "ownerReferences": [v1alpha1.owner_reference(self.stack)],
+            },
+            "spec": spec,
+        }
+
+    async def save(self, recorded: Recorded) -> Recorded:
+        """See :class:`reconcilers.engine.context.Records`.
+
+        Raises Superseded if the object is not as it was read: the next pass reads it anew.
+        """
+        self._check()
+        status = {
+            "state": recorded.state,
+            "physicalID": recorded.physical_id,
+            "confirmed": recorded.confirmed,
+            "message": self.redact(recorded.message)[:1024] or None,
+            "fault": recorded.fault or None,
+            "digests": dict(sorted(recorded.digests.items())),
+            "data": dict(recorded.data),
+            "requires": sorted(recorded.requires),
+            "deletionPolicy": "Retain" if recorded.retain else "Delete",
+            "attempts": recorded.attempts,
+            "requestID": recorded.request_id or None,
+            "lastTransitionTime": self.now(),
+        }
+        # A JSON patch replaces the status as a whole: a merge patch would keep digests of properties that are gone.
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": recorded.version},
+            {
+                "op": "add",
+                "path": "/status",
+                "value": {key: value for key, value in status.items() if value is not None},
+            },
+        ]
+        try:
+            stored = await self.kube.patch(
+                STACK_RESOURCES, self._namespace, recorded.key, patch, how="json", subresource="status"
+            )
+        except (Conflict, NotFound) as error:
+            raise Superseded from error
+        return replace(recorded, version=stored["metadata"]["resourceVersion"])
+
+    async def forget(self, recorded: Recorded) -> None:
+        """See :class:`reconcilers.engine.context.Records`."""
+        self._check()
+        if not self.going:
+            if not recorded.deleting:
+                await self.kube.delete(STACK_RESOURCES, self._namespace, recorded.key)
+            await self._let_go_of(recorded.key, {"finalizers": None})
+            return
+        self._forgotten.append(recorded.key)
+        if len(self._forgotten) >= LET_GO_TOGETHER:
+            await self.release()
+
+    async def _let_go_of(self, key: str, metadata: Mapping[str, Any]) -> None:
+        with contextlib.suppress(NotFound):
+            await self.kube.patch(STACK_RESOURCES, self._namespace, key, {"metadata": metadata})
+
+    def expect_garbage_collection(self) -> None:
+        """From here on it is no news that somebody deletes what was forgotten: the Stack goes."""
+        self.kube.note_deletions(STACK_RESOURCES, self._namespace, self._forgotten)
+
+    async def release(self) -> None:
+        """Let go of what was forgotten, and delete it in one call. What stays is garbage once the Stack is gone."""
+        self._check()
+        keys, self._forgotten = self._forgotten, []
+        marked = {"finalizers": None, "labels": {v1alpha1.LABEL_GONE: "true"}}
+        await asyncio.gather(*(self._let_go_of(key, marked) for key in keys))
+        self._gone += keys
+        names, self._gone = self._gone, []
+        if names:
+            with contextlib.suppress(Forbidden):
+                selector = f"{self._selector},{v1alpha1.LABEL_GONE}=true"
+                await self.kube.delete_all(STACK_RESOURCES, self._namespace, selector, names)
+
+    def _check(self) -> None:
+        if not self.fence():
+            raise Superseded
+
+    def _owns(self, obj: Mapping[str, Any]) -> bool:
+        """By its owner; or by its token, where that was cut off (a deletion that orphans what the Stack owns)."""
+        uid, spec = self.stack["metadata"]["uid"], obj["spec"]
+        owners = {owner.get("uid") for owner in obj["metadata"].get("ownerReferences") or ()}
+        return uid in owners or spec["token"] == identifiers.token(uid, spec["logicalName"], int(spec["serial"]))
+
+
+def _is_gone(obj: Mapping[str, Any]) -> bool:
+    return v1alpha1.LABEL_GONE in (obj["metadata"].get("labels") or {})
+
+
+def recorded_of(obj: Mapping[str, Any]) -> Recorded:
+    """A StackResource as the engine's value."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    status: Mapping[str, Any] = obj.get("status") or {}
+    return Recorded(
+        key=metadata["name"],
+        name=spec["logicalName"],
+        type=spec["type"],
+        token=spec["token"],
+        physical_name=spec.get("physicalName", ""),
+        physical_id=status.get("physicalID"),
+        data={**(spec.get("data") or {}), **(status.get("data") or {})},
+        digests=(status if "digests" in status else spec).get("digests") or {},
+        requires=frozenset((status if "requires" in status else spec).get("requires") or ()),
+        confirmed=bool(status.get("confirmed")),
+        state=status.get("state", "Creating"),
+        message=status.get("message", ""),
+        retain=status.get("deletionPolicy", spec.get("deletionPolicy")) == "Retain",
+        external=bool(spec.get("external")),
+        created_at=metadata.get("creationTimestamp", ""),
+        version=metadata["resourceVersion"],
+        serial=int(spec["serial"]),
+        fault=status.get("fault", ""),
+        request_id=status.get("requestID", ""),
+        deleting="deletionTimestamp" in metadata,
+        attempts=int(status.get("attempts", 0)),
+    )

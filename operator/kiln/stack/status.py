@@ -1,0 +1,282 @@
+"""A Stack's status.
+
+Pure functions from what a pass knows to what is written, and a writer that writes no more than it must.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hot_translator import TranslationError
+from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
+from kiln.kube.client import STACKS, Kube, KubeError, NotFound
+from reconcilers.engine.context import Progress
+
+MOST_FAILURES = 10
+COALESCED = 1.0
+"""Seconds between two writes for a Stack that moves."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the Stack stands as a whole. ``stalled``: nothing will change until somebody changes something."""
+
+    ready: bool
+    reconciling: bool
+    reason: str
+    message: str
+    stalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a status says. Values of None leave the field as it was."""
+
+    generation: int
+    verdict: Verdict
+    template_valid: tuple[bool, str, str] | None = None
+    cloud_reachable: tuple[bool, str, str] | None = None
+    drifted: Mapping[str, str] = field(default_factory=dict)
+    operation: Operation | None = None
+    result: Result = Result.RUNNING
+    operation_message: str = ""
+    current_revision: str | None = None
+    target_revision: str | None = None
+    failed_revision: str | None = None
+    counts: Mapping[str, Any] | None = None
+    failed: tuple[Mapping[str, str], ...] | None = None
+    outputs: Mapping[str, Any] | None = None
+    output_errors: Mapping[str, str] | None = None
+    hidden_outputs: tuple[str, ...] | None = None
+    groups: Mapping[str, Any] | None = None
+    synced: bool = False
+    pass_id: str = ""
+
+
+def counts_of(progress: Progress) -> Json:
+    """The resource counts of a pass."""
+    states = [standing.state for standing in progress.standing.values()]
+    ready, failed = states.count("Ready"), states.count("Failed")
+    return {
+        "total": len(states),
+        "ready": ready,
+        "failed": failed,
+        "changing": len(states) - ready - failed,
+        "drifted": len(progress.drifted),
+        "summary": f"{ready}/{len(states)}",
+    }
+
+
+def failures_of(progress: Progress) -> tuple[Json, ...]:
+    """The failed resources, at most ten; then those that wait for something that went wrong."""
+    named = sorted(progress.standing.items(), key=lambda item: (item[1].state != "Failed", item[0]))
+    return tuple(
+        {
+            "name": name,
+            "type": standing.type,
+            "reason": str(standing.fault),
+            "message": standing.message,
+            **({"requestID": standing.request_id} if standing.request_id else {}),
+        }
+        for name, standing in named
+        if standing.fault is not None
+    )[:MOST_FAILURES]
+
+
+def compose(old: Mapping[str, Any], report: Report, now: str) -> Json:
+    """The new status; conditions keep their transition time where their status does."""
+    verdict = report.verdict
+    status: Json = {key: value for key, value in old.items() if key != "conditions"}
+    status["observedGeneration"] = report.generation
+    held = {condition["type"]: condition for condition in old.get("conditions") or ()}
+
+    def put(kind: Condition, value: bool, reason: str, message: str) -> None:  # noqa: FBT001
+        text = "True" if value else "False"
+        before = held.get(kind)
+        since = before["lastTransitionTime"] if before and before["status"] == text else now
+        held[kind] = {
+            "type": str(kind),
+            "status": text,
+            "observedGeneration": report.generation,
+            "lastTransitionTime": since,
+            "reason": reason,
+            "message": message[:32768],
+        }
+
+    put(Condition.READY, verdict.ready, verdict.reason, verdict.message)
+    put(Condition.RECONCILING, verdict.reconciling and not verdict.stalled, verdict.reason, verdict.message)
+    put(Condition.STALLED, verdict.stalled, verdict.reason, verdict.message)
+    if report.template_valid is not None:
+        put(Condition.TEMPLATE_VALID, *report.template_valid)
+    if report.cloud_reachable is not None:
+        put(Condition.CLOUD_REACHABLE, *report.cloud_reachable)
+    if report.synced or report.drifted:
+        what = "; ".join(f"{name}: {how}" for name, how in sorted(report.drifted.items())[:MOST_FAILURES])
+        put(Condition.DRIFT_DETECTED, bool(report.drifted), "Drifted" if report.drifted else "InSync", what)
+    order = [str(kind) for kind in Condition]
+    status["conditions"] = sorted(held.values(), key=lambda condition: order.index(condition["type"]))
+    if report.operation is not None:
+        status["lastOperation"] = _operation(old.get("lastOperation") or {}, report, now)
+    for key, value in (
+        ("currentRevision", report.current_revision),
+        ("targetRevision", report.target_revision),
+        ("failedRevision", report.failed_revision),
+        ("resources", report.counts),
+        ("failedResources", report.failed),
+        ("outputs", report.outputs),
+        ("outputErrors", report.output_errors),
+        ("hiddenOutputs", report.hidden_outputs),
+        ("groups", report.groups),
+        ("passID", report.pass_id or None),
+    ):
+        if value is not None:
+            status[key] = list(value) if isinstance(value, tuple) else value
+    if report.synced:
+        status["lastSyncTime"] = now
+    return {key: value for key, value in status.items() if value not in ("", [], {}, None)}
+
+
+def _operation(old: Mapping[str, Any], report: Report, now: str) -> Json:
+    running = report.result is Result.RUNNING
+    same = old.get("type") == report.operation and old.get("result") == Result.RUNNING
+    return {
+        "type": str(report.operation),
+        "result": str(report.result),
+        "startTime": old.get("startTime", now) if same else now,
+        **({} if running else {"completionTime": now}),
+        **({"message": report.operation_message} if report.operation_message else {}),
+    }
+
+
+VOLATILE = ("lastSyncTime", "passID")
+"""Fields that alone are no reason to write."""
+
+
+class StatusWriter:
+    """Writes one Stack's status by server-side apply.
+
+    At most once a second while it moves, never when nothing changed.
+    """
+
+    def __init__(self, kube: Kube, stack: Mapping[str, Any], now: Callable[[], str], fence: Callable[[], bool]) -> None:
+        self._kube = kube
+        self._namespace: str = stack["metadata"]["namespace"]
+        self._name: str = stack["metadata"]["name"]
+        self._uid: str = stack["metadata"]["uid"]
+        self.status: Json = dict(stack.get("status") or {})
+        self._now = now
+        self._fence = fence
+        self._latest: Callable[[], Report] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self._written = -COALESCED
+        """When the last write left (loop time): the first one leaves at once."""
+
+    def later(self, report: Callable[[], Report]) -> None:
+        """Write what ``report`` gives by then, within a second, together with all that moves until then."""
+        self._latest = report
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._soon())
+
+    async def _soon(self) -> None:
+        while not self._closing.is_set():
+            rest = self._written + COALESCED - asyncio.get_running_loop().time()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), max(rest, 0.0))
+            report, self._latest = self._latest, None
+            if report is None:
+                return
+            try:
+                await self._write(report())
+            except KubeError:
+                # The pass's last write says the same and more, and its failure is reported.
+                return
+
+    async def now(self, report: Report) -> None:
+        """Write at once; pending writes are dropped, since this one knows more."""
+        await self.close()
+        await self._write(report)
+
+    async def close(self) -> None:
+        """Drop what is pending. When this returns nothing more is written, unless it is asked for anew.
+
+        A pass that ends in the middle must not end without it: what it still writes would hide what the next one says.
+        """
+        self._latest = None
+        self._closing.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        self._closing.clear()
+
+    async def _write(self, report: Report) -> None:
+        status = compose(self.status, report, self._now())
+        if not differs(self.status, status) or not self._fence():
+            return
+        self._written = asyncio.get_running_loop().time()
+        body = {"metadata": {"uid": self._uid}, "status": status}
+        try:
+            await self._kube.patch(STACKS, self._namespace, self._name, body, how="apply", subresource="status")
+        except NotFound:
+            return
+        self.status = status
+
+
+def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a status is worth writing: something besides its times and ids changed."""
+
+    def core(status: Mapping[str, Any]) -> str:
+        return json.dumps({key: value for key, value in status.items() if key not in VOLATILE}, sort_keys=True)
+
+    return core(old) != core(new)
+
+
+MOST_PROBLEMS = 20
+
+
+def told(error: TranslationError) -> str:
+    """A translation's problems for people: each with its path, and its line and column where the text is at hand."""
+    lines = []
+    for problem in error.problems[:MOST_PROBLEMS]:
+        where = f" (line {problem.line}, column {problem.column})" if problem.line else ""
+        lines.append(f"{problem}{where}")
+    more = len(error.problems) - MOST_PROBLEMS
+    return "; ".join([*lines, *([f"and {more} more"] if more > 0 else [])])
+
+
+def invalid(generation: int, reason: str, message: str) -> Report:
+    """A Stack whose spec cannot be carried out until somebody changes it."""
+    verdict = Verdict(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
+    about_template = reason in {
+        Reason.INVALID_TEMPLATE,
+        Reason.INVALID_PARAMETER,
+        Reason.INVALID_FILE,
+    }
+    return Report(generation, verdict, template_valid=(False, reason, message) if about_template else None)
+
+
+def unreachable(report: Report) -> Report:
+    """The report of a Stack whose credentials do not lead to a cloud."""
+    return replace(report, template_valid=None, cloud_reachable=(False, report.verdict.reason, report.verdict.message))
+
+
+def redacted(report: Report, redact: Callable[[str], str]) -> Report:
+    """The report without hidden values in its texts."""
+    verdict = replace(report.verdict, message=redact(report.verdict.message))
+    failed = None
+    if report.failed is not None:
+        failed = tuple({**one, "message": redact(one["message"])} for one in report.failed)
+    return replace(
+        report,
+        verdict=verdict,
+        failed=failed,
+        operation_message=redact(report.operation_message),
+        drifted={name: redact(how) for name, how in report.drifted.items()},
+        output_errors={k: redact(v) for k, v in report.output_errors.items()}
+        if report.output_errors is not None
+        else None,
+    )

@@ -1,0 +1,1 @@
+"""OpenStack as seen by the engine: session, dispatch, observer, look-ups."""

@@ -1,0 +1,145 @@
+"""One observer a project: it looks with one bulk list a kind, for everybody who wants to know.
+
+Whoever waits for a server and whoever checks for drift are served by the same list, so calls grow with the number of
+kinds and not with the number of resources.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconcilers.cloud.session import Cloud
+from reconcilers.errors import CloudError
+from reconcilers.model import Recorded, Request
+from reconcilers.resource_type import ResourceType
+
+FIRST_LOOK = 0.7
+"""Seconds until the first look at something that is at work, and between looks while one after the other ends."""
+SLOWEST_LOOK = 3.0
+"""Seconds between looks at what has taken long already."""
+GROWTH = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One bulk list: when it was asked for (loop time, seconds), and its items."""
+
+    asked_at: float
+    items: tuple[Mapping[str, Any], ...]
+    _indexes: dict[type, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def find(self, rtype: ResourceType, physical_id: str) -> Mapping[str, Any] | None:
+        """The item that this id of this type stands for; types that share a list read it each in their way."""
+        index = self._indexes.get(type(rtype))
+        if index is None:
+            index = {identity: item for item in self.items for identity in rtype.identify(item)}
+            self._indexes[type(rtype)] = index
+        return index.get(physical_id)
+
+
+@dataclass(slots=True)
+class _Kind:
+    """One list's state: the newest snapshot, the one being fetched, and the common tick of all that wait."""
+
+    latest: Snapshot | None = None
+    fetching: asyncio.Task[Snapshot] | None = None
+    tick: asyncio.Future[None] | None = None
+    waiting: int = 0
+    waited: int = 0
+    """How many waited at the last tick."""
+    idle: int = -1
+    """How many looks in a row showed nothing that had come to its end."""
+
+
+class Observer:
+    """Serves reads of one :class:`Cloud`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+
+    async def snapshot(self, rtype: ResourceType, *, since: float) -> Snapshot:
+        """A bulk list that was asked for at ``since`` (loop time) or later. Raises :class:`CloudError`."""
+        kind = self._kind(rtype)
+        while kind.latest is None or kind.latest.asked_at < since:
+            if kind.fetching is None:
+                kind.fetching = asyncio.create_task(self._fetch(kind, rtype))
+            await asyncio.wait({kind.fetching})
+            if kind.fetching is not None and kind.fetching.done():
+                done, kind.fetching = kind.fetching, None
+                error = done.exception()
+                if error is not None:
+                    raise error
+        return kind.latest
+
+    async def read(self, rtype: ResourceType, recorded: Recorded) -> Any:
+        """The decisive read of one resource.
+
+        Its newest state, or None if it does not exist. Raises :class:`CloudError`.
+        """
+        try:
+            answer = await self._cloud.send(rtype.read(recorded))
+        except CloudError as error:
+            if error.status == 404:
+                return None
+            raise
+        return rtype.extract(answer.body, recorded)
+
+    async def next_look(self, rtype: ResourceType, recorded: Recorded, *, leaving: bool = False) -> Any:
+        """Wait for the kind's next tick and look: the resource's state then, or None. One list serves all that wait.
+
+        What a list does not show is read by itself before it counts as gone, unless its deletion was asked for
+        (``leaving``).
+        """
+        if not rtype.listing:
+            await asyncio.sleep(FIRST_LOOK)
+            return await self.read(rtype, recorded)
+        kind = self._kind(rtype)
+        kind.waiting += 1
+        try:
+            await self._tick(kind)
+            if kind.waiting == 1:
+                return await self.read(rtype, recorded)
+            snapshot = await self.snapshot(rtype, since=_now() - FIRST_LOOK / 2)
+        finally:
+            kind.waiting -= 1
+            if not kind.waiting:
+                kind.idle, kind.waited = -1, 0
+        found = snapshot.find(rtype, recorded.physical_id or "")
+        return found if found is not None or leaving else await self.read(rtype, recorded)
+
+    async def _tick(self, kind: _Kind) -> None:
+        if kind.tick is None or kind.tick.done():
+            loop = asyncio.get_running_loop()
+            kind.tick = loop.create_future()
+            loop.call_later(FIRST_LOOK, _due, kind)
+        await asyncio.shield(kind.tick)
+
+    async def _fetch(self, kind: _Kind, rtype: ResourceType) -> Snapshot:
+        asked_at = _now()
+        request = Request(
+            rtype.service, "GET", rtype.listing, params=rtype.list_params, microversion=rtype.microversion
+        )
+        kind.latest = Snapshot(asked_at, tuple(await self._cloud.list(request, rtype.plural)))
+        return kind.latest
+
+    def _kind(self, rtype: ResourceType) -> _Kind:
+        return self._kinds.setdefault(rtype.list_key, _Kind())
+
+
+def _due(kind: _Kind) -> None:
+    """Look now if something has come to its end at the last look: others may soon. Else a little later each time."""
+    kind.idle = 0 if kind.waiting < kind.waited else kind.idle + 1
+    patience = min(FIRST_LOOK * GROWTH**kind.idle, SLOWEST_LOOK) - FIRST_LOOK
+    asyncio.get_running_loop().call_later(patience, _ring, kind)
+
+
+def _ring(kind: _Kind) -> None:
+    kind.waited = kind.waiting
+    if kind.tick is not None and not kind.tick.done():
+        kind.tick.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
