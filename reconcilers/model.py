@@ -15,7 +15,7 @@ from typing import Any, Final
 
 EMPTY: Mapping[str, Any] = {}
 
-DOUBT: Final = "doubt"
+POSSIBLE_DUPLICATE: Final = "doubt"
 """In a record's data: a creation of unknown outcome went before the one that is recorded, so a twin may turn up."""
 
 
@@ -57,7 +57,7 @@ class Request:
     microversion: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[int] = frozenset()
-    together: tuple[str, str] | None = None
+    bulk_envelope: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

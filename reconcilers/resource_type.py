@@ -1,6 +1,6 @@
 """What most resource types are made of: a declaration, and the ordinary life that follows from it.
 
-A type is a subclass of :class:`Rest` (something with its own id in a REST collection), :class:`Association` (a
+A type is a subclass of :class:`RestResource` (something with its own id in a REST collection), :class:`Association` (a
 relation between things that has no id of its own) or :class:`Local` (no cloud object at all), in a file of its own,
 with the ``@register`` decorator. It says only what is particular; docs/adding-a-type.md walks through one.
 """
@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from typing_extensions import override
 
 from hot_translator import catalogue
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
@@ -45,7 +47,7 @@ class Field:
     reset: Any = None
 
 
-def gives(*names: str) -> dict[str, Field]:
+def same_name_fields(*names: str) -> dict[str, Field]:
     """Fields whose key in the API is the property's own name."""
     return {name: Field(name) for name in names}
 
@@ -169,7 +171,7 @@ class ResourceType(ABC):
         return False
 
 
-class Rest(ResourceType):
+class RestResource(ResourceType):
     """Something with its own id in a REST collection: POST, wait for a status, PUT the changed fields, DELETE, gone."""
 
     collection: ClassVar[str]
@@ -183,9 +185,9 @@ class Rest(ResourceType):
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "error"})
     delete_is_final: ClassVar[bool] = True
     """The answer to DELETE comes when the resource is gone."""
-    deletes_unseen: ClassVar[bool] = False
+    deletes_without_read: ClassVar[bool] = False
     """The same request deletes it whatever state it is in; of what is not there, the answer says so."""
-    bulk: ClassVar[bool] = False
+    sends_bulk: ClassVar[bool] = False
     """One POST can make several, all or none of them, under the key of the list."""
     token_field: ClassVar[str] = "description"
     """Text field that carries the token; "metadata": a map that does."""
@@ -200,8 +202,8 @@ class Rest(ResourceType):
 
     # The ordinary life.
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is None:
             return self.remove(recorded, observed)
         if observed is None:
@@ -216,14 +218,14 @@ class Rest(ResourceType):
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         """Ask for a new resource."""
         body = self.stamp(self.body(desired), recorded)
-        together = (self.key, self.plural) if self.bulk else None
+        bulk_envelope = (self.key, self.plural) if self.sends_bulk else None
         request = Request(
             self.service,
             "POST",
             self.collection,
             self.wrap(body),
             microversion=self.microversion,
-            together=together,
+            bulk_envelope=bulk_envelope,
         )
         return Send(request, applies=self.applied_by_create(desired), creates=True)
 
@@ -315,32 +317,33 @@ class Rest(ResourceType):
             return {**body, "description": f"{text} {TOKEN}{recorded.token}".strip()}
         return {**body, self.token_field: {**(body.get(self.token_field) or {}), "kiln-token": recorded.token}}
 
+    @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
-        """See :class:`ResourceType`."""
         held = item.get(self.token_field)
         if isinstance(held, Mapping):
             return held.get("kiln-token") == recorded.token
         return isinstance(held, str) and held.endswith(TOKEN + recorded.token)
 
+    @override
     def find(self, recorded: Recorded) -> Request | None:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", self.listing, params=self.list_params, microversion=self.microversion)
 
     # Reading.
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", self.path(recorded), microversion=self.microversion)
 
+    @override
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """See :class:`ResourceType`."""
         if not isinstance(body, Mapping):
             return None
         found = body.get(self.key) if self.key else body
         return found if isinstance(found, Mapping) and "id" in found else None
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`; ``show`` is the resource as the API gives it."""
+        """``show`` is the resource as the API gives it."""
         if observed is None:
             return {}
         return {
@@ -348,15 +351,15 @@ class Rest(ResourceType):
             "show": observed,
         }
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         return frozenset(
             name
             for name, how in self.fields.items()
             if how.drift
             and how.api in observed
             and (expected := self.expected(name, desired)) is not None
-            and not alike(self.shown_value(name, how, observed), how.decode(how.encode(expected)))
+            and not equivalent(self.shown_value(name, how, observed), how.decode(how.encode(expected)))
         )
 
     def expected(self, name: str, desired: Desired) -> Any:
@@ -387,8 +390,8 @@ class Association(ResourceType):
 
     delete_first: ClassVar[bool] = True
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is None:
             return Gone() if observed is None or UNDONE in observed else self.unlink(recorded, observed)
         if observed is None:
@@ -407,20 +410,21 @@ class Association(ResourceType):
 class Local(ResourceType):
     """No cloud object: it is ready at once, and its attributes follow from its properties."""
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         return Gone() if desired is None else Ready(applies=desired.changed)
 
     def identity(self, recorded: Recorded) -> str | None:
         """The physical name serves as the id."""
         return recorded.physical_name
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`; nobody asks for it, since there is no service to ask."""
+        """Nobody asks for it, since there is no service to ask."""
         raise LookupError(f"{recorded.type} has nothing in the cloud to read")
 
 
-def alike(left: Any, right: Any) -> bool:
+def equivalent(left: Any, right: Any) -> bool:
     """Whether two values say the same: lists may come in another order, and maps in them with their keys in another."""
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and sorted(map(_told, left)) == sorted(map(_told, right))

@@ -83,7 +83,7 @@ class Dispatch:
     def _next(self, line: deque[_Turn]) -> list[_Turn]:
         """The first in a line, with those that go along with it."""
         first = line.popleft()
-        if first.request.together is None or self._most == 1:
+        if first.request.bulk_envelope is None or self._most == 1:
             return [first]
         near = itertools.islice(line, self._slots * self._most)
         like = [turn for turn in near if _alike(turn.request, first.request)]
@@ -95,9 +95,9 @@ class Dispatch:
     async def _carry_out(self, requests: list[Request]) -> list[Answer]:
         self._check()
         first = requests[0]
-        if first.together is None or len(requests) == 1:
+        if first.bulk_envelope is None or len(requests) == 1:
             return [await self._send(first)]
-        one, several = first.together
+        one, several = first.bulk_envelope
         bodies = [request.body[one] for request in requests]
         answer = await self._send(replace(first, body={several: bodies}))
         made = (answer.body or {}).get(several) or []
@@ -133,10 +133,10 @@ class Dispatch:
 
 def _alike(request: Request, other: Request) -> bool:
     """Whether two requests that can go together are for the same collection, in the same way."""
-    return (request.service, request.path, request.together, request.microversion) == (
+    return (request.service, request.path, request.bulk_envelope, request.microversion) == (
         other.service,
         other.path,
-        other.together,
+        other.bulk_envelope,
         other.microversion,
     )
 

@@ -55,11 +55,11 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _Door:
+class _ServiceThrottle:
     """The way to one service: how many calls may be under way, and until when none may start (it asked us to wait)."""
 
     slots: asyncio.Semaphore
-    closed_until: float = 0.0
+    paused_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Cloud:
     """Whether this process may still change anything: asked at the last instant before a request leaves."""
     redact: Callable[[str], str] = str
     """Cuts secrets out of what a service says."""
-    _doors: dict[str, _Door] = field(default_factory=dict)
+    _throttles: dict[str, _ServiceThrottle] = field(default_factory=dict)
     _project: str | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _refusal: tuple[float, CloudError] | None = None
@@ -88,7 +88,7 @@ class Cloud:
 
         Nothing is sent twice here: whoever asked knows whether it may be.
         """
-        async with self._through(request.service) as door:
+        async with self._throttled(request.service) as throttle:
             started = time.monotonic()
             status = 0
             try:
@@ -97,7 +97,7 @@ class Cloud:
             except CloudError as error:
                 status = error.status or 0
                 if error.fault is Fault.RATE_LIMITED:
-                    door.closed_until = max(door.closed_until, time.monotonic() + (error.retry_after or 1.0))
+                    throttle.paused_until = max(throttle.paused_until, time.monotonic() + (error.retry_after or 1.0))
                 raise
             else:
                 return answer
@@ -162,12 +162,12 @@ class Cloud:
         return await _to_the_end(future)
 
     @asynccontextmanager
-    async def _through(self, service: str) -> AsyncIterator[_Door]:
-        door = self._doors.setdefault(service, _Door(asyncio.Semaphore(self.concurrency)))
-        async with door.slots:
-            while (wait := door.closed_until - time.monotonic()) > 0:  # noqa: ASYNC110 - time, not an event
+    async def _throttled(self, service: str) -> AsyncIterator[_ServiceThrottle]:
+        throttle = self._throttles.setdefault(service, _ServiceThrottle(asyncio.Semaphore(self.concurrency)))
+        async with throttle.slots:
+            while (wait := throttle.paused_until - time.monotonic()) > 0:  # noqa: ASYNC110 - time, not an event
                 await asyncio.sleep(wait)
-            yield door
+            yield throttle
 
     def _exchange(self, request: Request) -> Answer:
         if request.method != "GET" and not self.fence():

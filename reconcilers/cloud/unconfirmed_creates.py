@@ -13,7 +13,7 @@ do.
 """
 
 
-class Attempts:
+class UnconfirmedCreates:
     """One a process. ``since`` is when it began to act: whoever acted before it has sent nothing later.
 
     Tokens are those of :class:`reconcilers.model.Recorded`, times are the event loop's, in seconds.

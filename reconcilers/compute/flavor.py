@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, Rest, gives
+from reconcilers.resource_type import Field, RestResource, same_name_fields
 
 ACCESS = "access"
 """Key among what was read: the projects that may use the flavor."""
@@ -21,7 +23,7 @@ def texts(specs: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 @register
-class Flavor(Rest):
+class Flavor(RestResource):
     """Its id is chosen by us where the template does not choose it. Extra specs and projects follow the creation."""
 
     type = "OS::Nova::Flavor"
@@ -33,7 +35,7 @@ class Flavor(Rest):
     plural = "flavors"
     microversion = "2.61"
     fields = {  # noqa: RUF012
-        **gives("name", "ram", "vcpus", "disk"),
+        **same_name_fields("name", "ram", "vcpus", "disk"),
         "swap": Field("swap", decode=lambda shown: int(shown or 0)),
         "ephemeral": Field("OS-FLV-EXT-DATA:ephemeral"),
         "rxtx_factor": Field("rxtx_factor"),
@@ -43,23 +45,23 @@ class Flavor(Rest):
     }
     shown = {"is_public": "os-flavor-access:is_public"}  # noqa: RUF012
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         given = desired.properties.get("flavorid")
         return {"flavorid": given} if given and given != "auto" else {}
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.data.get("flavorid") or recorded.token
 
+    @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Rest`."""
         body = self.stamp({**self.body(desired), "id": self.identity(recorded)}, recorded)
         request = Request(self.service, "POST", self.collection, self.wrap(body), microversion=self.microversion)
         return Send(request, applies=self.applied_by_create(desired), creates=True)
 
+    @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`."""
         for way in (self._specs, self._tenants):
             outcome = way(desired, recorded, observed)
             if outcome is not None:
@@ -97,8 +99,9 @@ class Flavor(Rest):
                 return Send(request, into=ACCESS)
         return None
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`. Names and ids of flavors are unique in the cloud."""
+        """Names and ids of flavors are unique in the cloud."""
         found = super().replacement(desired, recorded, observed)
         if isinstance(found, Replace):
             return Replace(

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
-from reconcilers.resource_type import Rest
+from reconcilers.resource_type import RestResource
 
 POOLS = "pools"
 """Key among what was read: the external networks."""
 
 
 @register
-class FloatingIP(Rest):
+class FloatingIP(RestResource):
     """Without a pool it comes from the external network, if there is only one."""
 
     type = "OS::Nova::FloatingIP"
@@ -22,8 +24,8 @@ class FloatingIP(Rest):
     plural = "floatingips"
     shown = {"ip": "floating_ip_address", "pool": "floating_network_id"}  # noqa: RUF012
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         exists = bool(observed) and "id" in observed
         if desired is None or exists:
             return super().step(desired, recorded, observed if exists else None)

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import ResourceType
@@ -23,20 +25,21 @@ class FloatingIPAssociation(ResourceType):
     listing = "/floatingips"
     plural = "floatingips"
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {"floating_ip": desired.properties["floating_ip"], "server": desired.properties["server_id"]}
 
     def identity(self, recorded: Recorded) -> str | None:
         """The floating IP's id, or its address."""
         return recorded.data.get("floating_ip")
 
+    @override
     def reference(self, recorded: Recorded, attributes: Mapping[str, Any]) -> Any:
-        """See :class:`ResourceType`; Heat gives the physical name."""
+        """Heat gives the physical name."""
         return recorded.physical_name
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         seen = observed or {}
         server = recorded.data.get("server", "")
         if desired is None:
@@ -71,14 +74,15 @@ class FloatingIPAssociation(ResourceType):
         body = {"floatingip": {"port_id": None}}
         return Send(Request(self.service, "PUT", f"/floatingips/{observed['id']}", body, done=frozenset({404})))
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`. Another server or floating IP is another association; the old one goes first."""
+        """Another server or floating IP is another association; the old one goes first."""
         ends = {"floating_ip": "floating_ip", "server": "server_id"}
         moved = [name for end, name in ends.items() if recorded.data.get(end) != desired.properties[name]]
         return Replace(f"{moved[0]} changed", delete_first=True) if moved else None
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         astray = not self._points_at(desired.properties["server_id"], observed)
         return frozenset({"server_id"}) if astray else frozenset()
 
@@ -91,18 +95,18 @@ class FloatingIPAssociation(ResourceType):
 
     # Reading.
 
+    @override
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
-        """See :class:`ResourceType`."""
         return (str(item["id"]), str(item["floating_ip_address"]))
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         given = recorded.data["floating_ip"]
         key = "floating_ip_address" if _is_address(given) else "id"
         return Request(self.service, "GET", self.listing, params={key: given})
 
+    @override
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """See :class:`ResourceType`."""
         if not isinstance(body, Mapping):
             return None
         return body.get("floatingip") or next(iter(body.get(self.plural) or ()), None)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from reconcilers.compute import ssh_key
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
@@ -34,19 +36,19 @@ class KeyPair(ResourceType):
     microversion = "2.10"
     delete_first = True
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         user = desired.properties.get("user")
         made = {} if desired.properties.get("public_key") else {"made": "here"}
         key = {"key": _digest(_public_key(desired))}
         return {"name": desired.properties["name"], **key, **made, **({"user": user} if user else {})}
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.data.get("name")
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is None:
             request = Request(
                 self.service,
@@ -74,48 +76,49 @@ class KeyPair(ResourceType):
         request = Request(self.service, "POST", self.listing, {"keypair": body}, microversion=version)
         return Send(request, applies=desired.changed, creates=True)
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`. Under another name both can be there."""
+        """Under another name both can be there."""
         found = super().replacement(desired, recorded, observed)
         if isinstance(found, Replace):
             return Replace(found.why, delete_first=recorded.data.get("name") == desired.properties["name"])
         return found
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         if observed is None:
             return {}
         shown = _unwrapped(observed)
         return {"public_key": shown.get("public_key"), "private_key": _private_key(desired), "show": shown}
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         shown = _unwrapped(observed).get("public_key")
         same = shown is None or shown.strip() == _public_key(desired)
         return frozenset() if same else frozenset({"public_key"})
 
     # Reading.
 
+    @override
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
-        """See :class:`ResourceType`."""
         return (str(_unwrapped(item)["name"]),)
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(
             self.service, "GET", self._path(recorded), params=_whose(recorded), microversion=self.microversion
         )
 
+    @override
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """See :class:`ResourceType`."""
         return body.get("keypair") if isinstance(body, Mapping) else None
 
+    @override
     def find(self, recorded: Recorded) -> Request | None:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", self.listing, params=_whose(recorded), microversion=self.microversion)
 
+    @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
-        """See :class:`ResourceType`."""
         shown = _unwrapped(item)
         if (
             shown.get("name") != recorded.data.get("name")

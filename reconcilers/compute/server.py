@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.compute import server_attributes, server_body, server_changes, server_networks, server_ports
 from reconcilers.compute.server_changes import READ, status
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
-from reconcilers.resource_type import Rest
+from reconcilers.resource_type import RestResource
 
 SETTLED = frozenset(
     {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED", "SHELVED_OFFLOADED", "RESCUE", "VERIFY_RESIZE"}
@@ -26,7 +28,7 @@ _POLICIES = {
 
 
 @register
-class Server(Rest):
+class Server(RestResource):
     """Its token stands in the metadata. It is deleted over time, and then the ports that were made for it here."""
 
     type = "OS::Nova::Server"
@@ -38,15 +40,15 @@ class Server(Rest):
     microversion = READ
     token_field = "metadata"
     delete_is_final = False
-    deletes_unseen = True
+    deletes_without_read = True
     texts = ("user_data",)
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return server_networks.intent(desired.properties)
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         seen = observed or {}
         if desired is None:
             return self.remove(recorded, seen) if "id" in seen else server_networks.sweep(recorded, seen)
@@ -71,25 +73,28 @@ class Server(Rest):
         )
         return Send(request, applies=self.applied_by_create(desired), creates=True)
 
+    @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
-        """See :class:`Rest`."""
         return desired.changed - (frozenset() if server_body.carries_tags(desired.properties) else {"tags"})
 
+    @override
     def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
-        """See :class:`Rest`. The answer to the creation has no status yet."""
+        """The answer to the creation has no status yet."""
         shown = status(observed)
         if shown in LOST:
             return Failed(self.failure(observed))
         return Ready() if shown in SETTLED and not self.leaving(observed) else Wait(f"is {shown or 'BUILD'}")
 
+    @override
     def failure(self, observed: Mapping[str, Any]) -> str:
-        """See :class:`Rest`; in Heat's words."""
+        """In Heat's words."""
         fault = observed.get("fault") or {}
         due = f"Message: {fault.get('message', 'Unknown')}, Code: {fault.get('code', 'Unknown')}"
         return f'Went to status {status(observed)} due to "{due}"'
 
+    @override
     def remove(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`. Where deleted servers are kept for a while, their ports could not go: so not this one."""
+        """Where deleted servers are kept for a while, their ports could not go: so not this one."""
         if DELETION in observed or self.leaving(observed):
             return Wait("being deleted")
         if status(observed) == "SOFT_DELETED":
@@ -100,12 +105,13 @@ class Server(Rest):
             request = Request(self.service, "DELETE", self.path(recorded), done=frozenset({404}))
         return Send(request, into=DELETION)
 
+    @override
     def leaving(self, observed: Mapping[str, Any]) -> bool:
-        """See :class:`Rest`."""
         return status(observed) == "DELETED" or observed.get("OS-EXT-STS:task_state") in {"deleting", "soft-deleting"}
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`; the update policies have the first word."""
+        """The update policies have the first word."""
         why = self._policy(desired) or self._image(desired, observed)
         if why:
             return Replace(why, delete_first=_claims(desired))
@@ -128,8 +134,8 @@ class Server(Rest):
 
     # Reading.
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         if observed is None:
             return {}
         return {
@@ -145,18 +151,19 @@ class Server(Rest):
             "show": observed,
         }
 
+    @override
     def attribute_request(
         self, attribute: str, desired: Desired | None, recorded: Recorded, observed: Any
     ) -> Request | Mapping[str, Request] | None:
-        """See :class:`ResourceType`."""
         return server_attributes.request(attribute, desired, recorded, observed or {})
 
+    @override
     def read_attribute(self, attribute: str, body: Any, recorded: Recorded, observed: Any) -> Any:
-        """See :class:`ResourceType`."""
         return server_attributes.value(attribute, body, observed or {})
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`. Metadata and tags that somebody added are left alone."""
+        """Metadata and tags that somebody added are left alone."""
         properties = desired.properties
         metadata = texts(properties.get("metadata")).items()
         flavor, image = (observed.get("flavor") or {}).get("id"), (observed.get("image") or {}).get("id")
@@ -168,7 +175,7 @@ class Server(Rest):
             "tags": not set(properties.get("tags") or ()) <= set(observed.get("tags") or ()),
         }
         return (
-            frozenset(name for name, differs in drifted.items() if differs)
+            frozenset(name for name, needs_write in drifted.items() if needs_write)
             if status(observed) in SETTLED
             else frozenset()
         )

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
-from reconcilers.resource_type import Rest
+from reconcilers.resource_type import RestResource
 
 OTHERS = "others"
 """Key among what was read, and in the record: the groups that had the name before ours."""
 
 
 @register
-class ServerGroup(Rest):
+class ServerGroup(RestResource):
     """Nova gives it no field for a token, but a name that we choose is made of the token.
 
     Where the template names the group, the ids of those that have the name already are noted first: so ours is known
@@ -27,8 +29,8 @@ class ServerGroup(Rest):
     microversion = "2.64"
     token_field = ""
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         exists = bool(observed) and "id" in observed
         if desired is None or exists:
             return super().step(desired, recorded, observed if exists else None)
@@ -46,8 +48,8 @@ class ServerGroup(Rest):
         request = Request(self.service, "POST", self.collection, self.wrap(body), microversion=self.microversion)
         return Send(request, applies=desired.changed, creates=True, remember=remember)
 
+    @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
-        """See :class:`ResourceType`."""
         if item.get("name") == recorded.physical_name:
             return True
         others = recorded.data.get(OTHERS)

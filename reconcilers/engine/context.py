@@ -11,13 +11,13 @@ from reconcilers.cloud.dispatch import Dispatch
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer, Snapshot
 from reconcilers.cloud.session import Cloud
-from reconcilers.cloud.unconfirmed_creates import Attempts
+from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
-from reconcilers.model import DOUBT, Desired, Fault, Intent, Recorded
+from reconcilers.model import POSSIBLE_DUPLICATE, Desired, Fault, Intent, Recorded
 from reconcilers.resource_type import ResourceType
 
 
-class Records(Protocol):
+class ResourceStore(Protocol):
     """The memory of a Stack's resources (in Kiln: its StackResources)."""
 
     async def intend(self, intent: Intent) -> Recorded:
@@ -89,7 +89,7 @@ class Goal:
 
 
 @dataclass(slots=True)
-class Standing:
+class ResourceProgress:
     """How one resource stands, for status and events."""
 
     type: str
@@ -99,7 +99,7 @@ class Standing:
     request_id: str = ""
 
 
-class Trailing:
+class BackgroundWrites:
     """Writes that others need not wait for: the work goes on beside them.
 
     An asynchronous context: at its end all writes have ended, and what the first one that failed raised is raised.
@@ -131,17 +131,17 @@ class Trailing:
             raise self.error
 
 
-class Progress:
+class ProgressTracker:
     """How all resources stand; tells ``changed`` at each move."""
 
-    def __init__(self, changed: Callable[[str, Standing], None] = lambda _name, _standing: None) -> None:
-        self.standing: dict[str, Standing] = {}
+    def __init__(self, changed: Callable[[str, ResourceProgress], None] = lambda _name, _standing: None) -> None:
+        self.standing: dict[str, ResourceProgress] = {}
         self.drifted: dict[str, str] = {}
         """What was found otherwise than desired and is not repaired (yet), by resource."""
         self.repaired: dict[str, str] = {}
         self._changed = changed
 
-    def move(self, name: str, standing: Standing) -> None:
+    def move(self, name: str, standing: ResourceProgress) -> None:
         """Note where a resource stands now."""
         if self.standing.get(name) != standing:
             self.standing[name] = standing
@@ -150,11 +150,11 @@ class Progress:
     def leave(self, name: str) -> None:
         """The resource is no more."""
         self.standing.pop(name, None)
-        self._changed(name, Standing("", "Deleted"))
+        self._changed(name, ResourceProgress("", "Deleted"))
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ReadyResource:
     """A resource at rest, for those that refer to it. ``read`` are attributes that cost a call of their own."""
 
     rtype: ResourceType
@@ -176,26 +176,26 @@ class Settled:
 
 
 @dataclass(slots=True)
-class World:
+class ReconcileContext:
     """The pass's surroundings. ``fence`` says whether this process may still act."""
 
     goal: Goal
     cloud: Cloud
     observer: Observer
     lookup: Lookup
-    records: Records
-    progress: Progress
+    records: ResourceStore
+    progress: ProgressTracker
     superseded: asyncio.Event
     fence: Callable[[], bool] = lambda: True
     started: float = 0.0
-    settled: dict[str, Settled] = field(default_factory=dict)
+    settled: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
     written: dict[str, Recorded] = field(default_factory=dict)
     """Records as this pass wrote them, by their keys."""
     forgotten: set[str] = field(default_factory=set)
     """Keys of the records that this pass removed."""
-    attempts: Attempts = field(default_factory=Attempts)
-    trailing: Trailing = field(default_factory=Trailing)
+    attempts: UnconfirmedCreates = field(default_factory=UnconfirmedCreates)
+    trailing: BackgroundWrites = field(default_factory=BackgroundWrites)
     texts: dict[str, str] = field(default_factory=dict)
     """Texts of the Stack's software configurations by their ids."""
     dispatch: Dispatch = field(init=False)
@@ -228,7 +228,7 @@ class World:
     @property
     def doubtful(self) -> bool:
         """Whether something may have been made twice: another pass, a little later, shall look."""
-        return any(DOUBT in one.recorded.data for one in self.settled.values())
+        return any(POSSIBLE_DUPLICATE in one.recorded.data for one in self.settled.values())
 
     # What the translation asks (hot_translator's Scope).
 

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from typing_extensions import override
+
 from hot_translator import Definition
 from hot_translator.expression import Scope
 from reconcilers.digests import WHOLE
-from reconcilers.engine.context import ResourceError, Settled, Standing, World
-from reconcilers.engine.driver import UNSEEN, Removing, identified
+from reconcilers.engine.context import ReadyResource, ReconcileContext, ResourceError, ResourceProgress
+from reconcilers.engine.driver import NOT_OBSERVED, Removing, identified
 from reconcilers.engine.intents import Intending
 from reconcilers.model import (
-    DOUBT,
+    POSSIBLE_DUPLICATE,
     Desired,
     Failed,
     Fault,
@@ -40,7 +42,7 @@ class Converging(Intending):
 
     def __init__(
         self,
-        world: World,
+        world: ReconcileContext,
         rtype: ResourceType,
         definition: Definition,
         requires: frozenset[str],
@@ -64,7 +66,7 @@ class Converging(Intending):
     def take(self, recorded: Recorded) -> None:
         """Go on with this record."""
         self.recorded, self.saved = identified(self.rtype, recorded), recorded
-        self.observed = UNSEEN
+        self.observed = NOT_OBSERVED
         self.reads = {}
         self.verb = "Updating" if recorded.confirmed else "Creating"
         self.taken_over = recorded.confirmed
@@ -72,12 +74,12 @@ class Converging(Intending):
 
     # The unchanged resource: no call, no await.
 
-    def at_rest(self) -> Settled | None:
+    def at_rest(self) -> ReadyResource | None:
         """The settled resource, if nothing has to be done for it; a pass over an unchanged Stack is made of this."""
         recorded = self.recorded
         if not recorded.key or not recorded.confirmed or recorded.deleting or recorded.state != "Ready":
             return None
-        if DOUBT in recorded.data:
+        if POSSIBLE_DUPLICATE in recorded.data:
             return None
         if recorded.digests.get(WHOLE) != self.whole or self.requires != recorded.requires:
             return None
@@ -98,7 +100,7 @@ class Converging(Intending):
             return None
         if self.rtype.service and self.world.goal.drift != "Ignore" and self.rtype.drift(desired, observed):
             return None
-        return Settled(self.rtype, desired, recorded, observed)
+        return ReadyResource(self.rtype, desired, recorded, observed)
 
     def needs_reads(self, desired: Desired, observed: Any) -> bool:
         """Whether anything refers to an attribute that costs a call of its own."""
@@ -114,10 +116,10 @@ class Converging(Intending):
         await self.have_record()
         return self.properties
 
-    async def turn(self) -> Settled | None:
-        """See :class:`Life`."""
+    @override
+    async def turn(self) -> ReadyResource | None:
         properties = await self.prepare()
-        if self.observed is UNSEEN:
+        if self.observed is NOT_OBSERVED:
             self.observed = await self.look()
         desired, outcome = self.decide(properties)
         match outcome:
@@ -229,7 +231,7 @@ class Converging(Intending):
             surplus = await self.world.records.intend(self.intent(properties, older))
             self.world.written[surplus.key] = surplus
         intent = self.intent(properties, serial, attempts)
-        self.world.progress.move(name, Standing(intent.type, "Creating"))
+        self.world.progress.move(name, ResourceProgress(intent.type, "Creating"))
         recorded = await self.world.records.intend(intent)
         self.take(recorded if recorded.attempts else replace(recorded, attempts=attempts))
         self.candidates.append(self.recorded)
@@ -237,14 +239,15 @@ class Converging(Intending):
         if self.fresh:
             self.world.attempts.intended(recorded.token)
 
+    @override
     def took(self, step: Send, body: Any, request_id: str) -> None:
-        """See :class:`Life`: what the request carried holds now."""
+        """What the request carried holds now."""
         super().took(step, body, request_id)
         # It has been whole, but is not what that digest says any more.
         digests = {**self.recorded.digests, **({WHOLE: ""} if WHOLE in self.recorded.digests else {})}
         if step.creates:
             digests = {}
-            shown = self.observed if self.observed is not UNSEEN else None
+            shown = self.observed if self.observed is not NOT_OBSERVED else None
             identity = self.rtype.identity(self.recorded)
             physical_id = identity or (next(iter(self.rtype.identify(shown)), None) if shown else None)
             self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=physical_id is not None)
@@ -255,9 +258,9 @@ class Converging(Intending):
         digests.update(self.world.digester.each(self.template, step.applies))
         self.recorded = replace(self.recorded, digests=digests)
 
-    async def settle(self, desired: Desired) -> Settled:
+    async def settle(self, desired: Desired) -> ReadyResource:
         """It is as desired: record that, and read the attributes that somebody wants and that cost a call."""
-        if DOUBT in self.recorded.data and self.taken_over:
+        if POSSIBLE_DUPLICATE in self.recorded.data and self.taken_over:
             await self.clear_doubt()
         untouched = self.world.progress.drifted.get(self.recorded.name) and self.only_reported(frozenset())
         if not untouched:
@@ -288,14 +291,14 @@ class Converging(Intending):
                 self.world.trailing.begin(self.save())
         desired = replace(desired, changed=frozenset())
         read = {name: await self.read_attribute(name, desired) for name in self.definition.attributes_used}
-        known = {name: value for name, value in read.items() if value is not UNSEEN}
-        return Settled(self.rtype, desired, self.recorded, self.observed, known)
+        known = {name: value for name, value in read.items() if value is not NOT_OBSERVED}
+        return ReadyResource(self.rtype, desired, self.recorded, self.observed, known)
 
     async def read_attribute(self, name: str, desired: Desired) -> Any:
         """An attribute that costs calls of its own; UNSEEN for all others."""
         requests = self.rtype.attribute_request(name, desired, self.recorded, self.observed)
         if requests is None or self.observed is None:
-            return UNSEEN
+            return NOT_OBSERVED
         if isinstance(requests, Mapping):
             body: Any = {key: (await self.world.cloud.send(request)).body for key, request in requests.items()}
         else:
@@ -314,7 +317,7 @@ class Converging(Intending):
             await self.remove(old)
         await self.intend()
 
-    async def remake(self, outcome: Failed) -> Settled | None:
+    async def remake(self, outcome: Failed) -> ReadyResource | None:
         """It went to ERROR: remove it and make it anew, a bounded number of times."""
         old = self.recorded
         if old.attempts >= REMAKES:
@@ -334,8 +337,9 @@ class Converging(Intending):
         self.remade = True
         return None
 
+    @override
     def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
-        """See :class:`Life`. What was accepted a moment ago and is refused now refers to something that is gone.
+        """What was accepted a moment ago and is refused now refers to something that is gone.
 
         A failed boot may take its port along. The next pass looks at everything anew, and it is soon.
         """

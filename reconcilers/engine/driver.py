@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, final
 
+from typing_extensions import override
+
 from reconcilers import identifiers
 from reconcilers.engine import recovery
-from reconcilers.engine.context import ResourceError, Standing, Superseded, TimedOut, World
+from reconcilers.engine.context import ReconcileContext, ResourceError, ResourceProgress, Superseded, TimedOut
 from reconcilers.errors import RETRIED, CloudError
-from reconcilers.model import DOUBT, Failed, Fault, Gone, Pause, Ready, Recorded, Send, Wait
-from reconcilers.resource_type import Association, ResourceType, Rest
+from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Fault, Gone, Pause, Ready, Recorded, Send, Wait
+from reconcilers.resource_type import Association, ResourceType, RestResource
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +37,11 @@ LOCAL_LOOK = 0.5
 
 
 @final
-class Unseen:
+class NotObserved:
     """The type of ``UNSEEN``: nobody has looked yet."""
 
 
-UNSEEN: Final = Unseen()
+NOT_OBSERVED: Final = NotObserved()
 
 
 class Life(ABC):
@@ -54,12 +56,12 @@ class Life(ABC):
     patience: tuple[float, ...] = recovery.PATIENCE
     """Seconds before each further look for what may have been made."""
 
-    def __init__(self, world: World, rtype: ResourceType, recorded: Recorded) -> None:
+    def __init__(self, world: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> None:
         self.world = world
         self.rtype = rtype
         self.recorded = identified(rtype, recorded)
         self.saved = recorded
-        self.observed: Any = UNSEEN
+        self.observed: Any = NOT_OBSERVED
         self.reads: dict[str, Any] = {}
         self.fresh = False
         """The record was made in this pass and no call has left yet: there is nothing to look for."""
@@ -114,7 +116,7 @@ class Life(ABC):
         ours = await recovery.find(self.world, self.rtype, self.recorded, self.patience if begun_elsewhere else ())
         if not ours:
             if begun_elsewhere and self.rtype.find(self.recorded) is not None:
-                self.recorded = replace(self.recorded, data={**self.recorded.data, DOUBT: "yes"})
+                self.recorded = replace(self.recorded, data={**self.recorded.data, POSSIBLE_DUPLICATE: "yes"})
             return None
         await recovery.remove_twins(self.world, self.rtype, self.recorded, ours[1:])
         physical_id = next(iter(self.rtype.identify(ours[0])))
@@ -133,7 +135,7 @@ class Life(ABC):
         await recovery.remove_twins(self.world, self.rtype, self.recorded, twins)
         if self.in_doubt():
             return
-        data = {key: value for key, value in self.recorded.data.items() if key != DOUBT}
+        data = {key: value for key, value in self.recorded.data.items() if key != POSSIBLE_DUPLICATE}
         self.recorded = replace(self.recorded, data=data)
 
     def view(self) -> Any:
@@ -159,7 +161,7 @@ class Life(ABC):
             if first and isinstance(self.rtype, Association) and not error.ambiguous:
                 self.recorded = replace(self.recorded, data={**self.recorded.data, REFUSED: "yes"})
             if not step.into or step.request.method != "GET":
-                self.observed, self.reads = UNSEEN, {}
+                self.observed, self.reads = NOT_OBSERVED, {}
             self.recorded = replace(self.recorded, request_id=error.request_id)
             raise
         if step.into:
@@ -173,7 +175,7 @@ class Life(ABC):
         shown = self.rtype.extract(body, self.recorded)
         data = {key: value for key, value in self.recorded.data.items() if key != REFUSED}
         self.recorded = replace(self.recorded, request_id=request_id, data=data)
-        self.observed = shown if shown is not None else UNSEEN
+        self.observed = shown if shown is not None else NOT_OBSERVED
 
     async def save(self) -> None:
         """Store the record if it differs from what is stored."""
@@ -212,7 +214,7 @@ class Life(ABC):
 
     def stand(self, message: str = "", fault: Fault | None = None, request_id: str = "") -> None:
         """Tell where the resource stands."""
-        standing = Standing(self.recorded.type, self.verb, message, fault, request_id)
+        standing = ResourceProgress(self.recorded.type, self.verb, message, fault, request_id)
         self.world.progress.move(self.recorded.name, standing)
 
     # Weather.
@@ -265,12 +267,14 @@ class Removing(Life):
     leaving = True
     patience: tuple[float, ...] = recovery.LONG_PATIENCE
 
+    @override
     def foreign(self) -> None:
-        """See :class:`Life`: there is nothing of ours to remove."""
+        """There is nothing of ours to remove."""
         return
 
+    @override
     async def look(self) -> Any:
-        """See :class:`Life`. What may still be made is waited for: without its record it would be nobody's."""
+        """What may still be made is waited for: without its record it would be nobody's."""
         if self.recorded.confirmed and unseen(self.rtype):
             # It is ours, whatever state it is in: a look would change nothing, and a list of ports costs Neutron more
             # than their deletion.
@@ -283,15 +287,16 @@ class Removing(Life):
             observed = await super().look()
         return observed
 
+    @override
     async def turn(self) -> bool | None:
-        """See :class:`Life`. True when nothing is left."""
+        """True when nothing is left."""
         recorded = self.recorded
         if recorded.retain or recorded.external:
             await self.drop(recorded)
             return True
-        if self.observed is UNSEEN:
+        if self.observed is NOT_OBSERVED:
             self.observed = await self.look()
-        if DOUBT in self.recorded.data and self.recorded.confirmed:
+        if POSSIBLE_DUPLICATE in self.recorded.data and self.recorded.confirmed:
             await self.clear_doubt()
         outcome = self.rtype.step(
             None, self.recorded, self.view()
@@ -314,7 +319,7 @@ class Removing(Life):
 
     async def forget(self) -> bool | None:
         """Remove the record, unless a twin may still appear."""
-        if DOUBT in self.recorded.data and self.in_doubt():
+        if POSSIBLE_DUPLICATE in self.recorded.data and self.in_doubt():
             await self.linger()
             return None
         await self.drop(self.recorded)
@@ -328,7 +333,7 @@ class Removing(Life):
 
 def unseen(rtype: ResourceType) -> bool:
     """Whether a resource of this type is deleted without a look at it."""
-    return isinstance(rtype, Rest) and rtype.deletes_unseen
+    return isinstance(rtype, RestResource) and rtype.deletes_without_read
 
 
 def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:
@@ -338,7 +343,7 @@ def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:
     return replace(recorded, physical_id=rtype.identity(recorded))
 
 
-def intended_name(world: World, logical_name: str, serial: int, rtype: ResourceType) -> tuple[str, str]:
+def intended_name(world: ReconcileContext, logical_name: str, serial: int, rtype: ResourceType) -> tuple[str, str]:
     """Token and physical name of the serial-th resource of this name."""
     token = identifiers.token(world.goal.stack_uid, logical_name, serial)
     return token, identifiers.physical_name(world.goal.stack, logical_name, token, rtype.schema.name_limit)

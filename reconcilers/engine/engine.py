@@ -18,10 +18,10 @@ from typing import Any
 from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry
-from reconcilers.engine.context import ResourceError, Settled, Standing, Superseded, World
+from reconcilers.engine.context import ReadyResource, ReconcileContext, ResourceError, ResourceProgress, Superseded
 from reconcilers.engine.converger import Converging
 from reconcilers.engine.driver import Removing, identified, intended_name, unseen
-from reconcilers.engine.graph import in_order
+from reconcilers.engine.graph import run_in_dependency_order
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Intent, Recorded
 from reconcilers.resource_type import ResourceType
@@ -44,9 +44,9 @@ class Result:
 
 
 class Engine:
-    """Runs one pass in one :class:`World` over the Stack's records."""
+    """Runs one pass in one :class:`ReconcileContext` over the Stack's records."""
 
-    def __init__(self, world: World, records: Iterable[Recorded]) -> None:
+    def __init__(self, world: ReconcileContext, records: Iterable[Recorded]) -> None:
         self.world = world
         self.records: dict[str, list[Recorded]] = defaultdict(list)
         for recorded in records:
@@ -84,7 +84,7 @@ class Engine:
             else:
                 self._settle(name, rest)
         async with self.world.trailing, self._early_intents():
-            never = await in_order(
+            never = await run_in_dependency_order(
                 {name: needs[name] for name in waiting},
                 lambda name: self._one(definitions[name], needs[name], waiting[name], scope),
                 lambda name: self._ahead(definitions[name], needs[name], scope),
@@ -165,21 +165,21 @@ class Engine:
             await asyncio.gather(*(task for _, task in left.values()), return_exceptions=True)
             for name, (life, _) in left.items():
                 if life.fresh:
-                    self.world.progress.move(name, Standing(life.recorded.type, "Pending"))
+                    self.world.progress.move(name, ResourceProgress(life.recorded.type, "Pending"))
                     with contextlib.suppress(Superseded):  # then the next pass finds it, and that nothing was made
                         await life.drop(life.recorded)
 
-    def _settle(self, name: str, settled: Settled) -> None:
+    def _settle(self, name: str, settled: ReadyResource) -> None:
         self.world.settled[name] = settled
         self.current.add(settled.recorded.key)
         if settled.rtype.text_attribute and settled.recorded.physical_id:
             text = settled.attributes().get(settled.rtype.text_attribute)
             self.world.texts[settled.recorded.physical_id] = str(text or "")
-        self.world.progress.move(name, Standing(settled.recorded.type, "Ready"))
+        self.world.progress.move(name, ResourceProgress(settled.recorded.type, "Ready"))
 
     def _fail(self, name: str, error: ResourceError) -> None:
         self.result.failures.append(error)
-        standing = Standing(error.rtype, "Failed", error.reason, error.fault, error.request_id)
+        standing = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
         self.world.progress.move(name, standing)
 
     async def _one(
@@ -219,7 +219,7 @@ class Engine:
             life.recorded = replace(failed, request_id=error.request_id, attempts=0)
             await life.save()
 
-    async def _external(self, definition: Definition, requires: frozenset[str]) -> Settled:
+    async def _external(self, definition: Definition, requires: frozenset[str]) -> ReadyResource:
         """A resource that others own: it is read and referred to, never changed and never deleted."""
         name, rtype = definition.name, registry.find(definition.type)
         if rtype is None:
@@ -246,7 +246,7 @@ class Engine:
             raise ResourceError(f"resources.{name}.external_id", definition.type, reason, Fault.INVALID)
         if recorded.state != "Ready" or not held:
             recorded = await self.world.records.save(replace(recorded, state="Ready", requires=requires))
-        return Settled(rtype, None, recorded, observed)
+        return ReadyResource(rtype, None, recorded, observed)
 
     # Cleaning up.
 
@@ -275,7 +275,7 @@ class Engine:
             # The other way round: the parent goes when all is gone that stood on either, and takes the child along.
             after[parent] = (after[parent] | after[child]) - {child}
             after[child] = {parent}
-        never = await in_order(after, lambda key: self._remove(going[key]))
+        never = await run_in_dependency_order(after, lambda key: self._remove(going[key]))
         self.result.blocked += sorted(going[key].name for key in never)
 
     def _parents(self, going: Mapping[str, Recorded]) -> dict[str, str]:
@@ -322,7 +322,7 @@ class Engine:
         if settled is None:
             self.world.progress.leave(name)
         else:
-            self.world.progress.move(name, Standing(settled.recorded.type, "Ready"))
+            self.world.progress.move(name, ResourceProgress(settled.recorded.type, "Ready"))
 
 
 def concrete_requirements(definitions: Mapping[str, Definition], name: str) -> frozenset[str]:

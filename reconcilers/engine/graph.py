@@ -10,7 +10,7 @@ def _nothing(_name: str) -> None:
     """Prepare nothing."""
 
 
-async def in_order(
+async def run_in_dependency_order(
     requires: Mapping[str, Set[str]],
     work: Callable[[str], Awaitable[bool]],
     ahead: Callable[[str], None] = _nothing,

@@ -7,7 +7,7 @@ from typing import Any
 from hot_translator import Definition
 from hot_translator.expression import Scope
 from reconcilers.engine import recovery
-from reconcilers.engine.context import World
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import Life, intended_name
 from reconcilers.engine.references import Naming
 from reconcilers.model import Desired, Intent, Recorded, Send
@@ -20,7 +20,12 @@ class Intending(Life):
     """A life with a definition. ``requires`` are the names of the cloud resources that it depends on."""
 
     def __init__(
-        self, world: World, rtype: ResourceType, definition: Definition, requires: frozenset[str], scope: Scope
+        self,
+        world: ReconcileContext,
+        rtype: ResourceType,
+        definition: Definition,
+        requires: frozenset[str],
+        scope: Scope,
     ) -> None:
         super().__init__(world, rtype, replace(_BLANK, name=definition.name, type=definition.type))
         self.definition = definition

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconcilers import identifiers
-from reconcilers.engine.context import World
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.model import Recorded, Request, Send
 from reconcilers.resource_type import ResourceType
 
@@ -27,7 +27,9 @@ SERIALS: Final = 8
 """How many resources of one logical name are looked for when no record tells how many there have been."""
 
 
-async def find(world: World, rtype: ResourceType, recorded: Recorded, patience: Sequence[float]) -> list[Any]:
+async def find(
+    world: ReconcileContext, rtype: ResourceType, recorded: Recorded, patience: Sequence[float]
+) -> list[Any]:
     """What carries the record's token, oldest first. Raises CloudError."""
     request = rtype.find(recorded)
     if request is None:
@@ -41,7 +43,7 @@ async def find(world: World, rtype: ResourceType, recorded: Recorded, patience: 
     return []
 
 
-async def remove_twins(world: World, rtype: ResourceType, recorded: Recorded, twins: Sequence[Any]) -> None:
+async def remove_twins(world: ReconcileContext, rtype: ResourceType, recorded: Recorded, twins: Sequence[Any]) -> None:
     """Ask for the deletion of what was made twice. Raises CloudError."""
     for surplus in twins:
         twin = replace(recorded, physical_id=next(iter(rtype.identify(surplus))))
@@ -51,7 +53,7 @@ async def remove_twins(world: World, rtype: ResourceType, recorded: Recorded, tw
             await world.cloud.send(outcome.request)
 
 
-async def lost_serials(world: World, rtype: ResourceType, blank: Recorded) -> list[int]:
+async def lost_serials(world: ReconcileContext, rtype: ResourceType, blank: Recorded) -> list[int]:
     """The serial numbers of the resources of a name that has no record, but may have had one; ascending.
 
     ``blank`` is the record that would be made. Raises CloudError.
@@ -73,7 +75,7 @@ async def lost_serials(world: World, rtype: ResourceType, blank: Recorded) -> li
     return found
 
 
-async def _items(world: World, rtype: ResourceType, request: Request) -> Sequence[Mapping[str, Any]]:
+async def _items(world: ReconcileContext, rtype: ResourceType, request: Request) -> Sequence[Mapping[str, Any]]:
     """The answer to the request; where it is the bulk list of the kind, one serves all that ask in this pass."""
     listing = (request.path, dict(request.params)) == (rtype.listing, dict(rtype.list_params))
     if listing and request.microversion == rtype.microversion:
@@ -81,7 +83,7 @@ async def _items(world: World, rtype: ResourceType, request: Request) -> Sequenc
     return await world.cloud.list(request, rtype.plural)
 
 
-async def shows(world: World, rtype: ResourceType, recorded: Recorded) -> bool:
+async def shows(world: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> bool:
     """Whether something stands under an id that is known beforehand. Raises CloudError."""
     physical_id = rtype.identity(recorded)
     if physical_id is None or not rtype.listing:

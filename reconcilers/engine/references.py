@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from reconcilers import paths
-from reconcilers.engine.context import World
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 from reconcilers.resource_type import ResourceType
@@ -16,7 +16,7 @@ from reconcilers.resource_type import ResourceType
 class Naming:
     """The references in one resource's properties. ``template`` are the properties as the template gives them."""
 
-    world: World
+    world: ReconcileContext
     rtype: ResourceType
     template: Mapping[str, Any]
 

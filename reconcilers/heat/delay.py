@@ -7,6 +7,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Pause, Ready, Recorded, Replace
 from reconcilers.registry import register
 from reconcilers.resource_type import Local
@@ -22,12 +24,12 @@ class Waiting(Local):
 
     why: ClassVar[str]
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {_DELETION: str(self.seconds("delete", desired))}
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is None:
             seconds = float(recorded.data.get(_DELETION, "0"))
             if not seconds or recorded.data.get(_DONE) == "deleted":
@@ -56,28 +58,29 @@ class TestResource(Waiting):
     type = "OS::Heat::TestResource"
     why = "is being tested"
 
+    @override
     def seconds(self, action: str, desired: Desired) -> float:
-        """See :class:`Waiting`: an update waits when the value changes."""
+        """An update waits when the value changes."""
         if action == "update" and "value" not in desired.changed:
             return 0.0
         own = (desired.properties.get("action_wait_secs") or {}).get(action)
         seconds = float(desired.properties["wait_secs"] if own is None else own)
         return float("inf") if seconds < 0 else seconds
 
+    @override
     def end(self, desired: Desired) -> Outcome:
-        """See :class:`Waiting`."""
         if desired.changed and desired.properties.get("fail"):
             return Failed(f"Test Resource failed {desired.name}", Fault.INVALID, "fail")
         return super().end(desired)
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`."""
         if "value" in desired.changed and desired.properties.get("update_replace"):
             return Replace("value changed")
         return super().replacement(desired, recorded, observed)
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         return {} if desired is None else {"output": desired.properties.get("value")}
 
 
@@ -88,8 +91,8 @@ class Delay(Waiting):
     type = "OS::Heat::Delay"
     why = "is letting time pass"
 
+    @override
     def seconds(self, action: str, desired: Desired) -> float:
-        """See :class:`Waiting`."""
         properties = desired.properties
         if action.upper() not in properties["actions"]:
             return 0.0

@@ -9,6 +9,8 @@ from email.mime.text import MIMEText
 from posixpath import splitext
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.heat.software_config import Config
 from reconcilers.registry import register
 
@@ -20,8 +22,8 @@ class MultipartMime(Config):
     type = "OS::Heat::MultipartMime"
     texts = ("parts[].config",)
 
+    @override
     def config(self, properties: Mapping[str, Any]) -> str:
-        """See :class:`Config`."""
         return assemble(properties.get("parts") or ())
 
 

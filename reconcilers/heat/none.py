@@ -1,5 +1,7 @@
 """OS::Heat::None, which also stands for the types that are no longer (see registry.find)."""
 
+from typing_extensions import override
+
 from reconcilers.model import Recorded
 from reconcilers.registry import register
 from reconcilers.resource_type import Local
@@ -11,6 +13,6 @@ class Nothing(Local):
 
     type = "OS::Heat::None"
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.token

@@ -5,6 +5,8 @@ import string
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
 from reconcilers.resource_type import Local
@@ -30,19 +32,20 @@ class RandomString(Local):
 
     type = "OS::Heat::RandomString"
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         problem = _refused(desired.properties) if desired is not None else None
         return problem or super().step(desired, recorded, observed)
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         if desired is None:
             return {}
         return {"value": generate(desired.seed, desired.properties["length"], _pools(desired.properties))}
 
+    @override
     def reference(self, recorded: Recorded, attributes: Mapping[str, Any]) -> Any:
-        """See :class:`ResourceType`: the value itself, as in Heat."""
+        """The value itself, as in Heat."""
         return attributes.get("value", recorded.name)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
@@ -19,12 +20,12 @@ class Config(Local):
 
     text_attribute = "config"
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.token
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         return {} if desired is None else {"config": self.config(desired.properties)}
 
     def config(self, properties: Mapping[str, Any]) -> Any:
@@ -58,8 +59,8 @@ class CloudConfig(Config):
 
     type = "OS::Heat::CloudConfig"
 
+    @override
     def config(self, properties: Mapping[str, Any]) -> str:
-        """See :class:`Config`."""
         return f"#cloud-config\n{as_yaml(properties.get('cloud_config'))}"
 
 
@@ -68,8 +69,8 @@ class Structured(Config):
 
     text_attribute = "text"
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         own = super().attributes(desired, recorded, observed)
         return {**own, "text": as_yaml(own["config"])} if own else {}
 
@@ -87,12 +88,12 @@ class SoftwareComponent(Structured):
 
     type = "OS::Heat::SoftwareComponent"
 
+    @override
     def config(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """See :class:`Config`."""
         return {"configs": properties["configs"]}
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         actions = [action for one in desired.properties["configs"] for action in set(one["actions"])] if desired else []
         if len(actions) != len(set(actions)):
             reason = (

@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+from typing_extensions import override
+
 from hot_translator.catalogue import PropertySchema, TypeSchema
 from hot_translator.errors import ResolutionError
 from hot_translator.properties import finalize
@@ -19,8 +21,8 @@ class Value(Local):
 
     type = "OS::Heat::Value"
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is not None:
             try:
                 _value(desired)
@@ -28,8 +30,8 @@ class Value(Local):
                 return Failed(error.reason, Fault.INVALID, "value")
         return super().step(desired, recorded, observed)
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         return {} if desired is None else {"value": _value(desired)}
 
 

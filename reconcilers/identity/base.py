@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send
-from reconcilers.resource_type import Field, Rest
+from reconcilers.resource_type import Field, RestResource
 
 DOMAIN = {"domain": Field("domain_id", drift=False)}
 """The domain that something belongs to. Heat's schema lets it change, Keystone refuses that."""
 
 
-class Keystone(Rest):
+class Keystone(RestResource):
     """A resource of the v3 identity API."""
 
     service = "identity"
@@ -128,8 +130,8 @@ class Holder(Keystone):
 
     relations: ClassVar[tuple[str, ...]] = (ROLES,)
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {name: noted(self.wanted(name, desired)) for name in self.relations}
 
     def wanted(self, name: str, desired: Desired) -> frozenset[str]:
@@ -137,13 +139,14 @@ class Holder(Keystone):
         value = desired.properties.get(name)
         return grants(value) if name == ROLES else memberships(value)
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         problem = refused(desired.properties.get(ROLES)) if desired is not None else None
         return problem or super().step(desired, recorded, observed)
 
+    @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
-        """See :class:`Rest`: relations can only follow."""
+        """Relations can only follow."""
         return super().applied_by_create(desired) - set(self.relations)
 
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:

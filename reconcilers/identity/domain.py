@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.identity.base import Keystone
 from reconcilers.model import Outcome, Recorded, Request, Send
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -17,10 +19,10 @@ class Domain(Keystone):
     collection = "/domains"
     key = "domain"
     plural = "domains"
-    fields: ClassVar[Mapping[str, Field]] = gives("name", "description", "enabled")
+    fields: ClassVar[Mapping[str, Field]] = same_name_fields("name", "description", "enabled")
 
+    @override
     def remove(self, recorded: Recorded, observed: Mapping[str, Any] | None) -> Outcome:
-        """See :class:`Rest`."""
         if observed is not None and observed.get("enabled"):
             return Send(Request(self.service, "PATCH", self.path(recorded), self.wrap({"enabled": False})))
         return super().remove(recorded, observed)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from reconcilers.identity.base import Keystone
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -17,7 +17,7 @@ class Endpoint(Keystone):
     key = "endpoint"
     plural = "endpoints"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "enabled", "interface", "url"),
+        **same_name_fields("name", "enabled", "interface", "url"),
         "region": Field("region_id"),
         "service": Field("service_id"),
     }

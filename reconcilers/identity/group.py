@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from reconcilers.identity.base import DOMAIN, Holder
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -16,4 +16,4 @@ class Group(Holder):
     collection = "/groups"
     key = "group"
     plural = "groups"
-    fields: ClassVar[Mapping[str, Field]] = {**gives("name", "description"), **DOMAIN}
+    fields: ClassVar[Mapping[str, Field]] = {**same_name_fields("name", "description"), **DOMAIN}

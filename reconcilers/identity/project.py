@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.identity.base import DOMAIN, Keystone
 from reconcilers.model import Outcome, Recorded, Request, Send
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -18,14 +20,14 @@ class Project(Keystone):
     key = "project"
     plural = "projects"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "description", "enabled", "tags"),
+        **same_name_fields("name", "description", "enabled", "tags"),
         **DOMAIN,
         "parent": Field("parent_id", update=False, drift=False),
     }
     delete_is_final = False
 
+    @override
     def remove(self, recorded: Recorded, observed: Mapping[str, Any] | None) -> Outcome:
-        """See :class:`Rest`."""
         if observed is None:
             return super().remove(recorded, observed)
         if "security_groups" not in observed:

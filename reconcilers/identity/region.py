@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from reconcilers.identity.base import Keystone
 from reconcilers.model import Recorded
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -19,11 +21,11 @@ class Region(Keystone):
     key = "region"
     plural = "regions"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("description", "enabled"),
+        **same_name_fields("description", "enabled"),
         "id": Field("id", encode=quote, update=False, drift=False),
         "parent_region": Field("parent_region_id"),
     }
 
+    @override
     def path(self, recorded: Recorded) -> str:
-        """See :class:`Rest`."""
         return f"{self.collection}/{quote(recorded.physical_id or '', safe='')}"

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from reconcilers.identity.base import Keystone
 from reconcilers.model import Desired, Recorded, Request
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -17,14 +19,18 @@ class Role(Keystone):
     collection = "/roles"
     key = "role"
     plural = "roles"
-    fields: ClassVar[Mapping[str, Field]] = {**gives("name"), "domain": Field("domain_id", update=False, drift=False)}
+    fields: ClassVar[Mapping[str, Field]] = {
+        **same_name_fields("name"),
+        "domain": Field("domain_id", update=False, drift=False),
+    }
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         domain = desired.properties.get("domain")
         return {"domain": domain} if domain else {}
 
+    @override
     def find(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`: the plain list leaves out the roles of a domain."""
+        """The plain list leaves out the roles of a domain."""
         params = {"domain_id": recorded.data["domain"]} if "domain" in recorded.data else {}
         return Request(self.service, "GET", self.collection, params=params)

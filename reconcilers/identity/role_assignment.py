@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.identity.base import ROLES, Relations, grants, held_roles, noted, read_roles, recall, refused
 from reconcilers.model import Desired, Failed, Gone, Outcome, Ready, Recorded, Replace, Request
 from reconcilers.registry import register
@@ -19,16 +21,16 @@ class RoleAssignment(ResourceType):
     holder: ClassVar[str]
     """The property that names the holder: user or group."""
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {self.holder: desired.properties[self.holder], ROLES: noted(grants(desired.properties.get(ROLES)))}
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.data.get(self.holder)
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is None:
             return self.relations(frozenset(), recorded, observed).end() or Gone()
         problem = refused(desired.properties.get(ROLES))
@@ -50,22 +52,24 @@ class RoleAssignment(ResourceType):
         """The holder's path."""
         return f"{self.holder}s/{recorded.data.get(self.holder) or recorded.physical_id}"
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`. Another holder gets a record of its own: so the former one loses the roles."""
+        """Another holder gets a record of its own: so the former one loses the roles."""
         if self.holder in desired.changed:
             return Replace(f"{self.holder} changed")
         return super().replacement(desired, recorded, observed)
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         return frozenset() if grants(desired.properties.get(ROLES)) <= held_roles(observed) else frozenset({ROLES})
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return read_roles(self.where(recorded))
 
+    @override
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """See :class:`ResourceType`: it exists while one of its assignments does, or when it has none."""
+        """It exists while one of its assignments does, or when it has none."""
         if not isinstance(body, Mapping) or "role_assignments" not in body:
             return None
         known = recall(recorded, ROLES)

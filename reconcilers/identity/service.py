@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from reconcilers.identity.base import Keystone
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -16,4 +16,4 @@ class Service(Keystone):
     collection = "/services"
     key = "service"
     plural = "services"
-    fields: ClassVar[Mapping[str, Field]] = gives("name", "description", "type", "enabled")
+    fields: ClassVar[Mapping[str, Field]] = same_name_fields("name", "description", "type", "enabled")

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from reconcilers.identity.base import DOMAIN, GROUPS, ROLES, Holder
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 
 @register
@@ -17,7 +17,7 @@ class User(Holder):
     key = "user"
     plural = "users"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "description", "enabled", "email"),
+        **same_name_fields("name", "description", "enabled", "email"),
         **DOMAIN,
         "default_project": Field("default_project_id"),
         "password": Field("password", drift=False),

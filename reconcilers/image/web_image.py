@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send, Wait
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, Rest, gives
+from reconcilers.resource_type import Field, RestResource, same_name_fields
 
 _PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 _TOKEN = "kiln_token"
@@ -19,7 +21,7 @@ def _lasting(api: str) -> Field:
 
 
 @register
-class WebImage(Rest):
+class WebImage(RestResource):
     """An image that Glance itself fetches from a URL (its import method web-download).
 
     Glance never gives the id of a deleted image out again, so Kiln lets Glance choose it (unless the template does),
@@ -38,7 +40,7 @@ class WebImage(Rest):
         "disk_format": _lasting("disk_format"),
         "min_disk": _lasting("min_disk"),
         "min_ram": _lasting("min_ram"),
-        **gives(
+        **same_name_fields(
             "architecture",
             "kernel_id",
             "os_distro",
@@ -55,26 +57,27 @@ class WebImage(Rest):
 
     # The token.
 
+    @override
     def stamp(self, body: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
-        """See :class:`Rest`."""
         return {**body, _TOKEN: recorded.token}
 
+    @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
-        """See :class:`ResourceType`."""
         return item.get(_TOKEN) == recorded.token
 
+    @override
     def find(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", self.collection, params={_TOKEN: recorded.token})
 
     # Its life.
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`: the names of the properties of its own, of which later ones take the place."""
+        """The names of the properties of its own, of which later ones take the place."""
         return {"extra_properties": json.dumps(sorted(_extra(desired)))}
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is not None:
             problem = _refused(desired.properties)
             if problem is not None:
@@ -97,12 +100,12 @@ class WebImage(Rest):
         request = Request(self.service, "POST", f"{self.path(recorded)}/import", {"method": method})
         return Send(request, applies=frozenset({"location"}))
 
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        """See :class:`Rest`."""
         return {**super().body(desired), **_extra(desired)}
 
+    @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
-        """See :class:`Rest`."""
         return desired.changed - {"location", "active", "members"}
 
     def update(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome:
@@ -135,8 +138,8 @@ class WebImage(Rest):
             if value != observed.get(key) and not (value is None and key in {"owner", "protected", "visibility"})
         ]
 
+    @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`Rest`."""
         body = super().update_body(desired, recorded, observed)
         return {**body, "tags": body["tags"] or []} if "tags" in body else body
 
@@ -157,8 +160,8 @@ class WebImage(Rest):
                 return Send(Request(self.service, "DELETE", f"{path}/{member}", done=frozenset({404})), into=marker)
         return None
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         found = set(super().drift(desired, observed))
         if any(observed.get(key) != value for key, value in _extra(desired).items()):
             found.add("extra_properties")

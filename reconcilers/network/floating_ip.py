@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import Neutron, address, refused
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 FLOATING_IPS = "/floatingips"
 TARGET = ("port_id", "fixed_ip_address")
@@ -22,7 +24,7 @@ class FloatingIP(Neutron):
     plural = "floatingips"
     failed = frozenset()
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("port_id"),
+        **same_name_fields("port_id"),
         "fixed_ip_address": Field("fixed_ip_address", decode=address),
         "floating_network": Field("floating_network_id", update=False),
         "floating_subnet": Field("subnet_id", update=False),
@@ -31,23 +33,22 @@ class FloatingIP(Neutron):
         "dns_domain": Field("dns_domain", update=False, drift=False),
     }
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         if given.get("fixed_ip_address") is not None and given.get("port_id") is None:
             return refused("fixed_ip_address needs port_id", "fixed_ip_address")
         return None
 
+    @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`Rest`; port and address are one thing to Neutron, and go together."""
+        """Port and address are one thing to Neutron, and go together."""
         body = super().update_body(desired, recorded, observed)
         target = {name: desired.properties.get(name) for name in TARGET}
         return {**body, **target} if body.keys() & target.keys() else body
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`.
-
-        Neutron takes the DNS name when it makes the address, and never again (Heat ignores the change).
-        """
+        """Neutron takes the DNS name when it makes the address, and never again (Heat ignores the change)."""
         for name in ("dns_name", "dns_domain"):
             if name in desired.changed:
                 return refused(f"Neutron cannot change {name} of a floating IP", name)

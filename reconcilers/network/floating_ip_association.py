@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.network.floating_ip import FLOATING_IPS
 from reconcilers.network.neutron import address
@@ -24,20 +26,20 @@ class FloatingIPAssociation(Association):
     listing = FLOATING_IPS
     plural = "floatingips"
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {"floatingip": str(desired.properties["floatingip_id"]), "port": str(desired.properties["port_id"])}
 
+    @override
     def identity(self, recorded: Recorded) -> str:
-        """See :class:`ResourceType`."""
         return f"{recorded.data['floatingip']}:{recorded.data['port']}"
 
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
         """A floating IP stands for its association, if it has one."""
         return (f"{item['id']}:{item['port_id']}",) if item.get("port_id") else ()
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", f"{FLOATING_IPS}/{recorded.data['floatingip']}")
 
     def extract(self, body: Any, recorded: Recorded) -> Any:
@@ -45,8 +47,9 @@ class FloatingIPAssociation(Association):
         item = body.get("floatingip") if isinstance(body, Mapping) else None
         return item if item and self.identity(recorded) in self.identify(item) else None
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`; of several addresses of the port another one can be chosen."""
+        """Of several addresses of the port another one can be chosen."""
         if desired is not None and observed is not None and "fixed_ip_address" in desired.changed:
             return Ready(applies=desired.changed) if self.aimed(desired, observed) else self.link(desired, recorded)
         return super().step(desired, recorded, observed)
@@ -56,24 +59,24 @@ class FloatingIPAssociation(Association):
         wanted = desired.properties.get("fixed_ip_address")
         return not wanted or address(wanted) == observed.get("fixed_ip_address")
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         return frozenset() if self.aimed(desired, observed) else frozenset({"fixed_ip_address"})
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`."""
         if "floatingip_id" in desired.changed:
             return Replace("floatingip_id changed", delete_first=True)
         return Replace("port_id changed") if "port_id" in desired.changed else None
 
+    @override
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Association`."""
         wanted = desired.properties.get("fixed_ip_address")
         target = {"port_id": recorded.data["port"], **({"fixed_ip_address": wanted} if wanted else {})}
         return Send(self.call(target, recorded), applies=desired.changed)
 
+    @override
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Association`."""
         return Send(self.call({"port_id": None}, recorded, 404), into=UNDONE)
 
     def call(self, target: Mapping[str, Any], recorded: Recorded, *done: int) -> Request:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Request
 from reconcilers.network.neutron import BUILT, KEEP, TAGS, Agents, Neutron, refused
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 DHCP_AGENTS = Agents("dhcp_agents", "dhcp-agents", "dhcp-networks", "network_id", remove_first=False)
 
@@ -19,10 +21,10 @@ class Net(Neutron):
     collection = "/networks"
     key = "network"
     plural = "networks"
-    bulk = True
+    sends_bulk = True
     ready = BUILT
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "admin_state_up"),
+        **same_name_fields("name", "admin_state_up"),
         "tenant_id": Field("tenant_id", update=False),
         "shared": Field("shared", drift=False, reset=False),
         "port_security_enabled": Field("port_security_enabled", reset=KEEP),
@@ -33,13 +35,13 @@ class Net(Neutron):
         "dhcp_agent_ids": Field("dhcp_agents", create=False, update=False, drift=False),
     }
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         known = sorted(self.schema.properties.keys() & (given.get("value_specs") or {}).keys())
         return refused(f"{', '.join(known)} not allowed in value_specs", "value_specs") if known else None
 
+    @override
     def extras(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome | None:
-        """See :class:`Neutron`."""
         wanted = desired.properties.get("dhcp_agent_ids") or []
         if "dhcp_agent_ids" in desired.changed and (wanted or "dhcp_agent_ids" in recorded.digests):
             call = DHCP_AGENTS.move(wanted, self.path(recorded), recorded, observed)
@@ -47,6 +49,7 @@ class Net(Neutron):
                 return call
         return super().extras(desired, recorded, observed)
 
+    @override
     def attribute_request(
         self,
         attribute: str,
@@ -54,7 +57,7 @@ class Net(Neutron):
         recorded: Recorded,
         observed: Any,
     ) -> Request | Mapping[str, Request] | None:
-        """See :class:`ResourceType`; a network does not show its segments."""
+        """A network does not show its segments."""
         if attribute != "segments":
             return None
         return Request("network", "GET", "/segments", params={"network_id": recorded.physical_id})

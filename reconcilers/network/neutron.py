@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send
-from reconcilers.resource_type import TOKEN, Field, Rest, alike
+from reconcilers.resource_type import TOKEN, Field, RestResource, equivalent
 
 KEEP = object()
 """As a field's ``reset``: what the template no longer gives stays as it is (Neutron has no word for its default)."""
@@ -22,15 +24,15 @@ BUILT = frozenset({"ACTIVE", "DOWN"})
 """Statuses in which Heat takes a network, port or router for built: DOWN only says that nothing is plugged in."""
 
 
-class Neutron(Rest):
+class Neutron(RestResource):
     """A Neutron resource. Field tables name what is particular; ``extras`` is for what needs calls of its own."""
 
     service: ClassVar[str] = "network"
-    deletes_unseen: ClassVar[bool] = True
+    deletes_without_read: ClassVar[bool] = True
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "DEGRADED"})
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         if desired is not None and (observed is None or desired.changed):
             refused = self.conflict(desired.properties)
             if refused is not None:
@@ -41,12 +43,14 @@ class Neutron(Rest):
         """Why the properties cannot stand together, where Heat refuses them and Neutron would not say it as well."""
         return None
 
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        """See :class:`Rest`; value_specs go into the request as they are, over all else, as in Heat."""
+        """Value_specs go into the request as they are, over all else, as in Heat."""
         return {**super().body(desired), **(desired.properties.get("value_specs") or {})}
 
+    @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`: first the fields, in one request, then what needs calls of its own."""
+        """First the fields, in one request, then what needs calls of its own."""
         body = self.update_body(desired, recorded, observed)
         if not body:
             return self.extras(desired, recorded, observed) or Ready(applies=desired.changed)
@@ -82,14 +86,14 @@ class Neutron(Rest):
 
     def holds(self, name: str, how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
         """Whether the resource has what a request with ``sent`` for this property would bring about."""
-        return how.api in observed and alike(self.shown_value(name, how, observed), how.decode(sent))
+        return how.api in observed and equivalent(self.shown_value(name, how, observed), how.decode(sent))
 
     def specified(self, key: str, value: Any, observed: Mapping[str, Any]) -> bool:
         """Whether an entry of value_specs holds. Templates write numbers and booleans as text there."""
         return key in observed and _loose(value) == _loose(plain(observed[key]))
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         given = desired.properties
         specs = given.get("value_specs") or {}
         drifted = {

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Replace, Request, Send
 from reconcilers.network.neutron import BUILT, KEEP, TAGS, Neutron, addresses, fixed_ips, refused, unasked
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, alike, gives
+from reconcilers.resource_type import Field, equivalent, same_name_fields
 
 PORTS = "/ports"
 PROFILE = "binding:profile"
@@ -26,10 +28,10 @@ class Port(Neutron):
     collection = PORTS
     key = "port"
     plural = "ports"
-    bulk = True
+    sends_bulk = True
     ready = BUILT
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "admin_state_up", "binding:vnic_type"),
+        **same_name_fields("name", "admin_state_up", "binding:vnic_type"),
         "network": Field("network_id", update=False),
         "mac_address": Field("mac_address", decode=lambda mac: mac and mac.lower(), update=False),
         "fixed_ips": Field("fixed_ips", encode=fixed_ips, reset=KEEP),
@@ -44,21 +46,23 @@ class Port(Neutron):
         "tags": TAGS,
     }
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         if given.get("fixed_ips") and given.get("no_fixed_ips"):
             return refused("give fixed_ips or no_fixed_ips, not both", "no_fixed_ips")
         return None
 
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        """See :class:`Rest`; only ``no_fixed_ips`` makes a port without addresses: an empty list means nothing."""
+        """Only ``no_fixed_ips`` makes a port without addresses: an empty list means nothing."""
         body = super().body(desired)
         if desired.properties.get("no_fixed_ips"):
             return {**body, "fixed_ips": []}
         return body if body.get("fixed_ips") else {key: value for key, value in body.items() if key != "fixed_ips"}
 
+    @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`; security groups no longer given mean the project's default one, which has to be found."""
+        """Security groups no longer given mean the project's default one, which has to be found."""
         if self.defaulted(desired) and "default_groups" not in observed:
             params = {"name": "default", "project_id": observed["project_id"], "fields": "id"}
             return Send(Request(self.service, "GET", "/security-groups", params=params), into="default_groups")
@@ -68,8 +72,8 @@ class Port(Neutron):
         """Whether the security groups fall back to the default one."""
         return "security_groups" in desired.changed and desired.properties.get("security_groups") is None
 
+    @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`Rest`."""
         body = super().update_body(desired, recorded, observed)
         body.pop("fixed_ips", None)
         wanted = fixed_ips(desired.properties.get("fixed_ips"))
@@ -80,7 +84,7 @@ class Port(Neutron):
             body["fixed_ips"] = wanted
         if self.defaulted(desired):
             default = [group["id"] for group in observed["default_groups"]["security_groups"]]
-            if not alike(default, observed["security_groups"]):
+            if not equivalent(default, observed["security_groups"]):
                 body["security_groups"] = default
         if str(observed.get("device_owner")).startswith(IN_USE):
             # An empty default must not pull the port out of a server.
@@ -91,8 +95,8 @@ class Port(Neutron):
             body[PROFILE] = {key: value for key, value in merged.items() if value is not None}
         return body
 
+    @override
     def holds(self, name: str, how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
-        """See :class:`Neutron`."""
         if name == "fixed_ips":
             extra = unasked(sent, observed["fixed_ips"])
             named = {wish.get("subnet_id") for wish in sent}
@@ -100,24 +104,24 @@ class Port(Neutron):
             return not sent or (extra is not None and not any(one["subnet_id"] in named for one in extra))
         if name == "allowed_address_pairs":
             own = {"mac_address": observed["mac_address"]}
-            return alike(addresses(observed[how.api]), [{**own, **pair} for pair in sent])
+            return equivalent(addresses(observed[how.api]), [{**own, **pair} for pair in sent])
         return super().holds(name, how, sent, observed)
 
+    @override
     def specified(self, key: str, value: Any, observed: Mapping[str, Any]) -> bool:
-        """See :class:`Neutron`."""
         if key == PROFILE and isinstance(value, Mapping) and isinstance(observed.get(PROFILE), Mapping):
             return all(observed[PROFILE].get(word) == said for word, said in value.items())
         return super().specified(key, value, observed)
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         drifted = super().drift(desired, observed)
         if desired.properties.get("no_fixed_ips"):
             drifted = drifted - {"fixed_ips"} | ({"no_fixed_ips"} if observed["fixed_ips"] else set())
         return drifted
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`."""
         given = desired.properties
         verdict = super().replacement(desired, recorded, observed)
         if verdict is None and desired.changed and given.get("replacement_policy") == "REPLACE_ALWAYS":
@@ -129,6 +133,7 @@ class Port(Neutron):
 
     # Attributes.
 
+    @override
     def attribute_request(
         self,
         attribute: str,
@@ -136,7 +141,7 @@ class Port(Neutron):
         recorded: Recorded,
         observed: Any,
     ) -> Request | Mapping[str, Request] | None:
-        """See :class:`ResourceType`; the network and the subnets in full."""
+        """The network and the subnets in full."""
         if attribute == "network":
             return Request("network", "GET", f"/networks/{observed['network_id']}")
         if attribute == "subnets" and observed["fixed_ips"]:
@@ -144,13 +149,14 @@ class Port(Neutron):
             return Request("network", "GET", "/subnets", params={"id": ids})
         return None
 
+    @override
     def read_attribute(self, attribute: str, body: Any, recorded: Recorded, observed: Any) -> Any:
-        """See :class:`ResourceType`; one subnet for each fixed IP, in their order."""
+        """One subnet for each fixed IP, in their order."""
         if attribute == "network":
             return body["network"]
         found = {subnet["id"]: subnet for subnet in body["subnets"]}
         return [found[ip["subnet_id"]] for ip in observed["fixed_ips"] if ip["subnet_id"] in found]
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`."""
         return {**super().attributes(desired, recorded, observed), "subnets": []} if observed else {}

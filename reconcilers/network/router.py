@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Recorded
 from reconcilers.network.neutron import BUILT, TAGS, Agents, Neutron, fixed_ips, refused, unasked
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 ROUTERS = "/routers"
 L3_AGENTS = Agents("l3_agents", "l3-agents", "l3-routers", "router_id", remove_first=True)
@@ -33,7 +35,7 @@ class Router(Neutron):
     plural = "routers"
     ready = BUILT
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "admin_state_up", "availability_zone_hints"),
+        **same_name_fields("name", "admin_state_up", "availability_zone_hints"),
         "tenant_id": Field("tenant_id", update=False),
         "distributed": Field("distributed", update=False),
         "ha": Field("ha", update=False),
@@ -43,8 +45,8 @@ class Router(Neutron):
         "l3_agent_ids": Field("l3_agents", create=False, update=False, drift=False),
     }
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         agents = given.get("l3_agent_ids") or []
         if given.get("l3_agent_id") and agents:
             return refused("give l3_agent_id or l3_agent_ids, not both", "l3_agent_id")
@@ -56,8 +58,9 @@ class Router(Neutron):
             return refused("a router that is not ha has one agent", "l3_agent_ids")
         return None
 
+    @override
     def holds(self, name: str, how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
-        """See :class:`Neutron`; of the gateway only what is asked for is compared."""
+        """Of the gateway only what is asked for is compared."""
         if name != "external_gateway_info":
             return super().holds(name, how, sent, observed)
         shown = observed.get(how.api) or {}
@@ -67,8 +70,8 @@ class Router(Neutron):
             and unasked(sent.get("external_fixed_ips") or [], shown.get("external_fixed_ips") or []) is not None
         )
 
+    @override
     def extras(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome | None:
-        """See :class:`Neutron`."""
         one = desired.properties.get("l3_agent_id")
         wanted = desired.properties.get("l3_agent_ids") or ([one] if one else [])
         if desired.changed & AGENTS and (wanted or recorded.digests.keys() & AGENTS):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Outcome, Recorded, Request, Send
 from reconcilers.network.router import ROUTERS
 from reconcilers.registry import register
@@ -18,12 +20,12 @@ class RouterGateway(Association):
     listing = ROUTERS
     plural = "routers"
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {"router": str(desired.properties["router_id"]), "network": str(desired.properties["network"])}
 
+    @override
     def identity(self, recorded: Recorded) -> str:
-        """See :class:`ResourceType`."""
         return f"{recorded.data['router']}:{recorded.data['network']}"
 
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
@@ -31,8 +33,8 @@ class RouterGateway(Association):
         gateway = item.get("external_gateway_info")
         return (f"{item['id']}:{gateway['network_id']}",) if gateway else ()
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", f"{ROUTERS}/{recorded.data['router']}")
 
     def extract(self, body: Any, recorded: Recorded) -> Any:
@@ -40,12 +42,12 @@ class RouterGateway(Association):
         router = body.get("router") if isinstance(body, Mapping) else None
         return router if router and self.identity(recorded) in self.identify(router) else None
 
+    @override
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Association`."""
         return Send(self.call({"network_id": recorded.data["network"]}, recorded), applies=desired.changed)
 
+    @override
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Association`."""
         return Send(self.call({}, recorded, 404), into=UNDONE)
 
     def call(self, gateway: Mapping[str, str], recorded: Recorded, *done: int) -> Request:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Replace, Request, Send
 from reconcilers.network.neutron import refused
 from reconcilers.network.port import PORTS
@@ -27,14 +29,14 @@ class RouterInterface(Association):
     listing = PORTS
     plural = "ports"
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         given = desired.properties
         key = "subnet" if given.get("subnet") else "port"
         return {"router": str(given.get("router")), "by": f"{key}_id", "id": str(given.get(key) or "")}
 
+    @override
     def identity(self, recorded: Recorded) -> str:
-        """See :class:`ResourceType`."""
         data = recorded.data
         return f"{data['router']}:{data['by']}={data['id']}"
 
@@ -48,8 +50,8 @@ class RouterInterface(Association):
             *(f"{router}:subnet_id={ip['subnet_id']}" for ip in item.get("fixed_ips") or []),
         )
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", self.listing, params={"device_id": recorded.data["router"]})
 
     def extract(self, body: Any, recorded: Recorded) -> Any:
@@ -63,21 +65,21 @@ class RouterInterface(Association):
             ports = [{"id": body["port_id"], "device_id": body["id"], "device_owner": OWNERS[0], "fixed_ips": legs}]
         return next((port for port in ports if self.identity(recorded) in self.identify(port)), None)
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`."""
         verdict = super().replacement(desired, recorded, observed)
         if isinstance(verdict, Replace):
             return Replace(verdict.why, delete_first="subnet" not in desired.changed)
         return verdict
 
+    @override
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Association`."""
         if bool(desired.properties.get("subnet")) == bool(desired.properties.get("port")):
             return refused("give either subnet or port", "subnet")
         return Send(self.call("add_router_interface", recorded), applies=desired.changed)
 
+    @override
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Association`."""
         return Send(self.call("remove_router_interface", recorded), into=UNDONE)
 
     def call(self, verb: str, recorded: Recorded) -> Request:

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Request, Send
 from reconcilers.network.neutron import Neutron, refused
 from reconcilers.network.rules import DEFAULT_EGRESS, Key, key
 from reconcilers.registry import register
-from reconcilers.resource_type import TOKEN, Field, gives
+from reconcilers.resource_type import TOKEN, Field, same_name_fields
 
 RULES = "/security-group-rules"
 MADE = "rules made"
@@ -50,17 +52,18 @@ class SecurityGroup(Neutron):
     key = "security_group"
     plural = "security_groups"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "description"),
+        **same_name_fields("name", "description"),
         "stateful": Field("stateful", reset=True),
         "rules": Field("security_group_rules", create=False, update=False, drift=False),
     }
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         return refused('a security group cannot be named "default"', "name") if given.get("name") == "default" else None
 
+    @override
     def extras(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome | None:
-        """See :class:`Neutron`; all missing rules go in one request, and before any is taken away."""
+        """All missing rules go in one request, and before any is taken away."""
         if "rules" not in desired.changed:
             return None
         new = "rules" not in recorded.digests
@@ -91,8 +94,9 @@ class SecurityGroup(Neutron):
         ]
         return missing, surplus
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`; rules that came by themselves with a new group are none."""
+        """Rules that came by themselves with a new group are none."""
         drifted = super().drift(desired, observed)
         return drifted | {"rules"} if any(self.difference(desired, observed, new=True)) else drifted
 

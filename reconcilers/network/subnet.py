@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import TAGS, Neutron, address, addresses, is_address, refused
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, gives
+from reconcilers.resource_type import Field, same_name_fields
 
 AUTOMATIC = "auto"
 """As gateway_ip: the address that Neutron chooses."""
@@ -26,10 +28,10 @@ class Subnet(Neutron):
     collection = "/subnets"
     key = "subnet"
     plural = "subnets"
-    bulk = True
+    sends_bulk = True
     dies_with = "network"
     fields: ClassVar[Mapping[str, Field]] = {
-        **gives("name", "enable_dhcp"),
+        **same_name_fields("name", "enable_dhcp"),
         "network": Field("network_id", update=False),
         "tenant_id": Field("tenant_id", update=False),
         "cidr": Field("cidr", decode=address, update=False),
@@ -46,12 +48,12 @@ class Subnet(Neutron):
         "tags": TAGS,
     }
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {"network": desired.properties["network"]}
 
+    @override
     def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """See :class:`Neutron`."""
         cidr, mode, ra_mode = given.get("cidr"), given.get("ipv6_address_mode"), given.get("ipv6_ra_mode")
         gateway_ip = given.get("gateway_ip")
         if bool(cidr) == (given.get("subnetpool") is not None):
@@ -66,17 +68,19 @@ class Subnet(Neutron):
             return refused(f"{gateway_ip!r} is no IP address", "gateway_ip")
         return None
 
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        """See :class:`Rest`."""
         body = super().body(desired)
         return {key: value for key, value in body.items() if key != "gateway_ip" or value != AUTOMATIC}
 
+    @override
     def holds(self, name: str, how: Field, sent: Any, observed: Any) -> bool:
-        """See :class:`Neutron`; whatever Neutron chose is what "auto" asks for."""
+        """Whatever Neutron chose is what "auto" asks for."""
         return (name == "gateway_ip" and sent == AUTOMATIC) or super().holds(name, how, sent, observed)
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`; Neutron chooses a gateway and takes a segment once: Heat refuses these changes."""
+        """Neutron chooses a gateway and takes a segment once: Heat refuses these changes."""
         if "gateway_ip" in desired.changed and desired.properties.get("gateway_ip") == AUTOMATIC:
             return refused('"auto" is for new subnets: give the address', "gateway_ip")
         segment = (observed or {}).get("segment_id")

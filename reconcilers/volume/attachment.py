@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
 from reconcilers.resource_type import Association
@@ -27,16 +29,16 @@ class VolumeAttachment(Association):
     plural = "volumes"
     microversion = VERSION
 
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """See :class:`ResourceType`."""
         return {"volume": desired.properties["volume_id"], "server": desired.properties["instance_uuid"]}
 
+    @override
     def identity(self, recorded: Recorded) -> str | None:
-        """See :class:`ResourceType`."""
         return recorded.data.get("volume")
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         attached = observed is not None and _attached(observed, recorded.data["server"])
         status = str(observed.get("status")) if observed is not None else ""
         if desired is None:
@@ -51,15 +53,16 @@ class VolumeAttachment(Association):
             return Failed(f"the volume is in status {status}", Fault.CONFLICT, "volume_id")
         return Wait(f"the volume is {status}")
 
+    @override
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Association`. One that is in use goes through if it may be in several servers."""
+        """One that is in use goes through if it may be in several servers."""
         device = desired.properties.get("mountpoint")
         body = {"volumeId": recorded.data["volume"], **({"device": device} if device else {})}
         request = Request("compute", "POST", self._path(recorded), {"volumeAttachment": body})
         return Send(request, applies=desired.given, creates=True)
 
+    @override
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Association`."""
         if ACTED in observed or observed.get("status") == "detaching":
             return Wait("being detached")
         return Send(Request("compute", "DELETE", self._own_path(recorded), done=frozenset({404})), into=ACTED)
@@ -72,26 +75,28 @@ class VolumeAttachment(Association):
             return Send(Request("compute", "GET", self._own_path(recorded), done=frozenset({404})), into=LEFT)
         return Wait("being detached") if "volumeAttachment" in (observed[LEFT] or {}) else Gone()
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`. Heat detaches and attaches in place, which comes to the same."""
+        """Heat detaches and attaches in place, which comes to the same."""
         ends = {"volume": "volume_id", "server": "instance_uuid"}
         moved = [name for end, name in ends.items() if recorded.data.get(end) != desired.properties[name]]
         if observed is not None and "mountpoint" in desired.changed and _attached(observed, recorded.data["server"]):
             moved.append("mountpoint")
         return Replace(f"{moved[0]} changed", delete_first=True) if moved else None
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`."""
         return frozenset() if _attached(observed, desired.properties["instance_uuid"]) else frozenset({"instance_uuid"})
 
     # Reading.
 
+    @override
     def read(self, recorded: Recorded) -> Request:
-        """See :class:`ResourceType`."""
         return Request(self.service, "GET", f"/volumes/{recorded.data['volume']}", microversion=VERSION)
 
+    @override
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """See :class:`ResourceType`. Nova's answer to the attachment says that the volume is on its way."""
+        """Nova's answer to the attachment says that the volume is on its way."""
         if isinstance(body, Mapping) and "volumeAttachment" in body:
             return {"id": recorded.data["volume"], "status": "attaching", "attachments": []}
         return body.get("volume") if isinstance(body, Mapping) else None

@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from reconcilers import metadata
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, Rest, gives
+from reconcilers.resource_type import Field, RestResource, same_name_fields
 
 VERSION = "3.47"
 """Takes a backup to make a volume from; extends volumes that are in use (3.42)."""
@@ -22,7 +24,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @register
-class Volume(Rest):
+class Volume(RestResource):
     """Its token stands in the metadata. Changes are actions of Cinder, which take their time; so does deletion."""
 
     type = "OS::Cinder::Volume"
@@ -37,7 +39,7 @@ class Volume(Rest):
     ready = frozenset({"available", "in-use"})
     failed = frozenset({"error"})
     fields = {  # noqa: RUF012
-        **gives("name", "description", "availability_zone", "snapshot_id", "source_volid", "backup_id"),
+        **same_name_fields("name", "description", "availability_zone", "snapshot_id", "source_volid", "backup_id"),
         "size": Field("size", drift=False),
         "image": Field("imageRef"),
         "volume_type": Field("volume_type", drift=False),
@@ -45,13 +47,13 @@ class Volume(Rest):
         "read_only": Field("readonly", create=False, drift=False),
     }
 
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        """See :class:`Rest`."""
         given = {key: value for key, value in super().body(desired).items() if value != ""}
         return {**given, **({"multiattach": True} if desired.properties.get("multiattach") else {})}
 
+    @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """See :class:`Rest`."""
         wrong = _source_problem(desired.properties)
         if wrong is not None:
             return wrong
@@ -63,8 +65,8 @@ class Volume(Rest):
         request = Request(self.service, "POST", self.collection, body, microversion=VERSION)
         return Send(request, applies=self.applied_by_create(desired), creates=True)
 
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`ResourceType`."""
         outcome = super().step(desired, recorded, observed)
         if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and recorded.state != "Creating":
             return Failed(outcome.reason, Fault.CONFLICT)  # it holds data: it is not made anew over somebody's head
@@ -72,8 +74,9 @@ class Volume(Rest):
             return self._put_back(recorded)
         return outcome
 
+    @override
     def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
-        """See :class:`Rest`. A volume whose last action failed (error_extending, ...) is there, and waits."""
+        """A volume whose last action failed (error_extending, ...) is there, and waits."""
         status = str(observed.get("status"))
         if ACTED in observed:
             return Wait(f"is {status}")
@@ -81,8 +84,8 @@ class Volume(Rest):
             return Failed(f"went to status {status}", Fault.CONFLICT)
         return super().condition(observed)
 
+    @override
     def remove(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`."""
         outcome = super().remove(recorded, observed)
         if not isinstance(outcome, Send):
             return outcome
@@ -93,16 +96,16 @@ class Volume(Rest):
 
     # Changes in place.
 
+    @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`Rest`."""
         for way in (self._texts, self._metadata, self._retype, self._restore, self._extend, self._read_only):
             outcome = way(desired, recorded, observed)
             if outcome is not None:
                 return outcome
         return Ready(applies=desired.changed)
 
+    @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """See :class:`ResourceType`."""
         size = desired.properties.get("size")
         if "size" in desired.changed and size and observed and size < observed.get("size", size):
             return Failed(f"a volume of {observed['size']} GiB cannot shrink to {size}", Fault.INVALID, "size")
@@ -195,8 +198,9 @@ class Volume(Rest):
 
     # Reading.
 
+    @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """See :class:`ResourceType`. Heat gives most of them as text."""
+        """Heat gives most of them as text."""
         if observed is None:
             return {}
         plain = {name: str(observed.get(name)) for name, how in self.schema.attributes.items() if how.type == "string"}
@@ -211,8 +215,9 @@ class Volume(Rest):
             "show": observed,
         }
 
+    @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """See :class:`ResourceType`. What somebody added to the metadata is left alone, and so is a larger size."""
+        """What somebody added to the metadata is left alone, and so is a larger size."""
         properties = desired.properties
         shown = observed.get("metadata") or {}
         read_only, kind = properties.get("read_only"), properties.get("volume_type")
@@ -224,7 +229,7 @@ class Volume(Rest):
             "read_only": read_only is not None and (str(shown.get("readonly", False)).lower() == "true") != read_only,
             "volume_type": bool(kind) and not _ID.fullmatch(str(kind)) and observed.get("volume_type") != kind,
         }
-        return frozenset(name for name, differs in drifted.items() if differs)
+        return frozenset(name for name, needs_write in drifted.items() if needs_write)
 
 
 def _people_s(volume: Mapping[str, Any]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def settings() -> Settings:
     return found
 
 
-class Site:
+class CloudAccess:
     """Where it happens: a project in the cloud, a namespace, the peers. Everything goes at the end."""
 
     def __init__(self, told: Settings) -> None:
@@ -128,32 +128,32 @@ def sweep(connection: Any) -> None:
         connection.network.delete_network(net)
 
 
-def _translator(_: Site) -> Iterator[Row]:
+def _translator(_: CloudAccess) -> Iterator[Row]:
     """CPU without a cloud."""
     for work, note, seconds, wanted, met in pure.rows():
         yield Row(work, seconds, 0, Wanted(wanted), held=met, note=note)
 
 
-def _compared(of: Callable[[Settings], compared.Comparison]) -> Callable[[Site], Iterator[Row]]:
-    def run(site: Site) -> Iterator[Row]:
+def _compared(of: Callable[[Settings], compared.Comparison]) -> Callable[[CloudAccess], Iterator[Row]]:
+    def run(site: CloudAccess) -> Iterator[Row]:
         with site.kiln() as kiln:
             yield from compared.compare(kiln, site.peers, of(site.told), backwards=site.backwards)
 
     return run
 
 
-def _large(site: Site) -> Iterator[Row]:
+def _large(site: CloudAccess) -> Iterator[Row]:
     sizes = [site.told.count(size, 8) for size in (100, 300, 1000)]
     with site.kiln() as kiln:
         yield from large(kiln, site.connection, sizes)
 
 
-def _idle(site: Site) -> Iterator[Row]:
+def _idle(site: CloudAccess) -> Iterator[Row]:
     with site.kiln() as kiln:
         yield from idle(kiln, site.told.count(2000))
 
 
-BENCHES: dict[str, Callable[[Site], Iterator[Row]]] = {
+BENCHES: dict[str, Callable[[CloudAccess], Iterator[Row]]] = {
     "translator": _translator,
     "networks": _compared(lambda told: compared.networks(told.count(100))),
     "servers": _compared(lambda told: compared.servers(told.count(30), NETWORK)),
@@ -180,7 +180,7 @@ def main() -> int:
     operator.install()
     rows: dict[tuple[str, str], list[Row]] = {}
     failed = []
-    site = Site(told)
+    site = CloudAccess(told)
     try:
         for number in range(told.runs):
             site.backwards = bool(number % 2)

@@ -9,7 +9,7 @@ from typing import Any
 from harness.universe import Universe
 
 from hot_translator import Pseudo, Translation, parse_template, translate
-from kiln.process.manager import settle_memory
+from kiln.process.manager import tune_gc
 from reconcilers.engine.converger import Converging
 from reconcilers.engine.engine import concrete_requirements
 from reconcilers.registry import find
@@ -110,7 +110,7 @@ def cpu_of_resting_pass(count: int, passes: int = 5) -> float:
 
 def rows() -> Iterator[tuple[str, str, float, str, bool]]:
     """Work, a note, CPU seconds, what is wanted, whether it is met."""
-    settle_memory()
+    tune_gc()
     costs = {count: cpu_of_translation(count) for count in (1_000, 5_000, 10_000)}
     for count, seconds in costs.items():
         grown = seconds / costs[1_000] / (count / 1_000)

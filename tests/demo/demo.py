@@ -25,7 +25,7 @@ from harness import lab  # noqa: E402
 from harness.cloud import Inventory, difference, inventory  # noqa: E402
 from harness.operator import Operator, eventually  # noqa: E402
 from harness.stacks import SECRET, Namespace  # noqa: E402
-from telling import Teller, follow, outputs, tree  # noqa: E402
+from telling import StackReporter, follow, outputs, tree  # noqa: E402
 
 SPACE = "kiln-demo"
 STACK = "web"
@@ -36,7 +36,7 @@ UPDATED = {"dns": "8.8.8.8", "volume_size": 2, "workers": 3}
 class Demo:
     """One run."""
 
-    def __init__(self, tell: Teller, directory: Path) -> None:
+    def __init__(self, tell: StackReporter, directory: Path) -> None:
         self.tell = tell
         self.directory = directory
         self.cloud = lab.connection()
@@ -248,7 +248,7 @@ def check(fine: bool, otherwise: str) -> None:
 
 def main() -> int:
     """Exit code 0: all of it went as told."""
-    tell = Teller()
+    tell = StackReporter()
     # A stop by whoever started this ends the operator too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = Path(tempfile.mkdtemp(prefix="kiln-demo-"))

@@ -10,7 +10,7 @@ from typing import Any
 COLOURS = {"Ready": "32", "Failed": "31", "Deleting": "33", "Creating": "36", "Updating": "36"}
 
 
-class Teller:
+class StackReporter:
     """Prints to standard output; times are seconds since it was made."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ def outputs(values: Mapping[str, Any]) -> str:
 
 
 def follow(
-    tell: Teller, look: Callable[[], dict[str, tuple[str, str, str]]], done: Callable[[], bool], timeout: float
+    tell: StackReporter, look: Callable[[], dict[str, tuple[str, str, str]]], done: Callable[[], bool], timeout: float
 ) -> None:
     """Print each change of what ``look`` shows (name -> type, state, message) until ``done``.
 

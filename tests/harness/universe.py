@@ -16,8 +16,8 @@ from hot_translator import Pseudo, Translation, parse_template, translate
 from reconcilers import identifiers
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
-from reconcilers.cloud.unconfirmed_creates import Attempts
-from reconcilers.engine.context import Goal, Progress, ResourceError, Superseded, World
+from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
+from reconcilers.engine.context import Goal, ProgressTracker, ReconcileContext, ResourceError, Superseded
 from reconcilers.engine.engine import Engine, Result
 from reconcilers.errors import CloudError
 from reconcilers.model import Intent, Recorded
@@ -123,16 +123,16 @@ class Universe:
         self.cloud.point = self.killer.point
         self.observer = Observer(self.cloud)  # type: ignore[arg-type]
         self.lookup = Lookup(self.cloud)  # type: ignore[arg-type]
-        self.progress = Progress()
-        self.attempts = Attempts(math.nan)
+        self.progress = ProgressTracker()
+        self.attempts = UnconfirmedCreates(math.nan)
 
-    def world(self, **goal: Any) -> World:
+    def world(self, **goal: Any) -> ReconcileContext:
         """The surroundings of one pass."""
         now = asyncio.get_running_loop().time()
         if math.isnan(self.attempts.since):
             self.attempts.since = now
-        self.progress = Progress()
-        return World(
+        self.progress = ProgressTracker()
+        return ReconcileContext(
             replace(self.goal, **goal),
             self.cloud,  # type: ignore[arg-type]
             self.observer,

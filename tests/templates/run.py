@@ -34,7 +34,7 @@ from harness import lab  # noqa: E402
 from harness.cloud import difference  # noqa: E402
 from harness.operator import Operator, eventually  # noqa: E402
 from harness.stacks import SECRET, Namespace  # noqa: E402
-from sites import PREFIX, AdminSite, Site, sites  # noqa: E402
+from sites import PREFIX, AdminSite, CloudAccess, sites  # noqa: E402
 
 AT_A_TIME = 4
 CREATE, DELETE = 180, 120
@@ -99,11 +99,11 @@ def described(path: Path, name: str) -> Run:
 class Runner:
     """Runs templates in the projects that are free."""
 
-    def __init__(self, space: Namespace, directory: Path, free: Sequence[Site], admin: AdminSite) -> None:
+    def __init__(self, space: Namespace, directory: Path, free: Sequence[CloudAccess], admin: AdminSite) -> None:
         self.space = space
         self.directory = directory
         self.admin = admin
-        self._free: queue.SimpleQueue[Site] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[CloudAccess] = queue.SimpleQueue()
         for site in free:
             self._free.put(site)
         self._admin_free: queue.SimpleQueue[AdminSite] = queue.SimpleQueue()
@@ -123,7 +123,7 @@ class Runner:
         print(f"    {run.result:<7} {run.name}", flush=True)
         return run
 
-    def _run(self, run: Run, site: Site | AdminSite) -> None:
+    def _run(self, run: Run, site: CloudAccess | AdminSite) -> None:
         manifests = [self._pack(run, template, site) for template in (run.path, run.then) if template]
         before = site.listing()
         begin = time.monotonic()
@@ -154,7 +154,7 @@ class Runner:
             self.space.condition(run.stack, "Stalled").get("status") == "True"
         )
 
-    def _pack(self, run: Run, template: Path, site: Site | AdminSite) -> str:
+    def _pack(self, run: Run, template: Path, site: CloudAccess | AdminSite) -> str:
         """`kiln pack`, as a user would."""
         stand_in = self.directory / "stand-in"
         stand_in.write_text("#!/bin/sh\n# stands in for a file of another repository\n")
@@ -172,7 +172,7 @@ class Runner:
 
 
 class _Fixtures(dict[str, str]):
-    def __init__(self, site: Site | AdminSite) -> None:
+    def __init__(self, site: CloudAccess | AdminSite) -> None:
         super().__init__()
         self._site = site
 

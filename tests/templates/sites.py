@@ -21,7 +21,7 @@ PRIVATE = "private"
 IDENTITIES = ("projects", "users", "roles", "groups", "domains", "regions", "services", "endpoints")
 
 
-class Site:
+class CloudAccess:
     """One project. ``fixtures`` are values for templates' parameters; the server is made when it is asked for."""
 
     def __init__(self, number: int, admin: Any, images: Sequence[str]) -> None:
@@ -113,13 +113,13 @@ class AdminSite:
 
 
 @contextlib.contextmanager
-def sites(count: int, images: Sequence[str], admin_cloud: str) -> Iterator[tuple[list[Site], AdminSite]]:
+def sites(count: int, images: Sequence[str], admin_cloud: str) -> Iterator[tuple[list[CloudAccess], AdminSite]]:
     """Projects for as long as the block lasts."""
     admin = lab.connection(admin_cloud)
     remove_leftovers(admin)
-    made: list[Site] = []
+    made: list[CloudAccess] = []
     try:
-        made += (Site(number, admin, images) for number in range(count))
+        made += (CloudAccess(number, admin, images) for number in range(count))
         yield made, AdminSite(admin)
     finally:
         for site in made:

@@ -165,7 +165,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
     )
 
 
-def key_of(obj: Mapping[str, Any]) -> Key:
+def namespaced_name(obj: Mapping[str, Any]) -> Key:
     """Namespace and name of any object."""
     metadata = obj["metadata"]
     return Key(metadata["namespace"], metadata["name"])

@@ -140,7 +140,7 @@ class _Entry:
     used: float
 
 
-class Clouds:
+class CloudConnections:
     """The connections. Belongs to one event loop; ``idle`` seconds without use close one."""
 
     def __init__(self, guard: AddressGuard, *, threads: int = 32, idle: float = 1800.0) -> None:

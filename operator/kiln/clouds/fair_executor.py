@@ -23,7 +23,7 @@ class _Work(NamedTuple):
     call: Callable[[], Any]
 
 
-class FairThreads(ThreadPoolExecutor):
+class FairThreadPoolExecutor(ThreadPoolExecutor):
     """At most ``threads`` pieces of work at one time, ``share`` of one tenant."""
 
     def __init__(self, threads: int, share: int, name: str) -> None:

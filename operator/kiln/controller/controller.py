@@ -9,28 +9,28 @@ from collections import OrderedDict
 from hot_translator.allowance import limited
 from kiln import logs
 from kiln.api.v1alpha1 import Key
-from kiln.controller.shared import Services
+from kiln.controller.shared import SharedState
 from kiln.kube.client import STACKS, KubeError
 from kiln.stack import finalizer, orphans
-from kiln.stack.reconciliation import StackPass
+from kiln.stack.reconciliation import StackReconciliation
 from reconcilers.cloud import session
 from reconcilers.engine.context import Superseded
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_PASSES = 20_000
-MADE_IN_A_PASS = 256_000_000
+MAX_FUNCTION_OUTPUT = 256_000_000
 """Characters that functions may make of what resources give."""
 LONGEST_RETRY = 30.0
 """Seconds until a pass that Kubernetes cut short is tried again."""
-REFUSALS = frozenset({400, 403, 413, 422})
+PERMANENT_STATUSES = frozenset({400, 403, 413, 422})
 """Answers of the API server that do not pass by themselves: rights that are missing, a quota, an admission rule."""
 
 
-class Reconciler:
+class StackController:
     """Runs passes. One a process."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: SharedState) -> None:
         self.services = services
         self._passes: OrderedDict[str, None] = OrderedDict()
 
@@ -45,9 +45,9 @@ class Reconciler:
 
     async def _pass(self, key: Key, superseded: asyncio.Event) -> float | None:
         stack = await self.services.kube.get(STACKS, *key)
-        if stack is None or not finalizer.held(stack):
+        if stack is None or not finalizer.has_finalizer(stack):
             # One of this name may have been removed by force.
-            await orphans.let_go(self.services.kube, self.services.events, key)
+            await orphans.release_orphans(self.services.kube, self.services.events, key)
         if stack is None:
             self.services.succeeded(key)
             return None
@@ -56,12 +56,12 @@ class Reconciler:
         if len(self._passes) > REMEMBERED_PASSES:
             self._passes.popitem(last=False)
         session.request_id.set(pass_id)
-        with logs.context(stack=str(key), pass_id=pass_id), limited(MADE_IN_A_PASS):
-            this = StackPass(self.services, stack, superseded, pass_id)
+        with logs.context(stack=str(key), pass_id=pass_id), limited(MAX_FUNCTION_OUTPUT):
+            this = StackReconciliation(self.services, stack, superseded, pass_id)
             try:
                 return await this.run()
             except KubeError as error:
-                if error.status in REFUSALS:
+                if error.status in PERMANENT_STATUSES:
                     with contextlib.suppress(KubeError):
                         await this.refused(error)
                 raise

@@ -29,7 +29,7 @@ _BACKOFFS: Final = (0.5, 1.0, 2.0, 5.0)
 """Seconds until a watch that ended begins anew; longer each time that it ends with nothing told, up to the last."""
 
 
-class Deletions:
+class DeletionWatcher:
     """Watches in threads of its own, one a namespace, and calls ``observe`` in the event loop that made it."""
 
     def __init__(self, observe: Observe, watch: Watch, namespaces: Sequence[str] = ()) -> None:

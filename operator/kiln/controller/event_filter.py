@@ -70,7 +70,7 @@ class _Input:
     """When it was last written, seconds since the epoch."""
 
 
-class Shell:
+class EventFilter:
     """Observes and queues. All methods belong to the event loop's thread, and none of them can fail.
 
     ``deleted`` tells whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether a
@@ -120,7 +120,7 @@ class Shell:
             self._input("ConfigMap" if plural == "configmaps" else "Secret", kind, obj)
 
     def _stack(self, kind: str | None, obj: Mapping[str, Any]) -> None:
-        key = v1alpha1.key_of(obj)
+        key = v1alpha1.namespaced_name(obj)
         before = self._stacks.get(key)
         if kind == "DELETED":
             self._refer(key, before.references if before else frozenset(), frozenset())

@@ -16,17 +16,17 @@ from hot_translator.allowance import limited
 from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
-from kiln.clouds.connections import Clouds
+from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential, CredentialsError
-from kiln.clouds.fair_executor import FairThreads
+from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.kube.client import Kube
-from kiln.kube.event_recorder import Events
-from kiln.stack import finalizer
+from kiln.kube.event_recorder import EventRecorder
+from kiln.stack import stack_secret
 from kiln.stack.inputs import Inputs
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.session import Cloud
-from reconcilers.cloud.unconfirmed_creates import Attempts
+from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.engine.context import Superseded
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ LONGEST_RETRY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class CloudAccess:
     """One credential's way into its cloud, shared by all Stacks that use it."""
 
     cloud: Cloud
@@ -49,14 +49,14 @@ class Site:
     credential: Credential
 
 
-class Services:
+class SharedState:
     """One a process; ``fence`` says whether this process may act (it holds the Lease)."""
 
     def __init__(
         self,
         kube: Kube,
-        clouds: Clouds,
-        events: Events,
+        clouds: CloudConnections,
+        events: EventRecorder,
         fence: Callable[[], bool] = lambda: True,
         *,
         threads: int = 96,
@@ -66,19 +66,19 @@ class Services:
         self.events = events
         self.fence = fence
         self._clouds = clouds
-        self._executor = FairThreads(threads, share, "cloud")
+        self._executor = FairThreadPoolExecutor(threads, share, "cloud")
         # It is work for the one CPU that Python has: more of it at one time would only hold up everything else.
-        self._translators = FairThreads(TRANSLATORS, 1, "translator")
-        self._sites: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
+        self._translators = FairThreadPoolExecutor(TRANSLATORS, 1, "translator")
+        self._sites: weakref.WeakKeyDictionary[Any, CloudAccess] = weakref.WeakKeyDictionary()
         self._translations: OrderedDict[str, Translation] = OrderedDict()
         self._failures: dict[Key, int] = {}
-        self.attempts = Attempts()
+        self.attempts = UnconfirmedCreates()
 
-    async def site(self, stack: Mapping[str, Any]) -> Site:
+    async def site(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""
         return await self._site(await credentials.load(self.kube, stack))
 
-    async def last_site(self, stack: Mapping[str, Any]) -> Site:
+    async def last_site(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The same for a Stack that goes; where its namespace goes with all in it, its credentials may be gone before.
 
         Then the way that it last went serves once more. Raises CredentialsError, CloudError.
@@ -86,17 +86,17 @@ class Services:
         try:
             return await self.site(stack)
         except CredentialsError:
-            kept = await finalizer.kept_credentials(self.kube, stack)
+            kept = await stack_secret.stored_credentials(self.kube, stack)
             if kept is None:
                 raise
             return await self._site(await credentials.of_secret(kept, credentials.KEPT))
 
-    async def _site(self, credential: Credential) -> Site:
+    async def _site(self, credential: Credential) -> CloudAccess:
         connection = await self._clouds.get(credential)
         site = self._sites.get(connection)
         if site is None:
             cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, redact=logs.redact)
-            site = self._sites[connection] = Site(cloud, Observer(cloud), Lookup(cloud), credential)
+            site = self._sites[connection] = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
         return site
 
     async def translation(
@@ -149,7 +149,7 @@ class Services:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def unless(superseded: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+async def abandon_if_superseded(superseded: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
     """What the work gives. Once the pass is superseded nobody waits for it any more: it may hang, and changes nothing.
 
     Raises Superseded then.

@@ -271,7 +271,7 @@ class Kube:
         preconditions = {"uid": uid, "resourceVersion": version}
         if uid or version:
             body["preconditions"] = {field: value for field, value in preconditions.items() if value}
-        self.note_deletions(res, ns, [name])
+        self.expect_deletions(res, ns, [name])
         try:
             await self._call("DELETE", res, res.path(ns, name), body=body)
         except NotFound:
@@ -282,11 +282,11 @@ class Kube:
 
         ``names`` are those that are known to be among them.
         """
-        self.note_deletions(res, ns, names)
+        self.expect_deletions(res, ns, names)
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         await self._call("DELETE", res, res.path(ns), body=body, query={"labelSelector": labels})
 
-    def note_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
+    def expect_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
         """Before the call, or what will bring it about: the watch may bring the news before the answer comes."""
         self._deleted.update(dict.fromkeys((res.plural, ns, name) for name in names))
         while len(self._deleted) > _REMEMBERED:

@@ -46,7 +46,7 @@ class _Written:
     at: float
 
 
-class Events:
+class EventRecorder:
     """Writes Events. Belongs to one event loop; ``run`` must be running."""
 
     def __init__(self, kube: Kube, *, redact: Callable[[str], str], identity: str = "") -> None:

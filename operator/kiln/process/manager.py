@@ -25,15 +25,15 @@ import urllib3
 from kubernetes.config import ConfigException
 
 from kiln import logs, metrics
-from kiln.clouds.connections import AddressGuard, Clouds, default_denied
-from kiln.clouds.fair_executor import FairThreads
-from kiln.controller.controller import Reconciler
-from kiln.controller.deletion_watcher import Deletions
-from kiln.controller.event_filter import Shell
-from kiln.controller.shared import Services
+from kiln.clouds.connections import AddressGuard, CloudConnections, default_denied
+from kiln.clouds.fair_executor import FairThreadPoolExecutor
+from kiln.controller.controller import StackController
+from kiln.controller.deletion_watcher import DeletionWatcher
+from kiln.controller.event_filter import EventFilter
+from kiln.controller.shared import SharedState
 from kiln.controller.workqueue import WorkQueue
 from kiln.kube.client import STACK_RESOURCES, Kube, configuration
-from kiln.kube.event_recorder import Events
+from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.informer import Informer
 from kiln.kube.leader_election import Lease, LeaseLost
 from kiln.process import debug, http
@@ -159,7 +159,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     return Settings(**told)
 
 
-def settle_memory() -> None:
+def tune_gc() -> None:
     """Spare the garbage collector what lives as long as the process (modules, catalogue), and let it run less often.
 
     By default it walks through everything again and again while a pass makes its short-lived values: half of the CPU
@@ -173,7 +173,7 @@ def settle_memory() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     logs.configure(settings.log_level, settings.log_format)
-    settle_memory()
+    tune_gc()
     try:
         asyncio.run(_to_the_end(settings))
     except (ConfigException, OSError) as error:
@@ -203,22 +203,22 @@ class _Operator:
         if not self._kube.config.verify_ssl:
             log.warning("The kubeconfig turns the verification of the API server's certificate off")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._events = Events(self._kube, redact=logs.redact, identity=settings.identity)
+        self._events = EventRecorder(self._kube, redact=logs.redact, identity=settings.identity)
         # A client of its own, so that renewals never stand in line behind other calls; hold() repeats what fails.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
         share = settings.cloud_threads_per_namespace
-        self._clouds = Clouds(self._guard(), threads=share, idle=settings.cloud_idle)
-        self._services = Services(
+        self._clouds = CloudConnections(self._guard(), threads=share, idle=settings.cloud_idle)
+        self._services = SharedState(
             self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
         )
-        self._reconciler = Reconciler(self._services)
+        self._reconciler = StackController(self._services)
         self._queue = WorkQueue(
             self._reconciler.run,
             max_active=settings.max_active,
             max_active_per_namespace=settings.max_active_per_namespace,
         )
-        self._shell = Shell(self._queue, self._kube.deleted, ours=self._reconciler.made)
+        self._shell = EventFilter(self._queue, self._kube.deleted, ours=self._reconciler.made)
 
     def _guard(self) -> AddressGuard:
         return AddressGuard((*default_denied(), *self._settings.denied_networks), self._settings.allowed_networks)
@@ -229,12 +229,12 @@ class _Operator:
     async def run(self) -> int:
         """Run until told to stop; the process's exit code."""
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(FairThreads(_THREADS, _THREADS // 4, "worker"))
+        loop.set_default_executor(FairThreadPoolExecutor(_THREADS, _THREADS // 4, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         informer = Informer(self._shell.observe, configuration, self._settings.namespaces)
         records = partial(self._kube.watch, STACK_RESOURCES)
-        deletions = Deletions(self._shell.observe, records, self._settings.namespaces)
+        deletions = DeletionWatcher(self._shell.observe, records, self._settings.namespaces)
         pages = await http.serve(
             self._settings.host,
             self._settings.health_port,

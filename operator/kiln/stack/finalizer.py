@@ -1,18 +1,15 @@
 """What keeps a Stack and its key until nothing is left in the cloud: finalizers, and the Secret of the key."""
 
-import base64
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from kiln.api import v1alpha1
-from kiln.clouds.credentials import Credential
-from kiln.kube.client import SECRETS, STACKS, Conflict, Kube, NotFound
+from kiln.kube.client import STACKS, Conflict, Kube, NotFound
 from reconcilers.engine.context import Superseded
 
 
-async def hold(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Before anything is created: from here on the Stack does not go without us. The Stack as it is then."""
+async def add_finalizer(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add our finalizer if it is missing, before anything is created. Returns the updated Stack."""
     metadata = stack["metadata"]
     finalizers = metadata.get("finalizers") or ()
     if v1alpha1.FINALIZER in finalizers:
@@ -28,18 +25,14 @@ async def hold(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any]:
         raise Superseded from error
 
 
-def held(stack: Mapping[str, Any]) -> bool:
-    """Whether the Stack waits for us."""
+def has_finalizer(stack: Mapping[str, Any]) -> bool:
+    """Whether the Stack has our finalizer."""
     return v1alpha1.FINALIZER in (stack["metadata"].get("finalizers") or ())
 
 
-async def let_go(kube: Kube, stack: Mapping[str, Any]) -> bool:
-    """Nothing is left in the cloud.
-
-    Kubernetes may remove the Stack and all that it owns. False if it is gone already.
-    """
+async def remove_finalizer(kube: Kube, stack: Mapping[str, Any]) -> bool:
+    """Remove our finalizer, so that Kubernetes removes the Stack and all that it owns. False if it is gone already."""
     metadata = stack["metadata"]
-    await _release(kube, stack)
     finalizers = [one for one in metadata.get("finalizers") or () if one != v1alpha1.FINALIZER]
     body = {"metadata": {"finalizers": finalizers or None, "uid": metadata["uid"]}}
     try:
@@ -47,68 +40,3 @@ async def let_go(kube: Kube, stack: Mapping[str, Any]) -> bool:
     except (NotFound, Conflict):
         return False
     return True
-
-
-async def key_of(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:
-    """The Stack's secret key (32 bytes), and whether it was made just now.
-
-    Beside the key its Secret keeps the credentials: see :func:`kept_credentials`.
-    """
-    metadata = stack["metadata"]
-    name = secret_name(stack["metadata"]["name"])
-    secret = await kube.get(SECRETS, metadata["namespace"], name)
-    if secret is not None:
-        owners = secret["metadata"].get("ownerReferences") or ()
-        if any(owner.get("uid") == metadata["uid"] for owner in owners):
-            kept = credential.as_data
-            if any(secret["data"].get(name, "") != kept.get(name, "") for name in ("clouds.yaml", "cacert")):
-                data = {"clouds.yaml": None, "cacert": None, **kept}
-                await kube.patch(SECRETS, metadata["namespace"], name, {"data": data})
-            return base64.b64decode(secret["data"]["key"]), False
-        # It belongs to an older Stack of this name.
-        await _release(kube, stack)
-        await kube.delete(SECRETS, metadata["namespace"], name)
-    key = secrets.token_bytes(32)
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "labels": {v1alpha1.LABEL_STACK: metadata["name"]},
-            "finalizers": [v1alpha1.FINALIZER],
-            "ownerReferences": [v1alpha1.owner_reference(stack)],
-        },
-        "data": {"key": base64.b64encode(key).decode(), **credential.as_data},
-    }
-    await kube.create(SECRETS, metadata["namespace"], body)
-    return key, True
-
-
-async def kept_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A Secret with the credentials that the Stack last used, where its namespace is being deleted; else None.
-
-    Kubernetes deletes all objects of a namespace at once. The user's Secret goes then, before the Stack could use it;
-    ours waits for the Stack, and that somebody wants to delete it tells what goes on. A Secret that its user took away
-    alone is not replaced: that may have been meant.
-    """
-    metadata = stack["metadata"]
-    secret = await kube.get(SECRETS, metadata["namespace"], secret_name(stack["metadata"]["name"]))
-    if secret is None or "deletionTimestamp" not in secret["metadata"] or "clouds.yaml" not in secret["data"]:
-        return None
-    owners = secret["metadata"].get("ownerReferences") or ()
-    return secret if any(owner.get("uid") == metadata["uid"] for owner in owners) else None
-
-
-async def _release(kube: Kube, stack: Mapping[str, Any]) -> None:
-    metadata = stack["metadata"]
-    try:
-        await kube.patch(
-            SECRETS, metadata["namespace"], secret_name(metadata["name"]), {"metadata": {"finalizers": None}}
-        )
-    except NotFound:
-        return
-
-
-def secret_name(stack: str) -> str:
-    """The name of the Secret of the Stack of this name."""
-    return f"{stack}-kiln"

@@ -16,16 +16,16 @@ from hot_translator import Pseudo, Translation, TranslationError
 from kiln.api import v1alpha1
 from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, Result, StackSpec
 from kiln.clouds.credentials import CredentialsError
-from kiln.controller.shared import Services, Site, unless
+from kiln.controller.shared import CloudAccess, SharedState, abandon_if_superseded
 from kiln.kube.client import KubeError
-from kiln.stack import finalizer, inputs, outputs, status, validation
+from kiln.stack import finalizer, inputs, outputs, stack_secret, status, validation
 from kiln.stack.inputs import Inputs, InputsError
-from kiln.stack.reporter import Teller
-from kiln.stack.resource_store import ResourceStore
+from kiln.stack.reporter import StackReporter
+from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.revisions import Revision, Revisions
-from kiln.stack.status import Report, StatusWriter, Verdict
+from kiln.stack.status import ReadyState, StatusUpdate, StatusWriter
 from reconcilers.digests import Digester
-from reconcilers.engine.context import Goal, TimedOut, World
+from reconcilers.engine.context import Goal, ReconcileContext, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.errors import CloudError
@@ -35,21 +35,23 @@ log = logging.getLogger(__name__)
 
 CREDENTIALS_RETRY = 60.0
 """Seconds until credentials that did not work are tried again (a change of their Secret is noticed at once)."""
-DOUBTS_AGAIN = 20.0
+DUPLICATE_CHECK_INTERVAL = 20.0
 """Seconds until something that may have been made twice is looked at again."""
 UNVERIFIED = "the cloud's certificate is not verified: clouds.yaml says verify: false"
 ROLLBACK_NOW = 0.05
 """Seconds until the pass that rolls back."""
 
 
-class StackPass:
+class StackReconciliation:
     """One pass over one Stack."""
 
-    def __init__(self, services: Services, stack: Mapping[str, Any], superseded: asyncio.Event, pass_id: str) -> None:
+    def __init__(
+        self, services: SharedState, stack: Mapping[str, Any], superseded: asyncio.Event, pass_id: str
+    ) -> None:
         self.services = services
         self.kube = services.kube
         self.stack = stack
-        self.key = v1alpha1.key_of(stack)
+        self.key = v1alpha1.namespaced_name(stack)
         self.spec: StackSpec = v1alpha1.stack_spec(stack)
         self.generation: int = stack["metadata"]["generation"]
         self.old: Mapping[str, Any] = stack.get("status") or {}
@@ -59,14 +61,14 @@ class StackPass:
         """What is to be said of a cloud that is reachable."""
         self.groups: Mapping[str, Any] = self.old.get("groups") or {}
         writer = StatusWriter(self.kube, stack, _now, services.fence)
-        self.tell = Teller(stack, writer, services.events, pass_id)
-        self.store = ResourceStore(self.kube, stack, _now, services.fence, self.tell.redact)
+        self.tell = StackReporter(stack, writer, services.events, pass_id)
+        self.store = StackResourceStore(self.kube, stack, _now, services.fence, self.tell.redact)
 
     async def run(self) -> float | None:
         """Do what the Stack needs; seconds until the next pass, None if only an event calls for one."""
         if "deletionTimestamp" in self.stack["metadata"]:
             return await self.delete()
-        self.stack = await finalizer.hold(self.kube, self.stack)
+        self.stack = await finalizer.add_finalizer(self.kube, self.stack)
         try:
             found = await inputs.load(self.kube, self.stack)
         except InputsError as error:
@@ -86,17 +88,17 @@ class StackPass:
         try:
             translation = await self.services.translation(found, pseudo, self.groups, validation.members_of(records))
         except TranslationError as error:
-            return await self.refuse(error.kind, status.told(error))
+            return await self.refuse(error.kind, status.format_problems(error))
         self.tell.hide(translation.hidden_values)
         return await self.converge(found, translation, site, pseudo, records)
 
     # Converging.
 
     async def converge(
-        self, found: Inputs, translation: Translation, site: Site, pseudo: Pseudo, records: list[Recorded]
+        self, found: Inputs, translation: Translation, site: CloudAccess, pseudo: Pseudo, records: list[Recorded]
     ) -> float | None:
         """Bring the Stack to its template, or, after a failure, back to its last good revision."""
-        key, new = await finalizer.key_of(self.kube, self.stack, site.credential)
+        key, new = await stack_secret.load_or_create_digest_key(self.kube, self.stack, site.credential)
         revisions = Revisions(self.kube, self.stack)
         known = await revisions.load()
         hidden = (
@@ -126,7 +128,7 @@ class StackPass:
                 if deployed is not None:
                     validation.check_immutable(translation, deployed)
         except TranslationError as error:
-            return await self.refuse(error.kind, status.told(error))
+            return await self.refuse(error.kind, status.format_problems(error))
         except CloudError as error:
             return await self.cloud_failed(error)
 
@@ -150,7 +152,7 @@ class StackPass:
     async def reached(
         self,
         translation: Translation,
-        world: World,
+        world: ReconcileContext,
         wanted: Revision,
         revisions: Revisions,
         known: list[Revision],
@@ -168,14 +170,16 @@ class StackPass:
         if rolling:
             where = f"went back to {target.name}" if target else "removed what had been created"
             message = f"{self.tell.operation_message}; {where}. Change the spec to try again"
-            verdict = Verdict(ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True)
+            verdict = ReadyState(
+                ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True
+            )
         else:
-            verdict = Verdict(
+            verdict = ReadyState(
                 ready=True, reconciling=False, reason=Reason.SUCCEEDED, message="OpenStack is as the Stack asks"
             )
         worked = self.tell.moving or bool(self.tell.progress.repaired)
         shown = outputs.resolve(translation, world, self.tell.redact) if target is not None else outputs.NONE
-        report = Report(
+        report = StatusUpdate(
             self.generation,
             verdict,
             template_valid=(True, "Valid", ""),
@@ -203,10 +207,16 @@ class StackPass:
         keep = frozenset({wanted.name, *([target.name] if target else [])})
         await revisions.prune(known, keep, self.spec.revision_history_limit)
         again = self.resync()
-        return min(again or DOUBTS_AGAIN, DOUBTS_AGAIN) if world.doubtful else again
+        return min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL) if world.doubtful else again
 
     async def failed(
-        self, result: EngineResult, translation: Translation, world: World, wanted: Revision, *, timed_out: bool = False
+        self,
+        result: EngineResult,
+        translation: Translation,
+        world: ReconcileContext,
+        wanted: Revision,
+        *,
+        timed_out: bool = False,
     ) -> float | None:
         """Some resources could not be brought to what is desired; the spec's onFailure says what follows."""
         first = result.failures[0] if result.failures else None
@@ -227,9 +237,9 @@ class StackPass:
         halt = self.spec.on_failure is OnFailure.HALT and self.tell.operation is not Operation.ROLLBACK
         stalled = (lasting or halt) and not roll
         shown = outputs.resolve(translation, world, self.tell.redact)
-        report = Report(
+        report = StatusUpdate(
             self.generation,
-            Verdict(ready=False, reconciling=not stalled, reason=reason, message=message, stalled=stalled),
+            ReadyState(ready=False, reconciling=not stalled, reason=reason, message=message, stalled=stalled),
             template_valid=(True, "Valid", ""),
             cloud_reachable=(True, "Reachable", self.caution),
             drifted=self.tell.progress.drifted,
@@ -262,9 +272,11 @@ class StackPass:
         reason = str(error.fault)
         stalled = error.fault in {Fault.AUTH, Fault.INVALID}
         path = "spec.cloudCredentialsRef: " if error.fault is Fault.AUTH else ""
-        report = Report(
+        report = StatusUpdate(
             self.generation,
-            Verdict(ready=False, reconciling=not stalled, reason=reason, message=path + error.message, stalled=stalled),
+            ReadyState(
+                ready=False, reconciling=not stalled, reason=reason, message=path + error.message, stalled=stalled
+            ),
             cloud_reachable=(error.fault is Fault.INVALID, reason, error.message),
             pass_id=self.pass_id,
         )
@@ -282,19 +294,19 @@ class StackPass:
     async def broken(self, error: Exception) -> None:
         """The operator itself made a mistake: say so, and that it will try again. What exactly stands in its log."""
         message = f"the operator failed with {type(error).__name__} and will try again; its log has pass {self.pass_id}"
-        verdict = Verdict(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
-        await self.tell.conclude(Report(self.generation, verdict, pass_id=self.pass_id))
+        verdict = ReadyState(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
+        await self.tell.conclude(StatusUpdate(self.generation, verdict, pass_id=self.pass_id))
 
     async def refused(self, error: KubeError) -> None:
         """Kubernetes does not let the operator write what it must: nothing moves in OpenStack until then."""
-        verdict = Verdict(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=str(error))
-        await self.tell.conclude(Report(self.generation, verdict, pass_id=self.pass_id))
+        verdict = ReadyState(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=str(error))
+        await self.tell.conclude(StatusUpdate(self.generation, verdict, pass_id=self.pass_id))
 
     # Deletion.
 
     async def delete(self) -> float | None:
         """Remove everything that is recorded, then let the Stack go."""
-        if not finalizer.held(self.stack):
+        if not finalizer.has_finalizer(self.stack):
             return None
         self.tell.operation = Operation.DELETE
         self.store.going = True
@@ -307,7 +319,8 @@ class StackPass:
                 await self.store.release()
                 return left
         self.store.expect_garbage_collection()
-        if await finalizer.let_go(self.kube, self.stack):
+        await stack_secret.release(self.kube, self.stack)
+        if await finalizer.remove_finalizer(self.kube, self.stack):
             self.tell.measure()
             log.info("deleted")
         # Nothing of it is in the cloud any more, so nobody need wait for this; kiln.bereft does it after a crash.
@@ -321,7 +334,7 @@ class StackPass:
         try:
             site = await self.services.last_site(self.stack)
             self.tell.hide(site.credential.hidden)
-            key, _ = await finalizer.key_of(self.kube, self.stack, site.credential)
+            key, _ = await stack_secret.load_or_create_digest_key(self.kube, self.stack, site.credential)
             world = self._world(site, key)
             result = await Engine(world, records).delete()
         except CredentialsError as error:
@@ -340,9 +353,9 @@ class StackPass:
         first = result.failures[0] if result.failures else None
         reason = str(first.fault) if first else str(Reason.TIMED_OUT)
         message = str(first) if first else f"not deleted within {self.spec.timeout:.0f} s"
-        report = Report(
+        report = StatusUpdate(
             self.generation,
-            Verdict(ready=False, reconciling=True, reason=reason, message=message),
+            ReadyState(ready=False, reconciling=True, reason=reason, message=message),
             operation=Operation.DELETE,
             result=Result.FAILED,
             operation_message=message,
@@ -355,11 +368,11 @@ class StackPass:
 
     # Surroundings.
 
-    async def _pseudo(self, site: Site) -> Pseudo:
+    async def _pseudo(self, site: CloudAccess) -> Pseudo:
         return Pseudo(
             stack_name=self.key.name,
             stack_id=self.stack["metadata"]["uid"],
-            project_id=await unless(self.superseded, site.cloud.project_id()),
+            project_id=await abandon_if_superseded(self.superseded, site.cloud.project_id()),
             region=site.cloud.region,
         )
 
@@ -375,13 +388,13 @@ class StackPass:
 
     def _world(
         self,
-        site: Site,
+        site: CloudAccess,
         key: bytes,
         *,
         rekeyed: bool = False,
         known: frozenset[str] = frozenset(),
         deployed: frozenset[str] = frozenset(),
-    ) -> World:
+    ) -> ReconcileContext:
         loop_time = asyncio.get_running_loop().time()
         goal = Goal(
             stack=self.key.name,
@@ -394,7 +407,7 @@ class StackPass:
             known=known,
             deployed=deployed,
         )
-        return World(
+        return ReconcileContext(
             goal,
             site.cloud,
             site.observer,

@@ -9,12 +9,12 @@ from hot_translator import Translation
 from kiln import logs, metrics
 from kiln.api import v1alpha1
 from kiln.api.v1alpha1 import Condition, Operation, Reason
-from kiln.kube.event_recorder import Events
+from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import status
 from kiln.stack.revisions import Revision
-from kiln.stack.status import Report, StatusWriter, Verdict
-from kiln.stack.transition_log import Actions
-from reconcilers.engine.context import Progress, Standing
+from kiln.stack.status import ReadyState, StatusUpdate, StatusWriter
+from kiln.stack.transition_log import TransitionLog
+from reconcilers.engine.context import ProgressTracker, ResourceProgress
 from reconcilers.model import Recorded
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,10 @@ MOST_NAMED = 3
 """How many of the resources that are waited for a message names."""
 
 
-class Teller:
+class StackReporter:
     """Tells of one pass over one Stack, never a hidden value. What the pass is about is set as it becomes known."""
 
-    def __init__(self, stack: Mapping[str, Any], writer: StatusWriter, events: Events, pass_id: str) -> None:
+    def __init__(self, stack: Mapping[str, Any], writer: StatusWriter, events: EventRecorder, pass_id: str) -> None:
         self.stack = stack
         self.generation: int = stack["metadata"]["generation"]
         self.old: Mapping[str, Any] = stack.get("status") or {}
@@ -35,8 +35,8 @@ class Teller:
         self.pass_id = pass_id
         self.redact = logs.Redactor()
         self._hidden: set[str] = set()
-        self.progress = Progress(self._moved)
-        self.actions = Actions()
+        self.progress = ProgressTracker(self._moved)
+        self.actions = TransitionLog()
         self.operation: Operation | None = None
         self.operation_message = ""
         self.target: Revision | None = None
@@ -45,17 +45,17 @@ class Teller:
 
     def hide(self, values: Iterable[str]) -> None:
         """Keep these values too out of everything that is said about this Stack, and out of all logs."""
-        owner = str(v1alpha1.key_of(self.stack))
+        owner = str(v1alpha1.namespaced_name(self.stack))
         self._hidden.update(values)
         self.redact.register(owner, self._hidden)
         logs.redact.register(owner, self._hidden)
 
     def expect(self, records: list[Recorded], translation: Translation | None) -> None:
         """Count what there is and what there will be, before anything moves."""
-        names = {recorded.name: Standing(recorded.type, "Pending") for recorded in records}
+        names = {recorded.name: ResourceProgress(recorded.type, "Pending") for recorded in records}
         if translation is not None:
             names |= {
-                name: Standing(definition.type, "Pending")
+                name: ResourceProgress(definition.type, "Pending")
                 for name, definition in translation.definitions.items()
                 if not definition.virtual
             }
@@ -66,13 +66,13 @@ class Teller:
         self.moving = True
         await self.writer.now(self.running())
 
-    def _moved(self, name: str, standing: Standing) -> None:
+    def _moved(self, name: str, standing: ResourceProgress) -> None:
         self.actions.moved(name, standing)
         if self.moving or standing.state != "Ready":
             self.moving = True
             self.writer.later(self.running)
 
-    def running(self) -> Report:
+    def running(self) -> StatusUpdate:
         """The status while work goes on: what is waited for stands in the message."""
         standing = self.progress.standing.items()
         waiting = [(name, one) for name, one in standing if one.fault is not None]
@@ -82,9 +82,9 @@ class Teller:
         message = f"{counts['total']} resources left" if deleting else f"{counts['summary']} resources ready"
         busy = waiting or [(name, one) for name, one in standing if one.message and one.state != "Ready"]
         message = "; ".join([message, *(f"resources.{name}: {one.message}" for name, one in busy[:MOST_NAMED])])
-        report = Report(
+        report = StatusUpdate(
             self.generation,
-            Verdict(ready=False, reconciling=True, reason=reason, message=message),
+            ReadyState(ready=False, reconciling=True, reason=reason, message=message),
             drifted=self.progress.drifted,
             operation=self.operation,
             operation_message=self.operation_message,
@@ -95,7 +95,7 @@ class Teller:
         )
         return status.redacted(report, self.redact)
 
-    async def conclude(self, report: Report) -> None:
+    async def conclude(self, report: StatusUpdate) -> None:
         """Write the final status of the pass, and an event if the Stack's condition took a turn."""
         report = status.redacted(report, self.redact)
         before = v1alpha1.condition_of({"status": self.old}, Condition.READY) or {}

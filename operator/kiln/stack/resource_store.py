@@ -1,4 +1,4 @@
-"""The memory of a Stack's resources: :class:`reconcilers.engine.context.Records` as StackResource objects.
+"""The memory of a Stack's resources: :class:`reconcilers.engine.context.ResourceStore` as StackResource objects.
 
 Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
 (status); types that are ready at once need two. When the whole Stack goes it is one, which the Stack itself need not
@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from typing_extensions import override
+
 from kiln.api import v1alpha1
 from kiln.kube.client import STACK_RESOURCES, AlreadyExists, Conflict, Forbidden, Kube, NotFound
 from reconcilers import identifiers
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.context import ResourceStore, Superseded
 from reconcilers.model import Intent, Recorded
 
 LET_GO_TOGETHER = 500
@@ -23,7 +25,7 @@ LET_GO_TOGETHER = 500
 
 
 @dataclass(slots=True)
-class ResourceStore:
+class StackResourceStore(ResourceStore):
     """The StackResources of one Stack.
 
     ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``going``: the Stack itself goes,
@@ -64,10 +66,9 @@ class ResourceStore:
         self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
         return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
 
+    @override
     async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
-        """See :class:`reconcilers.engine.context.Records`.
-
-        Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
+        """Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
         that is known of the resource, and it stays.
         """
         self._check()
@@ -77,8 +78,8 @@ class ResourceStore:
         await self.forget(recorded)
         return await self.intend(intent)
 
+    @override
     async def intend(self, intent: Intent) -> Recorded:
-        """See :class:`reconcilers.engine.context.Records`."""
         self._check()
         body = self._object(intent)
         name = body["metadata"]["name"]
@@ -119,11 +120,9 @@ class ResourceStore:
             "spec": spec,
         }
 
+    @override
     async def save(self, recorded: Recorded) -> Recorded:
-        """See :class:`reconcilers.engine.context.Records`.
-
-        Raises Superseded if the object is not as it was read: the next pass reads it anew.
-        """
+        """Raises Superseded if the object is not as it was read: the next pass reads it anew."""
         self._check()
         status = {
             "state": recorded.state,
@@ -156,8 +155,8 @@ class ResourceStore:
             raise Superseded from error
         return replace(recorded, version=stored["metadata"]["resourceVersion"])
 
+    @override
     async def forget(self, recorded: Recorded) -> None:
-        """See :class:`reconcilers.engine.context.Records`."""
         self._check()
         if not self.going:
             if not recorded.deleting:
@@ -174,7 +173,7 @@ class ResourceStore:
 
     def expect_garbage_collection(self) -> None:
         """From here on it is no news that somebody deletes what was forgotten: the Stack goes."""
-        self.kube.note_deletions(STACK_RESOURCES, self._namespace, self._forgotten)
+        self.kube.expect_deletions(STACK_RESOURCES, self._namespace, self._forgotten)
 
     async def release(self) -> None:
         """Let go of what was forgotten, and delete it in one call. What stays is garbage once the Stack is gone."""

@@ -13,7 +13,7 @@ from typing import Any
 from hot_translator import TranslationError
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 from kiln.kube.client import STACKS, Kube, KubeError, NotFound
-from reconcilers.engine.context import Progress
+from reconcilers.engine.context import ProgressTracker
 
 MOST_FAILURES = 10
 COALESCED = 1.0
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ReadyState:
     """How the Stack stands as a whole. ``stalled``: nothing will change until somebody changes something."""
 
     ready: bool
@@ -34,11 +34,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StatusUpdate:
     """Everything that a status says. Values of None leave the field as it was."""
 
     generation: int
-    verdict: Verdict
+    verdict: ReadyState
     template_valid: tuple[bool, str, str] | None = None
     cloud_reachable: tuple[bool, str, str] | None = None
     drifted: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Report:
     pass_id: str = ""
 
 
-def counts_of(progress: Progress) -> Json:
+def counts_of(progress: ProgressTracker) -> Json:
     """The resource counts of a pass."""
     states = [standing.state for standing in progress.standing.values()]
     ready, failed = states.count("Ready"), states.count("Failed")
@@ -72,7 +72,7 @@ def counts_of(progress: Progress) -> Json:
     }
 
 
-def failures_of(progress: Progress) -> tuple[Json, ...]:
+def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
     """The failed resources, at most ten; then those that wait for something that went wrong."""
     named = sorted(progress.standing.items(), key=lambda item: (item[1].state != "Failed", item[0]))
     return tuple(
@@ -88,7 +88,7 @@ def failures_of(progress: Progress) -> tuple[Json, ...]:
     )[:MOST_FAILURES]
 
 
-def compose(old: Mapping[str, Any], report: Report, now: str) -> Json:
+def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
     """The new status; conditions keep their transition time where their status does."""
     verdict = report.verdict
     status: Json = {key: value for key, value in old.items() if key != "conditions"}
@@ -141,7 +141,7 @@ def compose(old: Mapping[str, Any], report: Report, now: str) -> Json:
     return {key: value for key, value in status.items() if value not in ("", [], {}, None)}
 
 
-def _operation(old: Mapping[str, Any], report: Report, now: str) -> Json:
+def _operation(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
     running = report.result is Result.RUNNING
     same = old.get("type") == report.operation and old.get("result") == Result.RUNNING
     return {
@@ -171,13 +171,13 @@ class StatusWriter:
         self.status: Json = dict(stack.get("status") or {})
         self._now = now
         self._fence = fence
-        self._latest: Callable[[], Report] | None = None
+        self._latest: Callable[[], StatusUpdate] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._written = -COALESCED
         """When the last write left (loop time): the first one leaves at once."""
 
-    def later(self, report: Callable[[], Report]) -> None:
+    def later(self, report: Callable[[], StatusUpdate]) -> None:
         """Write what ``report`` gives by then, within a second, together with all that moves until then."""
         self._latest = report
         if self._task is None or self._task.done():
@@ -197,7 +197,7 @@ class StatusWriter:
                 # The pass's last write says the same and more, and its failure is reported.
                 return
 
-    async def now(self, report: Report) -> None:
+    async def now(self, report: StatusUpdate) -> None:
         """Write at once; pending writes are dropped, since this one knows more."""
         await self.close()
         await self._write(report)
@@ -213,9 +213,9 @@ class StatusWriter:
             await asyncio.wait({self._task})
         self._closing.clear()
 
-    async def _write(self, report: Report) -> None:
-        status = compose(self.status, report, self._now())
-        if not differs(self.status, status) or not self._fence():
+    async def _write(self, report: StatusUpdate) -> None:
+        status = build_status(self.status, report, self._now())
+        if not needs_write(self.status, status) or not self._fence():
             return
         self._written = asyncio.get_running_loop().time()
         body = {"metadata": {"uid": self._uid}, "status": status}
@@ -226,7 +226,7 @@ class StatusWriter:
         self.status = status
 
 
-def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def needs_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether a status is worth writing: something besides its times and ids changed."""
 
     def core(status: Mapping[str, Any]) -> str:
@@ -238,7 +238,7 @@ def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 MOST_PROBLEMS = 20
 
 
-def told(error: TranslationError) -> str:
+def format_problems(error: TranslationError) -> str:
     """A translation's problems for people: each with its path, and its line and column where the text is at hand."""
     lines = []
     for problem in error.problems[:MOST_PROBLEMS]:
@@ -248,23 +248,23 @@ def told(error: TranslationError) -> str:
     return "; ".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 
 
-def invalid(generation: int, reason: str, message: str) -> Report:
+def invalid(generation: int, reason: str, message: str) -> StatusUpdate:
     """A Stack whose spec cannot be carried out until somebody changes it."""
-    verdict = Verdict(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
+    verdict = ReadyState(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
     about_template = reason in {
         Reason.INVALID_TEMPLATE,
         Reason.INVALID_PARAMETER,
         Reason.INVALID_FILE,
     }
-    return Report(generation, verdict, template_valid=(False, reason, message) if about_template else None)
+    return StatusUpdate(generation, verdict, template_valid=(False, reason, message) if about_template else None)
 
 
-def unreachable(report: Report) -> Report:
+def unreachable(report: StatusUpdate) -> StatusUpdate:
     """The report of a Stack whose credentials do not lead to a cloud."""
     return replace(report, template_valid=None, cloud_reachable=(False, report.verdict.reason, report.verdict.message))
 
 
-def redacted(report: Report, redact: Callable[[str], str]) -> Report:
+def redacted(report: StatusUpdate, redact: Callable[[str], str]) -> StatusUpdate:
     """The report without hidden values in its texts."""
     verdict = replace(report.verdict, message=redact(report.verdict.message))
     failed = None

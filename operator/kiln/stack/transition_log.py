@@ -3,7 +3,7 @@
 import logging
 
 from kiln import metrics
-from reconcilers.engine.context import Standing
+from reconcilers.engine.context import ResourceProgress
 
 log = logging.getLogger(__name__)
 
@@ -11,7 +11,7 @@ _VERBS = {"Creating": "create", "Updating": "update", "Deleting": "delete"}
 _ENDS = {"Ready": "succeeded", "Deleted": "succeeded", "Failed": "failed"}
 
 
-class Actions:
+class TransitionLog:
     """Follows the resources of one pass."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Actions:
         """What is being done to each resource."""
         self._told: dict[str, tuple[str, str]] = {}
 
-    def moved(self, name: str, standing: Standing) -> None:
+    def moved(self, name: str, standing: ResourceProgress) -> None:
         """A resource stands otherwise than before."""
         verb = _VERBS.get(standing.state)
         if verb is not None:

@@ -14,7 +14,7 @@ from reconcilers.model import Fault, Request
 
 def request(name: str, path: str = "/networks") -> Request:
     one, several = path[1:-1], path[1:]
-    return Request("network", "POST", path, {one: {"name": name}}, together=(one, several))
+    return Request("network", "POST", path, {one: {"name": name}}, bulk_envelope=(one, several))
 
 
 class Service:

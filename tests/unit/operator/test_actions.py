@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from kiln import metrics
-from kiln.stack.transition_log import Actions
-from reconcilers.engine.context import Standing
+from kiln.stack.transition_log import TransitionLog
+from reconcilers.engine.context import ResourceProgress
 from reconcilers.model import Fault
 
 SERVER = "OS::Nova::Server"
@@ -16,8 +16,8 @@ def count(action: str, result: str) -> float:
     return metrics.ACTIONS.labels(action, result)._value.get()
 
 
-def follow(*turns: Standing) -> None:
-    actions = Actions()
+def follow(*turns: ResourceProgress) -> None:
+    actions = TransitionLog()
     for standing in turns:
         actions.moved("web", standing)
 
@@ -34,23 +34,23 @@ def follow(*turns: Standing) -> None:
 )
 def test_what_was_done_is_counted_once_by_how_it_ended(states: list[str], action: str, result: str) -> None:
     before = count(action, result)
-    follow(*(Standing(SERVER, state) for state in states))
+    follow(*(ResourceProgress(SERVER, state) for state in states))
     assert count(action, result) == before + 1
 
 
 def test_a_resource_at_rest_is_neither_counted_nor_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kiln")
-    follow(Standing(SERVER, "Pending"), Standing(SERVER, "Ready"))
+    follow(ResourceProgress(SERVER, "Pending"), ResourceProgress(SERVER, "Ready"))
     assert not caplog.records
 
 
 def test_each_turn_is_told_once_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kiln")
     follow(
-        Standing(SERVER, "Creating"),
-        Standing(SERVER, "Creating", "is BUILD"),
-        Standing(SERVER, "Creating", "port in use", Fault.CONFLICT, "req-1"),
-        Standing(SERVER, "Failed", "went to ERROR", Fault.RESOURCE),
+        ResourceProgress(SERVER, "Creating"),
+        ResourceProgress(SERVER, "Creating", "is BUILD"),
+        ResourceProgress(SERVER, "Creating", "port in use", Fault.CONFLICT, "req-1"),
+        ResourceProgress(SERVER, "Failed", "went to ERROR", Fault.RESOURCE),
     )
     assert [record.getMessage() for record in caplog.records] == [
         "resources.web (OS::Nova::Server): Creating",
@@ -62,5 +62,5 @@ def test_each_turn_is_told_once_with_its_reason(caplog: pytest.LogCaptureFixture
 
 def test_what_fails_before_it_was_begun_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kiln")
-    follow(Standing(SERVER, "Failed", "there is no flavor 'm1.huge'", Fault.INVALID))
+    follow(ResourceProgress(SERVER, "Failed", "there is no flavor 'm1.huge'", Fault.INVALID))
     assert "no flavor" in caplog.text

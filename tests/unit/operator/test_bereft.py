@@ -71,7 +71,7 @@ async def test_records_and_key_of_a_stack_that_is_no_more_are_let_go_and_told(to
         ],
         secrets=[made("web-kiln", "old", v1alpha1.FINALIZER)],
     )
-    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.release_orphans(kube, told, KEY)  # type: ignore[arg-type]
     assert sorted(kube.released) == ["net", "port", "text", "web-kiln"]
     assert told.messages == [
         "resources.net: the OS::Neutron::Net n1 stays in OpenStack",
@@ -84,7 +84,7 @@ async def test_what_a_stack_left_that_was_deleted_in_order_is_let_go_and_nothing
     told: Told, secrets: list[Any]
 ) -> None:
     kube = Kube(stackresources=[record("net", "OS::Neutron::Net", "old", "n1")], secrets=secrets)
-    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.release_orphans(kube, told, KEY)  # type: ignore[arg-type]
     assert kube.released == ["net"]
     assert not told.messages
 
@@ -95,12 +95,12 @@ async def test_what_belongs_to_a_stack_that_lives_is_left_alone(told: Told) -> N
         stackresources=[record("net", "OS::Neutron::Net", "new", "n1"), record("old", "OS::Neutron::Net", "old", "n0")],
         secrets=[made("web-kiln", "new", v1alpha1.FINALIZER)],
     )
-    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.release_orphans(kube, told, KEY)  # type: ignore[arg-type]
     assert kube.released == ["old"]
 
 
 async def test_where_there_is_nothing_nothing_is_asked(told: Told) -> None:
     kube = Kube()
-    await orphans.let_go(kube, told, KEY)  # type: ignore[arg-type]
+    await orphans.release_orphans(kube, told, KEY)  # type: ignore[arg-type]
     assert not kube.released
     assert not told.messages

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from keystoneauth1.exceptions import ConnectFailure
 
-from kiln.clouds.connections import AddressDenied, AddressGuard, Clouds, default_denied
+from kiln.clouds.connections import AddressDenied, AddressGuard, CloudConnections, default_denied
 from kiln.clouds.credentials import Credential
 
 
@@ -22,7 +22,7 @@ def credential(digest="d", **options):
 
 @pytest.fixture
 async def clouds():
-    made = Clouds(AddressGuard())
+    made = CloudConnections(AddressGuard())
     yield made
     made.close()
 
@@ -40,7 +40,7 @@ async def test_settings_of_the_clouds_yaml_reach_the_sdk(clouds):
 
 
 async def test_the_pool_fits_the_threads():
-    clouds = Clouds(AddressGuard(), threads=7)
+    clouds = CloudConnections(AddressGuard(), threads=7)
     connection = await clouds.get(credential())
     assert connection.session.session.get_adapter("https://x").poolmanager.connection_pool_kw["maxsize"] == 7
     clouds.close()
@@ -58,7 +58,7 @@ async def test_a_connection_that_nobody_uses_is_closed(clouds, monkeypatch):
 
 
 def test_inline_certificates_lie_in_a_private_file_that_goes():
-    clouds = Clouds(AddressGuard())
+    clouds = CloudConnections(AddressGuard())
     connection = asyncio.run(clouds.get(credential(cacert="PEM")))
     path = Path(connection.session.verify)
     assert path.read_text() == "PEM"
@@ -118,7 +118,7 @@ def keystone():
 
 async def test_nothing_is_sent_to_a_denied_place_whatever_name_leads_there(keystone):
     url, asked = keystone
-    guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
+    guarded = CloudConnections(AddressGuard(["127.0.0.0/8", "::1/128"]))
     connection = await guarded.get(credential())
     with pytest.raises(ConnectFailure, match="settings forbid"):
         await asyncio.to_thread(connection.session.get, f"{url}/latest/meta-data", authenticated=False)
@@ -137,7 +137,7 @@ async def test_a_denied_place_does_not_even_see_a_connection():
     # Otherwise the answer would tell which ports of the cluster's inside are open.
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
-        guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
+        guarded = CloudConnections(AddressGuard(["127.0.0.0/8", "::1/128"]))
         connection = await guarded.get(credential())
         for scheme in ("http", "https"):
             url = f"{scheme}://localhost:{server.getsockname()[1]}/v3"
@@ -150,7 +150,7 @@ async def test_a_denied_place_does_not_even_see_a_connection():
 
 async def test_a_name_that_leads_elsewhere_at_the_second_question_gains_nothing(keystone, monkeypatch):
     url, asked = keystone
-    guarded = Clouds(AddressGuard(["127.0.0.0/8", "::1/128"]))
+    guarded = CloudConnections(AddressGuard(["127.0.0.0/8", "::1/128"]))
     connection = await guarded.get(credential())
     first = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
     monkeypatch.setattr("kiln.clouds.connections.socket.getaddrinfo", Rebinding(first))
@@ -189,7 +189,7 @@ async def test_a_redirect_leads_to_no_denied_place(clouds):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    guarded = Clouds(AddressGuard(default_denied()))
+    guarded = CloudConnections(AddressGuard(default_denied()))
     connection = await guarded.get(credential())
     try:
         url = f"http://127.0.0.1:{server.server_port}/v3"
@@ -212,7 +212,7 @@ async def test_what_stands_in_the_operator_s_own_surroundings_reaches_no_tenant(
     monkeypatch.setenv("OS_CLIENT_SECURE_FILE", str(tmp_path / "secure.yaml"))
     for name in ("CLOUD", "USERNAME", "PASSWORD", "PROJECT_NAME", "REGION_NAME", "CACERT", "IDENTITY_API_VERSION"):
         monkeypatch.setenv(f"OS_{name}", "own")
-    clouds = Clouds(AddressGuard())
+    clouds = CloudConnections(AddressGuard())
     connection = await clouds.get(credential(region_name="theirs"))
     config = connection.config
     assert "own" not in repr((config.config, config.region_name, vars(connection.session.auth)))

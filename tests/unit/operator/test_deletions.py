@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kiln.controller import deletion_watcher
-from kiln.controller.deletion_watcher import Deletions
+from kiln.controller.deletion_watcher import DeletionWatcher
 from kiln.kube.client import Gone, KubeError, Unreachable
 
 Seen = list[tuple[str, str | None, str]]
@@ -64,7 +64,7 @@ async def watched(server: Server, stop: Stop | None = None) -> Seen:
     def observe(plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         seen.append((plural, kind, obj["metadata"]["name"]))
 
-    watch = Deletions(observe, server)
+    watch = DeletionWatcher(observe, server)
     assert not watch.ready
     watch._stop = stop or watch._stop
     watch.start()

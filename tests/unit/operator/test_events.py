@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from kiln.kube.client import EVENTS, Forbidden, Unreachable
-from kiln.kube.event_recorder import MAX_MESSAGE, WINDOW, Events
+from kiln.kube.event_recorder import MAX_MESSAGE, WINDOW, EventRecorder
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]
 
 
 @pytest.fixture
 async def events(kube):
-    made = Events(kube, redact=lambda text: text.replace("s3cret", "***"))
+    made = EventRecorder(kube, redact=lambda text: text.replace("s3cret", "***"))
     task = asyncio.ensure_future(made.run())
     yield made
     task.cancel()
@@ -75,7 +75,7 @@ async def test_a_failing_api_server_stops_nothing(kube, events, stack):
 
 
 async def test_a_flood_is_dropped_and_never_blocks(kube, stack):
-    made = Events(kube, redact=str)
+    made = EventRecorder(kube, redact=str)
     for number in range(5000):
         made.emit(stack(), "Succeeded", str(number))
     await made.flush(timeout=1)

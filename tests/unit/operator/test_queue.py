@@ -21,21 +21,21 @@ class Recorder:
         self.raises = raises
         self.starts: list[tuple[float, Key]] = []
         self.superseded: list[float] = []
-        self.together = 0
+        self.bulk_envelope = 0
         self.most = 0
 
     async def __call__(self, key: Key, superseded: asyncio.Event) -> float | None:
         now = asyncio.get_running_loop().time
         self.starts.append((round(now(), 3), key))
-        self.together += 1
-        self.most = max(self.most, self.together)
+        self.bulk_envelope += 1
+        self.most = max(self.most, self.bulk_envelope)
         try:
             await asyncio.wait_for(superseded.wait(), self.takes)
             self.superseded.append(round(now(), 3))
         except TimeoutError:
             pass
         finally:
-            self.together -= 1
+            self.bulk_envelope -= 1
         if self.raises:
             self.raises -= 1
             raise RuntimeError("broken")

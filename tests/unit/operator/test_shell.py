@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kiln.api.v1alpha1 import Key
-from kiln.controller.event_filter import Shell
+from kiln.controller.event_filter import EventFilter
 
 NOW = 1_800_000_000.0
 WEB = Key("ns", "web")
@@ -45,7 +45,7 @@ def own():
 
 @pytest.fixture
 def shell(queue, own):
-    made = Shell(queue, lambda *identity: identity in own, now=lambda: NOW)
+    made = EventFilter(queue, lambda *identity: identity in own, now=lambda: NOW)
     made.lead()
     return made
 
@@ -228,7 +228,7 @@ def test_a_stack_resource_that_somebody_else_deletes_interrupts_its_stack(shell,
 
 
 def test_a_replica_that_stands_by_acts_only_when_it_leads(queue, rested):
-    shell = Shell(queue, lambda *_: False, now=lambda: NOW)
+    shell = EventFilter(queue, lambda *_: False, now=lambda: NOW)
     shell.observe("stacks", None, rested())
     busy = rested(ready="False")
     busy["metadata"] |= {"name": "busy", "uid": "busy"}
@@ -241,7 +241,7 @@ def test_a_replica_that_stands_by_acts_only_when_it_leads(queue, rested):
 
 
 def test_what_the_leader_settled_meanwhile_is_at_rest_for_the_one_that_takes_over(queue, rested, stack):
-    shell = Shell(queue, lambda *_: False, now=lambda: NOW)
+    shell = EventFilter(queue, lambda *_: False, now=lambda: NOW)
     shell.observe("stacks", "ADDED", stack())
     shell.observe("stacks", "MODIFIED", rested(ago=-5))
     shell.lead()

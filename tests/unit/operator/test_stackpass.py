@@ -10,8 +10,8 @@ from harness.fake_openstack import FakeOpenStack, Refused
 
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import Credential, CredentialsError
-from kiln.controller.controller import Reconciler
-from kiln.controller.shared import Services, Site
+from kiln.controller.controller import StackController
+from kiln.controller.shared import CloudAccess, SharedState
 from kiln.kube.client import STACKS, Forbidden, NotFound, Resource
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
 from reconcilers.cloud.lookup import Lookup
@@ -72,7 +72,7 @@ class Api:
         else:
             self.objects.pop((res.plural, name), None)
 
-    def note_deletions(self, _res: Resource, _ns: str, _names: Any) -> None:
+    def expect_deletions(self, _res: Resource, _ns: str, _names: Any) -> None:
         """There is no watch."""
 
     async def delete_all(self, res: Resource, ns: str, labels: str, _names: Any) -> None:
@@ -92,16 +92,16 @@ class Told:
         self.reasons.append(reason)
 
 
-class Sites(Services):
+class Sites(SharedState):
     """Services whose one cloud is in memory."""
 
     def __init__(self, kube: Api, cloud: FakeOpenStack) -> None:
         self.told = Told()
         super().__init__(kube, None, self.told)  # type: ignore[arg-type]
         self.error: CredentialsError | None = None
-        self.here = Site(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
+        self.here = CloudAccess(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
 
-    async def site(self, stack: Any) -> Site:
+    async def site(self, stack: Any) -> CloudAccess:
         if self.error is not None:
             raise self.error
         return self.here
@@ -114,7 +114,7 @@ class Stack:
         self.kube, self.cloud = Api(), FakeOpenStack()
         self.cloud.latency = 0.0
         self.services = Sites(self.kube, self.cloud)
-        self.reconciler = Reconciler(self.services)
+        self.reconciler = StackController(self.services)
         self.generation = 0
 
     def apply(self, resources: dict[str, Any], **spec: Any) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from kiln.api.v1alpha1 import Operation, Reason, Result
 from kiln.stack import status
-from kiln.stack.status import Report, Verdict
-from reconcilers.engine.context import Progress, Standing
+from kiln.stack.status import ReadyState, StatusUpdate
+from reconcilers.engine.context import ProgressTracker, ResourceProgress
 from reconcilers.model import Fault
 
-WORKING = Verdict(ready=False, reconciling=True, reason="Progressing", message="1/2 resources ready")
-DONE = Verdict(ready=True, reconciling=False, reason="Succeeded", message="as asked")
-STUCK = Verdict(ready=False, reconciling=True, reason="QuotaExceeded", message="no more", stalled=True)
+WORKING = ReadyState(ready=False, reconciling=True, reason="Progressing", message="1/2 resources ready")
+DONE = ReadyState(ready=True, reconciling=False, reason="Succeeded", message="as asked")
+STUCK = ReadyState(ready=False, reconciling=True, reason="QuotaExceeded", message="no more", stalled=True)
 
 
 def conditions(composed: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -24,15 +24,15 @@ def conditions(composed: dict[str, Any]) -> dict[str, tuple[str, str]]:
     ("verdict", "expected"),
     [(WORKING, ("False", "True", "False")), (DONE, ("True", "False", "False")), (STUCK, ("False", "False", "True"))],
 )
-def test_reconciling_and_stalled_are_never_both_true(verdict: Verdict, expected: tuple[str, str, str]) -> None:
-    found = conditions(status.compose({}, Report(1, verdict), "t1"))
+def test_reconciling_and_stalled_are_never_both_true(verdict: ReadyState, expected: tuple[str, str, str]) -> None:
+    found = conditions(status.build_status({}, StatusUpdate(1, verdict), "t1"))
     assert tuple(found[kind][0] for kind in ("Ready", "Reconciling", "Stalled")) == expected
 
 
 def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:
-    first = status.compose({}, Report(1, WORKING), "t1")
-    second = status.compose(first, Report(1, STUCK), "t2")
-    third = status.compose(second, Report(2, DONE), "t3")
+    first = status.build_status({}, StatusUpdate(1, WORKING), "t1")
+    second = status.build_status(first, StatusUpdate(1, STUCK), "t2")
+    third = status.build_status(second, StatusUpdate(2, DONE), "t3")
     times = [
         {one["type"]: one["lastTransitionTime"] for one in composed["conditions"]}
         for composed in (first, second, third)
@@ -43,9 +43,11 @@ def test_a_condition_keeps_its_transition_time_while_its_status_stays() -> None:
 
 
 def test_an_operation_keeps_its_start_until_it_ends() -> None:
-    first = status.compose({}, Report(1, WORKING, operation=Operation.CREATE), "t1")
-    second = status.compose(first, Report(1, DONE, operation=Operation.CREATE, result=Result.SUCCEEDED), "t2")
-    third = status.compose(second, Report(2, WORKING, operation=Operation.UPDATE), "t3")
+    first = status.build_status({}, StatusUpdate(1, WORKING, operation=Operation.CREATE), "t1")
+    second = status.build_status(
+        first, StatusUpdate(1, DONE, operation=Operation.CREATE, result=Result.SUCCEEDED), "t2"
+    )
+    third = status.build_status(second, StatusUpdate(2, WORKING, operation=Operation.UPDATE), "t3")
     assert second["lastOperation"] == {
         "type": "Create",
         "result": "Succeeded",
@@ -56,24 +58,26 @@ def test_an_operation_keeps_its_start_until_it_ends() -> None:
 
 
 def test_what_a_report_does_not_say_stays_and_what_is_empty_goes() -> None:
-    old = status.compose({}, Report(1, DONE, current_revision="web-1", outputs={"a": 1}), "t1")
-    assert status.compose(old, Report(1, WORKING), "t2")["currentRevision"] == "web-1"
-    assert status.compose(old, Report(1, WORKING), "t2")["outputs"] == {"a": 1}
-    assert "outputs" not in status.compose(old, Report(1, WORKING, outputs={}), "t2")
+    old = status.build_status({}, StatusUpdate(1, DONE, current_revision="web-1", outputs={"a": 1}), "t1")
+    assert status.build_status(old, StatusUpdate(1, WORKING), "t2")["currentRevision"] == "web-1"
+    assert status.build_status(old, StatusUpdate(1, WORKING), "t2")["outputs"] == {"a": 1}
+    assert "outputs" not in status.build_status(old, StatusUpdate(1, WORKING, outputs={}), "t2")
 
 
 def test_drift_is_told_with_its_resources() -> None:
-    found = status.compose({}, Report(1, DONE, drifted={"net": "name"}, synced=True), "t1")
+    found = status.build_status({}, StatusUpdate(1, DONE, drifted={"net": "name"}, synced=True), "t1")
     assert conditions(found)["DriftDetected"] == ("True", "Drifted")
-    assert status.compose(found, Report(1, DONE, synced=True), "t2")["conditions"][-1]["status"] == "False"
+    assert status.build_status(found, StatusUpdate(1, DONE, synced=True), "t2")["conditions"][-1]["status"] == "False"
 
 
 def test_failed_resources_come_first_and_are_at_most_ten() -> None:
-    progress = Progress()
+    progress = ProgressTracker()
     for number in range(8):
-        progress.move(f"waits{number}", Standing("OS::Neutron::Net", "Creating", "503", Fault.TRANSIENT, "req-1"))
-        progress.move(f"x{number}", Standing("OS::Neutron::Net", "Failed", "400", Fault.INVALID))
-    progress.move("fine", Standing("OS::Neutron::Net", "Ready"))
+        progress.move(
+            f"waits{number}", ResourceProgress("OS::Neutron::Net", "Creating", "503", Fault.TRANSIENT, "req-1")
+        )
+        progress.move(f"x{number}", ResourceProgress("OS::Neutron::Net", "Failed", "400", Fault.INVALID))
+    progress.move("fine", ResourceProgress("OS::Neutron::Net", "Ready"))
     found = status.failures_of(progress)
     assert [one["name"] for one in found] == [*(f"x{n}" for n in range(8)), "waits0", "waits1"]
     assert found[-1]["requestID"] == "req-1"
@@ -81,28 +85,28 @@ def test_failed_resources_come_first_and_are_at_most_ten() -> None:
 
 
 def test_hidden_values_are_in_no_text() -> None:
-    report = Report(
-        *(1, Verdict(ready=False, reconciling=True, reason="x", message="with s3cret")),
+    report = StatusUpdate(
+        *(1, ReadyState(ready=False, reconciling=True, reason="x", message="with s3cret")),
         operation_message="s3cret",
         drifted={"a": "s3cret"},
         failed=({"name": "a", "message": "s3cret"},),
         output_errors={"o": "s3cret"},
     )
-    shown = status.compose({}, status.redacted(report, lambda text: text.replace("s3cret", "***")), "t1")
+    shown = status.build_status({}, status.redacted(report, lambda text: text.replace("s3cret", "***")), "t1")
     assert "s3cret" not in str(shown)
 
 
 def test_times_alone_are_no_reason_to_write() -> None:
-    old = status.compose({}, Report(1, DONE, synced=True, pass_id="a"), "t1")
-    assert not status.differs(old, status.compose(old, Report(1, DONE, synced=True, pass_id="b"), "t2"))
-    assert status.differs(old, status.compose(old, Report(2, DONE, synced=True), "t2"))
+    old = status.build_status({}, StatusUpdate(1, DONE, synced=True, pass_id="a"), "t1")
+    assert not status.needs_write(old, status.build_status(old, StatusUpdate(1, DONE, synced=True, pass_id="b"), "t2"))
+    assert status.needs_write(old, status.build_status(old, StatusUpdate(2, DONE, synced=True), "t2"))
 
 
 def test_an_invalid_template_and_missing_credentials_are_told_apart() -> None:
-    bad = status.compose({}, status.invalid(1, Reason.INVALID_TEMPLATE, "resources.a: no"), "t1")
+    bad = status.build_status({}, status.invalid(1, Reason.INVALID_TEMPLATE, "resources.a: no"), "t1")
     assert conditions(bad)["TemplateValid"] == ("False", "InvalidTemplate")
     gone = status.unreachable(status.invalid(1, Reason.CREDENTIALS_NOT_FOUND, "no Secret"))
-    assert conditions(status.compose({}, gone, "t1"))["CloudReachable"] == ("False", "CredentialsNotFound")
+    assert conditions(status.build_status({}, gone, "t1"))["CloudReachable"] == ("False", "CredentialsNotFound")
     assert conditions(bad)["Stalled"][0] == "True"
 
 
@@ -125,10 +129,10 @@ async def test_a_stack_that_moves_is_written_about_once_a_second() -> None:
     kube = Writes()
     one = writer(kube)
     for number in range(50):
-        one.later(lambda number=number: Report(number, WORKING))  # type: ignore[misc]
+        one.later(lambda number=number: StatusUpdate(number, WORKING))  # type: ignore[misc]
         await asyncio.sleep(0.1)
     assert 4 <= len(kube.bodies) <= 6
-    await one.now(Report(99, DONE))
+    await one.now(StatusUpdate(99, DONE))
     assert kube.bodies[-1]["status"]["observedGeneration"] == 99
     written = len(kube.bodies)
     await asyncio.sleep(5)
@@ -137,5 +141,5 @@ async def test_a_stack_that_moves_is_written_about_once_a_second() -> None:
 
 async def test_who_leads_no_longer_writes_nothing() -> None:
     kube = Writes()
-    await writer(kube, fence=False).now(Report(1, DONE))
+    await writer(kube, fence=False).now(StatusUpdate(1, DONE))
     assert kube.bodies == []

@@ -9,7 +9,7 @@ import pytest
 
 from kiln.api import v1alpha1
 from kiln.kube.client import Conflict, Forbidden, Kube, KubeError
-from kiln.stack.resource_store import ResourceStore
+from kiln.stack.resource_store import StackResourceStore
 from reconcilers import identifiers
 from reconcilers.engine.context import Superseded
 from reconcilers.model import Intent, Recorded
@@ -91,8 +91,8 @@ def server() -> Server:
     return made
 
 
-def store(server: Server, *, fence: bool = True) -> ResourceStore:
-    return ResourceStore(server, STACK, lambda: "t", lambda: fence)
+def store(server: Server, *, fence: bool = True) -> StackResourceStore:
+    return StackResourceStore(server, STACK, lambda: "t", lambda: fence)
 
 
 async def test_an_intent_comes_back_as_it_was_stored(server: Server) -> None:

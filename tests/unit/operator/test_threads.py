@@ -6,12 +6,12 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from kiln.clouds.fair_executor import FairThreads, tenant
+from kiln.clouds.fair_executor import FairThreadPoolExecutor, tenant
 
 
 @pytest.fixture
 def pool():
-    made = FairThreads(4, 2, "test")
+    made = FairThreadPoolExecutor(4, 2, "test")
     yield made
     made.shutdown(wait=False, cancel_futures=True)
 
