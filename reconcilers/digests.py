@@ -27,6 +27,10 @@ class Digester:
         """Digest of all given properties at once."""
         return self.value({name: value for name, value in properties.items() if value is not None})
 
+    def reference(self, kind: str, name: str) -> str:
+        """Key under which a record keeps what a name stood for: it does not show the name, which may be hidden."""
+        return f"{kind}:{self.value(name)}"
+
     def each(self, properties: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
         """Digest of each named property that has a value."""
         return {name: self.value(properties[name]) for name in names if properties.get(name) is not None}

@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-EMPTY: Mapping[str, Any] = {}
-
 POSSIBLE_DUPLICATE: Final = "doubt"
 """In a record's data: a creation of unknown outcome went before the one that is recorded, so a twin may turn up."""
+
+
+class DriftPolicy(StrEnum):
+    """What to do about resources that others changed (``spec.drift`` of a Stack)."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+    IGNORE = "Ignore"
 
 
 class Fault(StrEnum):
@@ -90,9 +96,10 @@ class Desired:
 class Recorded:
     """What is known of one resource from its StackResource: the memory that survives everything else.
 
-    ``token`` is the object's uid: it goes into the cloud with the resource and proves whose it is. ``physical_id`` is
-    None until the resource is known to exist (or from the start, for types whose id follows from ``data``). ``data``
-    holds what later calls need besides the id (the server of an attachment), written before the first call.
+    ``token`` follows from the Stack's uid, the name and the serial (:func:`reconcilers.identifiers.token`): it goes
+    into the cloud with the resource and proves whose it is. ``physical_id`` is None until the resource is known to
+    exist (or from the start, for types whose id follows from ``data``). ``data`` holds what later calls need besides
+    the id (the server of an attachment), written before the first call.
     ``digests`` map each applied property to the keyed digest of its value. ``requires`` are the logical names that it
     depends on. ``created_at`` is the object's creation time, RFC 3339.
     """
@@ -122,6 +129,8 @@ class Recorded:
     """Somebody asked the API server to delete the StackResource."""
     attempts: int = 0
     """How often in a row this resource was made anew because it went to ERROR."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Ids that names in the applied properties stood for when they were applied, by kind and digest of the name."""
     found: bool = False
     """The intent was there when this process came to store it: another one may be making the resource right now."""
 
@@ -166,6 +175,10 @@ class Send:
     creates: bool = False
     into: str = ""
     remember: Mapping[str, str] = field(default_factory=dict)
+    forget: frozenset[str] = frozenset()
+    """Keys of the record's ``data`` that the request settles: removed once it has succeeded."""
+    deletes: bool = False
+    """Once it succeeds nothing is left of the resource: no further look is needed."""
 
 
 @dataclass(frozen=True, slots=True)

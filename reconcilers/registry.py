@@ -12,6 +12,8 @@ import reconcilers
 from hot_translator import catalogue
 from reconcilers.resource_type import ResourceType
 
+_NO_SERVICES = frozenset({"reconcilers.engine", "reconcilers.cloud"})
+
 _types: dict[str, ResourceType] = {}
 Declared = TypeVar("Declared", bound=type[ResourceType])
 
@@ -28,7 +30,7 @@ def register(declared: Declared) -> Declared:
 def load() -> dict[str, ResourceType]:
     """All declared types by name."""
     for package in pkgutil.iter_modules(reconcilers.__path__, "reconcilers."):
-        if package.ispkg:
+        if package.ispkg and package.name not in _NO_SERVICES:
             for module in pkgutil.iter_modules(importlib.import_module(package.name).__path__, f"{package.name}."):
                 importlib.import_module(module.name)
     return _types

@@ -20,6 +20,9 @@ TOKEN = "kiln:"
 """What stands before the ownership token where it shares a field with people's text."""
 
 
+CONFIG_TEXT = "heat.config"
+"""Kind of local look-up: the id of a software configuration of the Stack stands for its text."""
+
 UNDONE = "undone"
 """The ``into`` of a Send that undoes a relation, where its answer says that nothing is left: no look is needed then."""
 
@@ -65,12 +68,14 @@ class ResourceType(ABC):
 
     No call of its own then.
     """
-    texts: ClassVar[tuple[str, ...]] = ()
-    """Paths of properties in which the id of a software configuration of the Stack stands for its text
-    (``parts[].config``).
-    """
-    text_attribute: ClassVar[str] = ""
-    """For software configurations: the attribute that is the text."""
+    local_lookups: ClassVar[Mapping[str, str]] = {}
+    """Paths of properties (``parts[].config``) whose value may stand for something inside the Stack, with its kind."""
+    provides: ClassVar[Mapping[str, str]] = {}
+    """Kinds of such things that the resource's id stands for, each with the attribute that holds the value."""
+    deletes_without_read: ClassVar[bool] = False
+    """The same request deletes it whatever state it is in; where it does not exist, the answer says so."""
+    carries_token: ClassVar[bool] = True
+    """The resource shows whose it is. Where it does not, only a record proves that the Stack made it."""
 
     @property
     def schema(self) -> catalogue.TypeSchema:
@@ -170,6 +175,10 @@ class ResourceType(ABC):
         """Whether this item is the one that ``recorded`` stands for: it carries the token."""
         return False
 
+    def token_of(self, item: Mapping[str, Any]) -> str | None:
+        """The token that an item of a list carries; None where it carries none, or shows it in no field of its own."""
+        return None
+
 
 class RestResource(ResourceType):
     """Something with its own id in a REST collection: POST, wait for a status, PUT the changed fields, DELETE, gone."""
@@ -185,8 +194,6 @@ class RestResource(ResourceType):
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "error"})
     delete_is_final: ClassVar[bool] = True
     """The answer to DELETE comes when the resource is gone."""
-    deletes_without_read: ClassVar[bool] = False
-    """The same request deletes it whatever state it is in; of what is not there, the answer says so."""
     sends_bulk: ClassVar[bool] = False
     """One POST can make several, all or none of them, under the key of the list."""
     token_field: ClassVar[str] = "description"
@@ -249,9 +256,10 @@ class RestResource(ResourceType):
             return Gone()
         if self.leaving(observed):
             return Wait("being deleted")
-        return Send(
-            Request(self.service, "DELETE", self.path(recorded), done=frozenset({404}), microversion=self.microversion)
+        request = Request(
+            self.service, "DELETE", self.path(recorded), done=frozenset({404}), microversion=self.microversion
         )
+        return Send(request, deletes=self.delete_is_final)
 
     def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
         """What the resource's status means."""
@@ -325,6 +333,13 @@ class RestResource(ResourceType):
         return isinstance(held, str) and held.endswith(TOKEN + recorded.token)
 
     @override
+    def token_of(self, item: Mapping[str, Any]) -> str | None:
+        held = item.get(self.token_field)
+        if isinstance(held, Mapping):
+            return held.get("kiln-token")
+        return held.rpartition(TOKEN)[2] if isinstance(held, str) and TOKEN in held else None
+
+    @override
     def find(self, recorded: Recorded) -> Request | None:
         return Request(self.service, "GET", self.listing, params=self.list_params, microversion=self.microversion)
 
@@ -389,6 +404,7 @@ class Association(ResourceType):
     """
 
     delete_first: ClassVar[bool] = True
+    carries_token: ClassVar[bool] = False
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:

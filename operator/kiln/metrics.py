@@ -22,6 +22,7 @@ SERVICES: Final = frozenset(
 QUEUE_DEPTH = Gauge("kiln_queue_depth", "Stacks that wait for a pass", registry=REGISTRY)
 PASSES_ACTIVE = Gauge("kiln_passes_active", "Stacks that are in a pass", registry=REGISTRY)
 OLDEST_PASS = Gauge("kiln_oldest_pass_age_seconds", "Age of the oldest unfinished pass", registry=REGISTRY)
+PASSES_WAITING = Gauge("kiln_passes_waiting", "Passes that only wait for OpenStack and hold no slot", registry=REGISTRY)
 PASSES = Counter("kiln_passes_total", "Finished passes by how they ended", ["result"], registry=REGISTRY)
 PASS_SECONDS = Histogram(
     "kiln_pass_seconds",

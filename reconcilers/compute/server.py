@@ -1,7 +1,7 @@
 """OS::Nova::Server."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
@@ -10,7 +10,7 @@ from reconcilers.compute.server_changes import READ, status
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
-from reconcilers.resource_type import RestResource
+from reconcilers.resource_type import CONFIG_TEXT, RestResource
 
 SETTLED = frozenset(
     {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED", "SHELVED_OFFLOADED", "RESCUE", "VERIFY_RESIZE"}
@@ -41,7 +41,7 @@ class Server(RestResource):
     token_field = "metadata"
     delete_is_final = False
     deletes_without_read = True
-    texts = ("user_data",)
+    local_lookups: ClassVar[Mapping[str, str]] = {"user_data": CONFIG_TEXT}
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:

@@ -1,10 +1,11 @@
-"""What one pass over one Stack works with: its goal, its memory, its cloud, and what it has learned so far."""
+"""What one reconciliation of a Stack works with: its policy, its store, its cloud, and what it has learned so far."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+import contextvars
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hot_translator import UNKNOWN
 from reconcilers.cloud.dispatch import Dispatch
@@ -13,236 +14,144 @@ from reconcilers.cloud.observer import Observer, Snapshot
 from reconcilers.cloud.session import Cloud
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
-from reconcilers.model import POSSIBLE_DUPLICATE, Desired, Fault, Intent, Recorded
+from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
+from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
+from reconcilers.errors import CloudError
+from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, Recorded
 from reconcilers.resource_type import ResourceType
+
+T = TypeVar("T")
 
 
 class ResourceStore(Protocol):
-    """The memory of a Stack's resources (in Kiln: its StackResources)."""
+    """The stored records of a Stack's resources (in Kiln: its StackResources).
 
-    async def intend(self, intent: Intent) -> Recorded:
-        """Store the intent; when this returns it survives everything.
-
-        One of the same token is given back as it stands.
-        """
-
-    async def save(self, recorded: Recorded) -> Recorded:
-        """Store what changed. The answer carries the new version."""
-
-    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
-        """Put a new record in the place of one that somebody wants to delete; it means the same resource.
-
-        The old one stays where no new one can be.
-        """
-
-    async def forget(self, recorded: Recorded) -> None:
-        """The resource is gone (or let go): remove its record."""
-
-
-class Superseded(Exception):  # noqa: N818 - not an error
-    """The pass shall end.
-
-    A newer spec is there, the process stops, or this replica leads no longer. Nothing is wrong.
+    Each method raises ReconciliationEnded where somebody else changed the record, or this process may not write.
     """
 
+    async def create(self, intent: Intent) -> Recorded:
+        """Store the intent before the first request leaves. An intent of the same token is returned as it is stored."""
 
-class TimedOut(Exception):  # noqa: N818
-    """The operation took longer than the Stack allows."""
+    async def save(self, recorded: Recorded) -> Recorded:
+        """Store what changed. The returned record has the new version."""
 
+    async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:
+        """Store a new record in place of one whose object is being deleted; both stand for the same resource.
 
-class ResourceError(Exception):
-    """One resource cannot be brought to what is desired. ``path`` is the dotted path in the template."""
+        The old one stays where no new one can be created.
+        """
 
-    def __init__(self, path: str, rtype: str, reason: str, fault: Fault, request_id: str = "") -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.rtype = rtype
-        self.reason = reason
-        self.fault = fault
-        self.request_id = request_id
-
-    @property
-    def name(self) -> str:
-        """The logical name of the resource."""
-        return self.path.split(".")[1] if "." in self.path else self.path
+    async def delete(self, recorded: Recorded) -> None:
+        """Remove the record: its resource is gone, or left to others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """What the pass shall reach. ``drift`` is Correct, Report or Ignore; ``deadline`` is loop time in seconds."""
+class Policy:
+    """What a reconciliation has to observe. ``key`` is the key of the digests (32 bytes)."""
 
     stack: str
     stack_uid: str
     key: bytes
-    drift: str = "Correct"
+    drift: DriftPolicy = DriftPolicy.CORRECT
     concurrency: int = 16
-    deadline: float = float("inf")
     rekeyed: bool = False
-    """The key of the digests was lost: what is recorded as ready counts as unchanged, and is digested anew."""
+    """The key of the digests was lost: records that are Ready count as unchanged, and are digested anew."""
     deployed: frozenset[str] = frozenset()
-    """Names that the last revision that was reached has."""
+    """Names of the last revision that was reached."""
     known: frozenset[str] = frozenset()
-    """Names that may have been there before.
-
-    If such a one has no record, its resource is looked for before a new one is made.
-    """
+    """Names that may have had a resource before: without a record, it is looked for before a new one is made."""
 
 
-@dataclass(slots=True)
-class ResourceProgress:
-    """How one resource stands, for status and events."""
-
-    type: str
-    state: str
-    message: str = ""
-    fault: Fault | None = None
-    request_id: str = ""
+async def inline(work: Callable[[], T]) -> T:
+    """Evaluate at once, on the caller's own thread: for tests and tools, where nobody else waits."""
+    return work()
 
 
-class BackgroundWrites:
-    """Writes that others need not wait for: the work goes on beside them.
+class Evaluate(Protocol):
+    """Runs functions of a template where they do not hold up the event loop."""
 
-    An asynchronous context: at its end all writes have ended, and what the first one that failed raised is raised.
-    """
-
-    def __init__(self) -> None:
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.error: BaseException | None = None
-        """What the first one that failed raised: nothing more shall be begun."""
-
-    def begin(self, write: Coroutine[Any, Any, None]) -> None:
-        """Begin a write."""
-        task = asyncio.ensure_future(write)
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self.error = self.error or (None if task.cancelled() else task.exception())
-
-    async def __aenter__(self) -> None:
-        """See the class."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """See the class."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-        if self.error is not None:
-            raise self.error
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """The result of ``work``. Raises what it raises."""
 
 
-class ProgressTracker:
-    """How all resources stand; tells ``changed`` at each move."""
+def in_executor(executor: Executor) -> Evaluate:
+    """Evaluate on the threads of an executor, in a copy of the caller's context (budget, log fields)."""
 
-    def __init__(self, changed: Callable[[str, ResourceProgress], None] = lambda _name, _standing: None) -> None:
-        self.standing: dict[str, ResourceProgress] = {}
-        self.drifted: dict[str, str] = {}
-        """What was found otherwise than desired and is not repaired (yet), by resource."""
-        self.repaired: dict[str, str] = {}
-        self._changed = changed
+    async def evaluate(work: Callable[[], T]) -> T:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(work))
 
-    def move(self, name: str, standing: ResourceProgress) -> None:
-        """Note where a resource stands now."""
-        if self.standing.get(name) != standing:
-            self.standing[name] = standing
-            self._changed(name, standing)
-
-    def leave(self, name: str) -> None:
-        """The resource is no more."""
-        self.standing.pop(name, None)
-        self._changed(name, ResourceProgress("", "Deleted"))
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyResource:
-    """A resource at rest, for those that refer to it. ``read`` are attributes that cost a call of their own."""
-
-    rtype: ResourceType
-    desired: Desired | None
-    recorded: Recorded
-    observed: Any
-    read: Mapping[str, Any] = field(default_factory=dict)
-    _cache: list[dict[str, Any]] = field(default_factory=list)
-
-    def attributes(self) -> dict[str, Any]:
-        """All attributes; worked out at the first question."""
-        if not self._cache:
-            self._cache.append({**self.rtype.attributes(self.desired, self.recorded, self.observed), **self.read})
-        return self._cache[0]
-
-    def reference(self) -> Any:
-        """What get_resource gives."""
-        return self.rtype.reference(self.recorded, self.attributes())
+    return evaluate
 
 
 @dataclass(slots=True)
 class ReconcileContext:
-    """The pass's surroundings. ``fence`` says whether this process may still act."""
+    """The surroundings of one reconciliation. ``started`` is loop time: what the cloud showed before it is too old."""
 
-    goal: Goal
+    policy: Policy
+    control: Control
     cloud: Cloud
     observer: Observer
     lookup: Lookup
-    records: ResourceStore
+    store: ResourceStore
     progress: ProgressTracker
-    superseded: asyncio.Event
-    fence: Callable[[], bool] = lambda: True
     started: float = 0.0
-    settled: dict[str, ReadyResource] = field(default_factory=dict)
+    unconfirmed: UnconfirmedCreates = field(default_factory=UnconfirmedCreates)
+    evaluate: Evaluate = inline
+    ready: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
+    unreadable: dict[tuple[Any, ...], CloudError] = field(default_factory=dict)
+    """Kinds whose first bulk list failed: only what needs them waits."""
     written: dict[str, Recorded] = field(default_factory=dict)
-    """Records as this pass wrote them, by their keys."""
-    forgotten: set[str] = field(default_factory=set)
-    """Keys of the records that this pass removed."""
-    attempts: UnconfirmedCreates = field(default_factory=UnconfirmedCreates)
-    trailing: BackgroundWrites = field(default_factory=BackgroundWrites)
-    texts: dict[str, str] = field(default_factory=dict)
-    """Texts of the Stack's software configurations by their ids."""
+    """Records as this reconciliation wrote them, by their keys."""
+    deleted: set[str] = field(default_factory=set)
+    """Keys of the records that this reconciliation removed."""
+    background: BackgroundWrites = field(default_factory=BackgroundWrites)
+    local: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What stands for a value inside the Stack, by kind of look-up and value: a software configuration's text."""
     dispatch: Dispatch = field(init=False)
     digester: Digester = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dispatch = Dispatch(self.cloud.send, self.check, self.goal.concurrency)
-        self.digester = Digester(self.goal.key)
+        self.dispatch = Dispatch(self.cloud.send, self.check, self.policy.concurrency)
+        self.digester = Digester(self.policy.key)
 
     def check(self) -> None:
-        """Raise :class:`Superseded` or :class:`TimedOut` if nothing more shall be begun."""
-        if self.superseded.is_set() or self.trailing.error is not None or not self.fence():
-            raise Superseded
-        if asyncio.get_running_loop().time() > self.goal.deadline:
-            raise TimedOut
-
-    async def pause(self, seconds: float) -> None:
-        """Sleep, but no longer than the pass has reason to go on."""
-        self.check()
-        left = min(seconds, self.goal.deadline - asyncio.get_running_loop().time())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.superseded.wait(), max(left, 0.0))
-        self.check()
+        """Raise ReconciliationEnded or TimedOut if nothing more shall be begun."""
+        if self.background.error is not None:
+            raise ReconciliationEnded(EndReason.WRITE_FAILED)
+        self.control.check()
 
     def seen(self, rtype: ResourceType, physical_id: str) -> Any:
-        """What the pass's first look showed of a resource; None if that list did not show it."""
+        """What the first bulk list showed of a resource; None if it did not show it."""
         snapshot = self.snapshots.get(rtype.list_key)
         return snapshot.find(rtype, physical_id) if snapshot else None
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether something may have been made twice: another pass, a little later, shall look."""
-        return any(POSSIBLE_DUPLICATE in one.recorded.data for one in self.settled.values())
+    def settle(self, name: str, ready: ReadyResource) -> None:
+        """Note a resource that is as desired."""
+        self.ready[name] = ready
+        for kind, attribute in ready.rtype.provides.items():
+            if ready.recorded.physical_id:
+                self.local[kind, ready.recorded.physical_id] = str(ready.attributes().get(attribute) or "")
 
-    # What the translation asks (hot_translator's Scope).
+    @property
+    def has_possible_duplicates(self) -> bool:
+        """Whether something may have been made twice: another reconciliation, a little later, shall look."""
+        return any(POSSIBLE_DUPLICATE in one.recorded.data for one in self.ready.values())
+
+    # What definitions ask (hot_translator's Scope).
 
     def reference(self, name: str) -> Any:
-        """What get_resource gives."""
-        settled = self.settled.get(name)
-        return settled.reference() if settled else UNKNOWN
+        """The value of get_resource."""
+        ready = self.ready.get(name)
+        return ready.reference() if ready else UNKNOWN
 
     def attribute(self, name: str, attribute: str) -> Any:
         """An attribute before any path into it; None where the resource has none of that name."""
-        settled = self.settled.get(name)
-        return settled.attributes().get(attribute) if settled else UNKNOWN
+        ready = self.ready.get(name)
+        return ready.attributes().get(attribute) if ready else UNKNOWN
 
-    def attributes(self, name: str) -> Any:
+    def attributes(self, name: str) -> Mapping[str, Any] | Any:
         """All attributes."""
-        settled = self.settled.get(name)
-        return settled.attributes() if settled else UNKNOWN
+        ready = self.ready.get(name)
+        return ready.attributes() if ready else UNKNOWN

@@ -3,23 +3,28 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import override
 
-from hot_translator import Definition
-from hot_translator.expression import Scope
+from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
-from reconcilers.engine.context import ReadyResource, ReconcileContext, ResourceError, ResourceProgress
-from reconcilers.engine.driver import NOT_OBSERVED, Removing, identified
-from reconcilers.engine.intents import Intending
+from reconcilers.engine import planner, recovery
+from reconcilers.engine.context import ReconcileContext
+from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified, intended_name
+from reconcilers.engine.planner import Decision, Verb
+from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
+from reconcilers.engine.references import ReferenceResolver
+from reconcilers.engine.remover import ResourceRemover
+from reconcilers.engine.target import Target
+from reconcilers.errors import CloudError
 from reconcilers.model import (
     POSSIBLE_DUPLICATE,
     Desired,
     Failed,
     Fault,
     Gone,
-    Outcome,
+    Intent,
     Pause,
     Ready,
     Recorded,
@@ -31,100 +36,133 @@ from reconcilers.resource_type import ResourceType
 
 log = logging.getLogger(__name__)
 
-REMAKES = 3
-"""How often in a row a resource that went to ERROR is made anew within one pass."""
+RECREATIONS = 3
+"""How often in a row a resource that went to ERROR is made anew within one reconciliation."""
+RECREATE = Backoff(first=2.0, longest=8.0)
+
+_BLANK = Recorded(key="", name="", type="", token="", physical_name="")
 
 
-class Converging(Intending):
-    """``candidates`` are the records of the definition's name; the rest as in :class:`Intending`."""
+class LeavingRecords(Protocol):
+    """Records of the Stack whose names the template does not have any more."""
+
+    def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
+        """Whether one of them stands for this very resource: it was renamed in the template."""
+
+    async def make_room(self, type_name: str) -> bool:
+        """Remove those of this type now. Whether anything was removed."""
+
+
+class ResourceConverger(ResourceDriver):
+    """Converges a resource to its target. ``candidates`` are the records of its name."""
 
     verb = "Updating"
 
-    def __init__(
-        self,
-        world: ReconcileContext,
-        rtype: ResourceType,
-        definition: Definition,
-        requires: frozenset[str],
-        candidates: Iterable[Recorded],
-        scope: Scope,
-    ) -> None:
-        super().__init__(world, rtype, definition, requires, scope)
+    def __init__(self, context: ReconcileContext, target: Target, candidates: Iterable[Recorded]) -> None:
+        super().__init__(context, target.rtype, replace(_BLANK, name=target.name, type=target.definition.type))
+        self.target = target
+        self.references = ReferenceResolver(
+            target.rtype, target.template, context.lookup, context.digester, context.local
+        )
+        self.properties: Mapping[str, Any] | None = None
+        """The target's properties with names looked up."""
+        self.same: frozenset[str] = frozenset()
+        """Properties that have not changed since they were applied, at the time of the look-up."""
         self.candidates = list(candidates)
-        self.remade = False
-        """It went to ERROR in this pass, and another one takes its place."""
-        chosen = choose(self.candidates, definition.type, self.whole)
+        self.recreated = False
+        """It went to ERROR in this reconciliation, and another one takes its place."""
+        self.leaving_records: LeavingRecords | None = None
+        self.made_room = False
+        self.taken_over = False
+        """An earlier reconciliation knew already that it exists."""
+        chosen = planner.choose(self.candidates, target.definition.type, target.whole)
         if chosen is not None:
-            self.take(self.digested_anew(chosen) if world.goal.rekeyed else chosen)
+            self.adopt_record(self.rekeyed(chosen) if context.policy.rekeyed else chosen)
 
-    def digested_anew(self, recorded: Recorded) -> Recorded:
+    def rekeyed(self, recorded: Recorded) -> Recorded:
         """The record with digests under the new key, as if the template had not changed meanwhile."""
         if recorded.state != "Ready":
             return recorded
-        return replace(recorded, digests={WHOLE: "", **self.world.digester.each(self.template, self.template)})
+        template, digester = self.target.template, self.context.digester
+        return replace(recorded, digests={WHOLE: "", **digester.each(template, template)}, references={})
 
-    def take(self, recorded: Recorded) -> None:
+    def adopt_record(self, recorded: Recorded) -> None:
         """Go on with this record."""
         self.recorded, self.saved = identified(self.rtype, recorded), recorded
         self.observed = NOT_OBSERVED
         self.reads = {}
         self.verb = "Updating" if recorded.confirmed else "Creating"
         self.taken_over = recorded.confirmed
-        """An earlier pass knew already that it exists."""
 
-    # The unchanged resource: no call, no await.
+    # Deciding.
 
-    def at_rest(self) -> ReadyResource | None:
-        """The settled resource, if nothing has to be done for it; a pass over an unchanged Stack is made of this."""
+    def plan(self) -> Decision | None:
+        """The decision as far as it needs no call and no record; None where it needs one."""
         recorded = self.recorded
-        if not recorded.key or not recorded.confirmed or recorded.deleting or recorded.state != "Ready":
-            return None
-        if POSSIBLE_DUPLICATE in recorded.data:
-            return None
-        if recorded.digests.get(WHOLE) != self.whole or self.requires != recorded.requires:
-            return None
-        if recorded.retain != (self.definition.deletion_policy == "Retain"):
+        if not recorded.key or (recorded.physical_id is None and self.rtype.service):
             return None
         observed = None
         if self.rtype.service:
-            if not self.rtype.listing or recorded.physical_id is None:
+            if not recorded.confirmed or not self.rtype.listing or recorded.physical_id is None:
                 return None
-            observed = self.world.seen(self.rtype, recorded.physical_id)
+            observed = self.context.seen(self.rtype, recorded.physical_id)
             if observed is None:
                 return None
-        self.properties = self.naming.known()
-        if self.properties is None:
+        properties = self.known_properties()
+        if properties is None:
             return None
-        desired = self.desire(self.properties, frozenset())
-        if self.needs_reads(desired, observed) or not isinstance(self.rtype.step(desired, recorded, observed), Ready):
+        self.properties = properties
+        return planner.decide(self.target, properties, recorded, observed, self.context.policy)
+
+    def at_rest(self) -> ReadyResource | None:
+        """The ready resource, if nothing has to be done for it: no call, no await."""
+        if not planner.fits(self.target, self.recorded):
             return None
-        if self.rtype.service and self.world.goal.drift != "Ignore" and self.rtype.drift(desired, observed):
+        decision = self.plan()
+        if decision is None or decision.action.verb is not Verb.NONE:
             return None
-        return ReadyResource(self.rtype, desired, recorded, observed)
+        observed = self.context.seen(self.rtype, self.recorded.physical_id or "") if self.rtype.service else None
+        if self.needs_reads(decision.desired, observed):
+            return None
+        return ReadyResource(self.rtype, decision.desired, self.recorded, observed)
+
+    def known_properties(self) -> Mapping[str, Any] | None:
+        """The target's properties with names looked up, as far as no call is needed; None if one is."""
+        self.same = planner.unchanged(self.target, self.recorded)
+        return self.references.known(self.recorded.references, self.same)
 
     def needs_reads(self, desired: Desired, observed: Any) -> bool:
         """Whether anything refers to an attribute that costs a call of its own."""
-        used = self.definition.attributes_used
+        used = self.target.definition.attributes_used
         return any(self.rtype.attribute_request(name, desired, self.recorded, observed) for name in used)
 
-    # One turn.
+    # One step.
 
     async def prepare(self) -> Mapping[str, Any]:
-        """Have a record of what will be made; its properties. Nothing leaves for the cloud but look-ups of names."""
+        """Have a record of what will be made; its properties. Nothing is sent but look-ups of names."""
         if self.properties is None:
-            self.properties = await self.naming.look_up()
-        await self.have_record()
+            self.same = planner.unchanged(self.target, self.recorded)
+            self.properties = await self.references.look_up(self.recorded.references, self.same)
+        if not self.recorded.key:
+            await self.create_record()
+        if self.recorded.deleting:
+            await self.replace_record()
         return self.properties
 
     @override
-    async def turn(self) -> ReadyResource | None:
+    async def advance(self) -> ReadyResource | None:
         properties = await self.prepare()
         if self.observed is NOT_OBSERVED:
             self.observed = await self.look()
-        desired, outcome = self.decide(properties)
+        decision = planner.decide(self.target, properties, self.recorded, self.view(), self.context.policy)
+        self.begin(decision.action)
+        self.recorded = decision.recorded
+        if decision.drift:
+            self.context.progress.drifted[self.recorded.name] = decision.drift
+        outcome = decision.outcome
         match outcome:
             case Send():
-                self.stand()
+                self.report()
                 if self.recorded != self.saved and not outcome.into:
                     await self.save()
                 await self.send(outcome)
@@ -133,117 +171,104 @@ class Converging(Intending):
             case Pause():
                 await self.pause(outcome)
             case Ready():
-                return await self.settle(desired)
+                return await self.settle(decision)
             case Replace():
                 await self.replace(outcome)
             case Failed(fault=Fault.RESOURCE):
-                return await self.remake(outcome)
+                await self.recreate(outcome)
             case Failed():
                 raise self.failure(outcome.reason, outcome.fault, outcome.property)
             case Gone():
                 self.observed = None
+                await self.context.control.pause(0)
         return None
 
-    def decide(self, properties: Mapping[str, Any]) -> tuple[Desired, Outcome]:
-        """What to do now: pure, from what is desired, recorded and observed."""
-        recorded, observed = self.recorded, self.view()
-        goal = self.world.goal
-        exists = recorded.confirmed and (observed is not None or not self.rtype.service)
-        given = frozenset(name for name, value in properties.items() if value is not None)
-        changed = self.changed(properties) if exists else given
-        desired = self.desire(properties, changed)
-        if recorded.confirmed and not exists:
-            return desired, self.vanished(desired)
-        if not exists:
-            return desired, self.another(desired) or self.rtype.step(desired, recorded, observed)
-        if goal.drift != "Ignore" and self.rtype.service and recorded.digests:
-            drift = self.rtype.drift(desired, observed) - changed
-            if drift:
-                self.world.progress.drifted[recorded.name] = ", ".join(sorted(drift))
-                if goal.drift == "Correct":
-                    desired = replace(desired, changed=changed | drift)
-        verdict = None
-        if desired.changed:
-            # What was never whole is still being made: properties that it has not got yet are not changed, but missing.
-            applied = desired.changed if WHOLE in recorded.digests else desired.changed & recorded.digests.keys()
-            verdict = self.rtype.replacement(replace(desired, changed=applied), recorded, observed)
-        outcome = verdict or self.rtype.step(desired, recorded, observed)
-        action = "replace" if isinstance(outcome, Replace) else "update"
-        if changed and recorded.state == "Ready" and action in self.definition.restricted_actions:
-            return desired, Failed(f"{action} is restricted for the resource by the environment", Fault.INVALID)
-        if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and self.only_reported(changed):
-            self.world.progress.drifted[recorded.name] = outcome.reason
-            return desired, Ready()
-        return desired, outcome
+    # Records.
 
-    def another(self, desired: Desired) -> Replace | None:
-        """Whether the record stands for something else than what is wanted now (a link of what was replaced since)."""
-        recorded, rtype = self.recorded, self.rtype
-        draft = replace(recorded, data={**recorded.data, **rtype.intent(desired)})
-        return None if rtype.identity(draft) == rtype.identity(recorded) else Replace("what it stands for has changed")
+    def intent(self, properties: Mapping[str, Any], serial: int, attempts: int = 0) -> Intent:
+        """What is to be stored before the first call for the resource of this serial number."""
+        name, kind = self.target.name, self.target.definition.type
+        token, physical_name = intended_name(self.context, name, serial, self.rtype)
+        blank = replace(_BLANK, name=name, type=kind, token=token, physical_name=physical_name, serial=serial)
+        given = frozenset(key for key, value in properties.items() if value is not None)
+        desired = self.target.desire(properties, given, blank)
+        data = self.rtype.intent(desired)
+        return Intent(
+            name=name,
+            type=kind,
+            serial=serial,
+            token=token,
+            physical_name=physical_name,
+            requires=self.target.requires,
+            data=data,
+            digests=self.carried(desired, replace(blank, data=data)),
+            retain=self.target.retain,
+            attempts=attempts,
+        )
 
-    def vanished(self, desired: Desired) -> Outcome:
-        """It was there, and somebody removed it."""
-        another = self.another(desired)
-        if another is not None:
-            return another
-        if self.world.goal.drift != "Ignore":
-            self.world.progress.drifted[self.recorded.name] = "gone from the cloud"
-        if self.only_reported(frozenset()):
-            return Ready()
-        if self.rtype.identity(self.recorded) is not None:
-            self.recorded = replace(self.recorded, digests={}, state="Creating", confirmed=False)
-            return self.rtype.step(desired, self.recorded, None)
-        return Replace("it is gone from the cloud")
+    def carried(self, desired: Desired, draft: Recorded) -> dict[str, str]:
+        """Digests of what the first request will carry: what is found after a lost answer has that, and not more."""
+        first = self.rtype.step(desired, replace(draft, physical_id=self.rtype.identity(draft)), None)
+        names = first.applies if isinstance(first, Send) else frozenset()
+        identified_digests = self.target.identified(desired.properties)
+        found = {key: held for key, held in identified_digests.items() if key.removesuffix("@id") in names}
+        return {**self.context.digester.each(self.target.template, names), **found}
 
-    def only_reported(self, changed: frozenset[str]) -> bool:
-        """Whether what others did to the resource is not to be repaired."""
-        return self.world.goal.drift != "Correct" and not changed and self.recorded.state == "Ready"
+    async def lost(self, properties: Mapping[str, Any]) -> list[int]:
+        """The serial numbers of resources of this name that exist without a record."""
+        policy, name = self.context.policy, self.target.name
+        if name not in policy.known:
+            return []
+        intent = self.intent(properties, 0)
+        blank = replace(_BLANK, name=intent.name, type=intent.type, token=intent.token, data=intent.data)
+        blank = replace(blank, physical_name=intent.physical_name)
+        if not self.rtype.service or self.rtype.identity(blank) is None:
+            return await recovery.lost_serials(self.context, self.rtype, blank)
+        if not self.rtype.carries_token and name not in policy.deployed:
+            # What exists is only ours if we made it once.
+            return []
+        return [0] if await recovery.shows(self.context, self.rtype, blank) else []
 
-    def changed(self, properties: Mapping[str, Any]) -> frozenset[str]:
-        """Names of the properties to apply. Another name of the same thing is no change."""
-        digester, applied = self.world.digester, self.recorded.digests
-        changed = digester.changed(self.template, applied)
-        same = {
-            name
-            for name in changed
-            if f"{name}@id" in applied and digester.value(properties.get(name)) == applied[f"{name}@id"]
-        }
-        return changed - same
-
-    # Steps.
-
-    async def have_record(self) -> None:
-        """From here on there is a record, and nobody wants to delete it."""
-        if not self.recorded.key:
-            await self.intend()
-        if self.recorded.deleting:
-            await self.hand_over()
-
-    async def intend(self, *, attempts: int = 0) -> None:
+    async def create_record(self, *, attempts: int = 0) -> None:
         """Store that a resource is about to be made. Nothing has been sent yet when this returns."""
         properties = self.properties or {}
-        name = self.definition.name
         lost = [] if self.candidates else await self.lost(properties)
         serial = lost[-1] if lost else 1 + max((other.serial for other in self.candidates), default=-1)
         for older in lost[:-1]:
-            # It goes at the end of the pass, like every record that stands for nothing desired.
-            surplus = await self.world.records.intend(self.intent(properties, older))
-            self.world.written[surplus.key] = surplus
+            # It goes at the end, like every record that stands for nothing desired.
+            surplus = await self.context.store.create(self.intent(properties, older))
+            self.context.written[surplus.key] = surplus
         intent = self.intent(properties, serial, attempts)
-        self.world.progress.move(name, ResourceProgress(intent.type, "Creating"))
-        recorded = await self.world.records.intend(intent)
-        self.take(recorded if recorded.attempts else replace(recorded, attempts=attempts))
+        self.context.progress.move(self.target.name, ResourceProgress(intent.type, "Creating"))
+        recorded = await self.context.store.create(intent)
+        self.adopt_record(recorded if recorded.attempts else replace(recorded, attempts=attempts))
         self.candidates.append(self.recorded)
-        self.fresh = not recorded.confirmed and recorded.state == "Creating" and not lost and not recorded.found
+        begun_before = recorded.confirmed or recorded.state != "Creating" or lost or recorded.found
+        identity, leaving = self.recorded.physical_id, self.leaving_records
+        renamed = leaving is not None and leaving.holds(self.rtype, identity)
+        self.fresh = not begun_before and not renamed
         if self.fresh:
-            self.world.attempts.intended(recorded.token)
+            self.context.unconfirmed.intended(recorded.token)
+
+    async def replace_record(self) -> None:
+        """Somebody deleted the StackResource by hand: a new record takes over the resource, which is not made twice."""
+        old = self.recorded
+        recorded = await self.context.store.replace(old, self.intent(self.properties or {}, old.serial))
+        self.candidates = [*(other for other in self.candidates if other.key != old.key), recorded]
+        self.adopt_record(recorded)
+        self.recorded = replace(
+            self.recorded,
+            physical_id=old.physical_id,
+            confirmed=old.confirmed,
+            digests=old.digests,
+            references=old.references,
+            data={**self.recorded.data, **old.data},
+        )
 
     @override
-    def took(self, step: Send, body: Any, request_id: str) -> None:
-        """What the request carried holds now."""
-        super().took(step, body, request_id)
-        # It has been whole, but is not what that digest says any more.
+    def apply_response(self, step: Send, body: Any, request_id: str) -> None:
+        super().apply_response(step, body, request_id)
+        # It has been complete, but is not what that digest says any more.
         digests = {**self.recorded.digests, **({WHOLE: ""} if WHOLE in self.recorded.digests else {})}
         if step.creates:
             digests = {}
@@ -255,129 +280,115 @@ class Converging(Intending):
             self.recorded = replace(self.recorded, confirmed=self.recorded.physical_id is not None)
         for name in step.applies:
             digests.pop(name, None)
-        digests.update(self.world.digester.each(self.template, step.applies))
+        digests.update(self.context.digester.each(self.target.template, step.applies))
         self.recorded = replace(self.recorded, digests=digests)
 
-    async def settle(self, desired: Desired) -> ReadyResource:
+    async def settle(self, decision: Decision) -> ReadyResource:
         """It is as desired: record that, and read the attributes that somebody wants and that cost a call."""
         if POSSIBLE_DUPLICATE in self.recorded.data and self.taken_over:
-            await self.clear_doubt()
-        untouched = self.world.progress.drifted.get(self.recorded.name) and self.only_reported(frozenset())
-        if not untouched:
-            digests = {
-                WHOLE: self.whole,
-                **self.world.digester.each(self.template, self.template),
-                **self.identified(),
-            }
-            what = self.world.progress.drifted.pop(self.recorded.name, "")
-            if what:
-                self.world.progress.repaired[self.recorded.name] = what
+            await self.remove_duplicates()
+        progress, target, name = self.context.progress, self.target, self.recorded.name
+        if decision.action.verb is not Verb.REPORT:
+            drift = progress.drifted.pop(name, "")
+            if drift:
+                progress.repaired[name] = drift
+            digester, properties = self.context.digester, self.properties or {}
             self.recorded = replace(
                 self.recorded,
-                digests=digests,
+                digests={
+                    WHOLE: target.whole,
+                    **digester.each(target.template, target.template),
+                    **target.identified(properties),
+                },
+                references=self.references.recorded(self.recorded.references, self.same),
                 state="Ready",
                 message="",
                 fault="",
-                requires=self.requires,
+                requires=target.requires,
                 confirmed=True,
                 attempts=0,
-                retain=self.definition.deletion_policy == "Retain",
+                retain=target.retain,
             )
+        desired = replace(decision.desired, changed=frozenset())
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
             if self.needs_reads(desired, self.observed):
                 await self.save()  # the reads may fail
             else:
                 # Dependants need not wait: until it is stored, the token tells what was made.
-                self.world.trailing.begin(self.save())
-        desired = replace(desired, changed=frozenset())
-        read = {name: await self.read_attribute(name, desired) for name in self.definition.attributes_used}
+                self.context.background.begin(self.save())
+        read = {name: await self.read_attribute(name, desired) for name in target.definition.attributes_used}
         known = {name: value for name, value in read.items() if value is not NOT_OBSERVED}
         return ReadyResource(self.rtype, desired, self.recorded, self.observed, known)
 
     async def read_attribute(self, name: str, desired: Desired) -> Any:
-        """An attribute that costs calls of its own; UNSEEN for all others."""
+        """An attribute that costs calls of its own; NOT_OBSERVED for all others."""
         requests = self.rtype.attribute_request(name, desired, self.recorded, self.observed)
         if requests is None or self.observed is None:
             return NOT_OBSERVED
         if isinstance(requests, Mapping):
-            body: Any = {key: (await self.world.cloud.send(request)).body for key, request in requests.items()}
+            body: Any = {key: (await self.context.cloud.send(request)).body for key, request in requests.items()}
         else:
-            body = (await self.world.cloud.send(requests)).body
+            body = (await self.context.cloud.send(requests)).body
         return self.rtype.read_attribute(name, body, self.recorded, self.observed)
 
+    @override
+    async def handle_cloud_error(self, error: CloudError) -> None:
+        """What leaves the Stack may hold the name, address or link of a new resource that is refused: it goes first."""
+        refused = error.fault in {Fault.CONFLICT, Fault.INVALID} and not self.recorded.confirmed
+        if refused and self.leaving_records is not None and not self.made_room:
+            self.made_room = True
+            if await self.leaving_records.make_room(self.target.definition.type):
+                self.observed, self.stale_list = NOT_OBSERVED, True
+                return
+        await super().handle_cloud_error(error)
+
+    # Replacing.
+
+    async def begin_anew(self, attempts: int = 0) -> None:
+        """Have a record for a new resource, with names as they are looked up today."""
+        self.same = frozenset()
+        self.properties = await self.references.look_up({}, self.same)
+        await self.create_record(attempts=attempts)
+
     async def replace(self, outcome: Replace) -> None:
-        """Make a new one. The old one stays until nothing needs it, or goes first where both cannot be."""
+        """Make a new one. The old one stays until nothing needs it, or goes first where both cannot exist."""
         old = self.recorded
         gone = old.confirmed and self.observed is None and bool(self.rtype.service)
-        self.stand(outcome.why)
+        self.report(outcome.why)
         log.info("resources.%s: %s is replaced: %s", old.name, old.physical_id or "what was begun", outcome.why)
         if gone:
             await self.drop(old)
         elif outcome.delete_first:
             await self.remove(old)
-        await self.intend()
+        await self.begin_anew()
 
-    async def remake(self, outcome: Failed) -> ReadyResource | None:
+    async def recreate(self, outcome: Failed) -> None:
         """It went to ERROR: remove it and make it anew, a bounded number of times."""
         old = self.recorded
-        if old.attempts >= REMAKES:
+        if old.attempts >= RECREATIONS:
             log.warning("resources.%s: in ERROR again after %d new ones in a row: giving up", old.name, old.attempts)
+        if old.attempts >= RECREATIONS or not old.confirmed:
             raise self.failure(outcome.reason, outcome.fault, outcome.property)
-        if not old.confirmed:
-            raise self.failure(outcome.reason, outcome.fault, outcome.property)
-        self.stand(outcome.reason, outcome.fault)
+        self.report(outcome.reason, outcome.fault)
         if old.state == "Ready":
-            self.world.progress.drifted[old.name] = outcome.reason
+            self.context.progress.drifted[old.name] = outcome.reason
         elif old.attempts:
-            await self.world.pause(2.0**old.attempts)
+            await self.context.control.pause(RECREATE.delay(old.attempts))
         log.info("resources.%s: %s went to ERROR: it is removed and made anew", old.name, old.physical_id)
         await self.save()
         await self.remove(self.recorded)
-        await self.intend(attempts=old.attempts + 1)
-        self.remade = True
-        return None
+        await self.begin_anew(attempts=old.attempts + 1)
+        self.recreated = True
 
     @override
     def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
-        """What was accepted a moment ago and is refused now refers to something that is gone.
-
-        A failed boot may take its port along. The next pass looks at everything anew, and it is soon.
-        """
-        again = self.remade and fault is Fault.INVALID
+        # What was accepted a moment ago and is refused now refers to something that is gone: a failed boot may take
+        # its port along. The next reconciliation looks at everything anew, and it is soon.
+        again = self.recreated and fault is Fault.INVALID
         return super().failure(reason, Fault.RESOURCE if again else fault, prop, request_id)
 
     async def remove(self, old: Recorded) -> None:
-        """Remove an old resource now, in full."""
-        removing = Removing(self.world, self.rtype, replace(old, retain=False))
-        removing.stale_list = self.stale_list
-        await removing.run()
-
-    async def hand_over(self) -> None:
-        """Somebody deleted the StackResource by hand.
-
-        The resource is taken over by a new record, not lost and not doubled.
-        """
-        old = self.recorded
-        recorded = await self.world.records.hand_over(old, self.intent(self.properties or {}, old.serial))
-        self.candidates = [*(other for other in self.candidates if other.key != old.key), recorded]
-        self.take(recorded)
-        self.recorded = replace(
-            self.recorded,
-            physical_id=old.physical_id,
-            confirmed=old.confirmed,
-            digests=old.digests,
-            data={**self.recorded.data, **old.data},
-        )
-
-
-def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Recorded | None:
-    """The record to go on with, of all that a logical name has: the one that is already as desired, else the newest.
-
-    Several exist in the middle of a replacement; so a template that is taken back finds the old resource, still there.
-    """
-
-    def rank(recorded: Recorded) -> tuple[bool, int]:
-        fits = recorded.confirmed and recorded.state == "Ready" and recorded.digests.get(WHOLE) == whole
-        return (fits, recorded.serial)
-
-    return max((one for one in candidates if one.type == type_name), key=rank, default=None)
+        """Remove an old resource now, completely."""
+        remover = ResourceRemover(self.context, self.rtype, replace(old, retain=False))
+        remover.stale_list = self.stale_list
+        await remover.drive()

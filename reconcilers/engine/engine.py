@@ -1,10 +1,8 @@
-"""One pass over one Stack.
+"""Converges a Stack: all its resources to what is desired, in dependency order, as parallel as the order allows.
 
-Bring all its resources to what is desired, in dependency order, as parallel as the order allows.
-
-Nothing here is persistent. A pass that ends anywhere is taken up by the next one from the records and from what the
-cloud shows, so stopping is always safe. First comes a sweep over everything that is at rest (no call, no await); what
-is left becomes one task a resource, each begun when what it requires is settled; what the template no longer has goes
+Nothing here is persistent. A reconciliation that ends anywhere is taken up by the next one from the records and from
+what the cloud shows, so stopping is always safe. First comes a sweep over everything that is at rest (no call); what is
+left becomes one driver a resource, each begun when what it requires is ready; what the template no longer has goes
 last, in reverse order.
 """
 
@@ -16,26 +14,32 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import Definition, Translation, TranslationError
-from hot_translator.expression import Scope
 from reconcilers import registry
-from reconcilers.engine.context import ReadyResource, ReconcileContext, ResourceError, ResourceProgress, Superseded
-from reconcilers.engine.converger import Converging
-from reconcilers.engine.driver import Removing, identified, intended_name, unseen
-from reconcilers.engine.graph import run_in_dependency_order
+from reconcilers.engine import external
+from reconcilers.engine.cleanup import Cleanup
+from reconcilers.engine.context import ReconcileContext
+from reconcilers.engine.control import ReconciliationEnded
+from reconcilers.engine.converger import ResourceConverger
+from reconcilers.engine.graph import concrete_requirements, run_in_dependency_order
+from reconcilers.engine.planner import Action
+from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
+from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
-from reconcilers.model import Fault, Intent, Recorded
+from reconcilers.model import Fault, Recorded
 from reconcilers.resource_type import ResourceType
 
 
 @dataclass(slots=True)
 class Result:
-    """What a pass came to.
+    """What a reconciliation came to.
 
-    ``failures`` are in the order in which they happened; ``blocked`` could not be begun because of them.
+    ``failures`` are in the order in which they happened; ``blocked`` could not be begun because of them. ``actions``
+    are what was decided first for each resource that was not at rest.
     """
 
     failures: list[ResourceError] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
+    actions: dict[str, Action] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -43,117 +47,244 @@ class Result:
         return not self.failures and not self.blocked
 
 
-class Engine:
-    """Runs one pass in one :class:`ReconcileContext` over the Stack's records."""
+@dataclass(slots=True)
+class Sweep:
+    """What a look at all definitions in order found, without any call.
 
-    def __init__(self, world: ReconcileContext, records: Iterable[Recorded]) -> None:
-        self.world = world
+    ``ready`` are at rest; ``waiting`` have something to do, with their driver where it could be made already.
+    """
+
+    ready: dict[str, ReadyResource] = field(default_factory=dict)
+    waiting: dict[str, ResourceConverger | None] = field(default_factory=dict)
+    failed: list[ResourceError] = field(default_factory=list)
+
+
+class Engine:
+    """Reconciles in one :class:`ReconcileContext`, from the Stack's records."""
+
+    def __init__(self, context: ReconcileContext, records: Iterable[Recorded]) -> None:
+        self.context = context
         self.records: dict[str, list[Recorded]] = defaultdict(list)
         for recorded in records:
             self.records[recorded.name].append(recorded)
         self.current: set[str] = set()
         """Keys of the records that stand for what is desired; all others go at the end."""
-        self.standing: set[tuple[str, str | None]] = set()
-        """Type and physical id of what is wanted and there."""
-        self.parents: dict[str, str] = {}
-        """Keys of records that go with another one."""
-        self.prepared: dict[str, tuple[Converging, asyncio.Task[Any]]] = {}
-        """Lives of resources that are not begun yet, with the task that stores their intents."""
+        self.prepared: dict[str, tuple[ResourceConverger, asyncio.Task[Any]]] = {}
+        """Drivers of resources that are not begun yet, with the task that stores their intents."""
         self.result = Result()
 
     # Converging.
 
     async def converge(self, translation: Translation) -> Result:
-        """Make the cloud what the template says. Raises CloudError (at the first look), Superseded, TimedOut."""
-        await self.look()
+        """Make the cloud what the template says.
+
+        Raises CloudError (nothing could be looked at), ReconciliationEnded, TimedOut.
+        """
         definitions = translation.definitions
-        scope = self.world
+        await self.look()
         needs = {name: concrete_requirements(definitions, name) for name in definitions}
-        waiting: dict[str, Converging | None] = {}
-        for name in translation.order:
-            definition = definitions[name]
-            if definition.virtual:
-                continue
-            if any(other in waiting for other in needs[name]):
-                waiting[name] = None
-                continue
-            life = self._life(definition, needs[name], scope)
-            rest = life.at_rest() if life else None
-            if rest is None:
-                waiting[name] = life
-            else:
-                self._settle(name, rest)
-        async with self.world.trailing, self._early_intents():
+        sweep = await self.context.evaluate(lambda: self.sweep(translation, needs))
+        for name, ready in sweep.ready.items():
+            self._note(name, ready)
+        for error in sweep.failed:
+            self._fail(error)
+        cleanup = Cleanup(self.context, self.result)
+        cleanup.leaving = [one for one in self._all() if one.name not in definitions]
+        async with self.context.background, self._early_intents():
             never = await run_in_dependency_order(
-                {name: needs[name] for name in waiting},
-                lambda name: self._one(definitions[name], needs[name], waiting[name], scope),
-                lambda name: self._ahead(definitions[name], needs[name], scope),
+                {name: needs[name] for name in sweep.waiting},
+                lambda name: self._one(definitions[name], needs[name], sweep.waiting[name], cleanup),
+                lambda name: self._ahead(definitions[name], needs[name], cleanup),
             )
         self.result.blocked += sorted(never)
         if self.result.complete:
-            await self._clean_up()
+            await cleanup.run(self._left_over())
         return self.result
 
     async def delete(self) -> Result:
-        """Make everything that is recorded go, in reverse order, from the records alone."""
+        """Delete everything that is recorded, in reverse order, from the records alone."""
         await self.look(leaving=True)
-        self.current = set()
-        await self._clean_up()
+        await Cleanup(self.context, self.result).run(self._left_over())
         return self.result
 
+    async def refresh(self, names: Iterable[str]) -> None:
+        """Look again at resources that are ready: later ones may have changed what they show.
+
+        What cannot be read stays as it was seen last.
+        """
+        context = self.context
+        now = asyncio.get_running_loop().time()
+
+        async def one(name: str) -> None:
+            ready = context.ready[name]
+            identity = ready.recorded.physical_id or ""
+            with contextlib.suppress(CloudError):
+                if ready.rtype.listing:
+                    snapshot = await context.observer.snapshot(ready.rtype, since=now)
+                    observed = snapshot.find(ready.rtype, identity)
+                else:
+                    observed = await context.observer.read(ready.rtype, ready.recorded)
+                if observed is not None:
+                    newer = ReadyResource(ready.rtype, ready.desired, ready.recorded, observed, ready.read)
+                    context.settle(name, newer)
+
+        wanted = [name for name in names if name in context.ready and context.ready[name].rtype.service]
+        await asyncio.gather(*(one(name) for name in wanted))
+
     async def look(self, *, leaving: bool = False) -> None:
-        """One bulk list for each kind that is recorded; where all shall go, only of kinds whose state then matters."""
+        """One bulk list for each kind that is recorded; for a deletion only of kinds whose state then matters.
+
+        A kind whose list fails holds up only what needs it. Raises CloudError where all lists fail, or where the
+        credentials are refused.
+        """
         kinds: dict[tuple[Any, ...], ResourceType] = {}
         for recorded in self._all():
             rtype = registry.find(recorded.type)
             if rtype is None or not rtype.listing or recorded.physical_id is None or recorded.external:
                 continue
-            if not (leaving and unseen(rtype)):
+            if not (leaving and rtype.deletes_without_read):
                 kinds[rtype.list_key] = rtype
-        observer, since = self.world.observer, self.world.started
-        found = await asyncio.gather(*(observer.snapshot(rtype, since=since) for rtype in kinds.values()))
-        self.world.snapshots = dict(zip(kinds, found, strict=True))
+        context = self.context
+        lists = [context.observer.snapshot(rtype, since=context.started) for rtype in kinds.values()]
+        found = await context.control.wait_for(_gather(lists)) if lists else []
+        for key, snapshot in zip(kinds, found, strict=True):
+            if isinstance(snapshot, CloudError):
+                context.unreadable[key] = snapshot
+            elif isinstance(snapshot, BaseException):
+                raise snapshot
+            else:
+                context.snapshots[key] = snapshot
+        for error in context.unreadable.values():
+            if error.fault is Fault.AUTH or not context.snapshots:
+                raise error
 
-    def _all(self) -> Iterable[Recorded]:
-        return (recorded for candidates in self.records.values() for recorded in candidates)
+    def sweep(self, translation: Translation, needs: Mapping[str, frozenset[str]]) -> Sweep:
+        """Look at all definitions in order. Pure but for what it notes in the context of those that are ready."""
+        sweep = Sweep()
+        for name in translation.order:
+            definition = translation.definitions[name]
+            if definition.virtual:
+                continue
+            if any(other in sweep.waiting for other in needs[name]):
+                sweep.waiting[name] = None
+                continue
+            try:
+                driver = None if definition.external_id else self.driver(definition, needs[name])
+            except ResourceError as error:
+                sweep.failed.append(error)
+                sweep.waiting[name] = None
+                continue
+            ready = driver.at_rest() if driver else None
+            if ready is None:
+                sweep.waiting[name] = driver
+            else:
+                sweep.ready[name] = ready
+                self.context.settle(name, ready)
+        return sweep
 
-    def _life(self, definition: Definition, requires: frozenset[str], scope: Scope) -> Converging | None:
-        """The resource's life, or None where it cannot be begun: the failure is noted."""
+    def driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
+        """The driver of a definition, its functions evaluated. Raises ResourceError."""
         name = definition.name
         rtype = registry.find(definition.type)
         if rtype is None:
             reason = f"Kiln cannot converge {definition.type} yet"
-            self._fail(name, ResourceError(f"resources.{name}.type", definition.type, reason, Fault.INVALID))
-            return None
+            raise ResourceError(name, definition.type, reason, Fault.INVALID, at="type")
         if definition.deletion_policy == "Snapshot":
             # Deleting without the snapshot would lose what the template asks to be kept.
-            path = f"resources.{name}.deletion_policy"
             reason = "Kiln makes no snapshots before it deletes yet: use Retain or Delete"
-            self._fail(name, ResourceError(path, definition.type, reason, Fault.INVALID))
-            return None
-        if definition.external_id:
-            return None
+            raise ResourceError(name, definition.type, reason, Fault.INVALID, at="deletion_policy")
         try:
-            return Converging(self.world, rtype, definition, requires, self.records[name], scope)
+            target = target_of(rtype, definition, requires, self.context, self.context.digester)
         except TranslationError as error:
-            self._fail(name, ResourceError(error.path, definition.type, error.reason, Fault.INVALID))
-            return None
+            raise _refused(definition, error) from error
+        return ResourceConverger(self.context, target, self.records[name])
 
-    def _ahead(self, definition: Definition, requires: frozenset[str], scope: Scope) -> None:
+    # One resource.
+
+    def _all(self) -> Iterable[Recorded]:
+        return (recorded for candidates in self.records.values() for recorded in candidates)
+
+    def _left_over(self) -> dict[str, Recorded]:
+        """The records that stand for nothing desired, by key."""
+        newest = {**{recorded.key: recorded for recorded in self._all()}, **self.context.written}
+        gone = self.current | self.context.deleted
+        return {key: recorded for key, recorded in newest.items() if key not in gone}
+
+    def _note(self, name: str, ready: ReadyResource) -> None:
+        self.current.add(ready.recorded.key)
+        self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
+
+    def _fail(self, error: ResourceError) -> None:
+        self.result.failures.append(error)
+        progress = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
+        self.context.progress.move(error.name, progress)
+
+    async def _one(
+        self, definition: Definition, requires: frozenset[str], driver: ResourceConverger | None, cleanup: Cleanup
+    ) -> bool:
+        """Bring one resource to its end: ready (True), or failed (False, and the failure is noted)."""
+        name = definition.name
+        if driver is None and name in {error.name for error in self.result.failures}:
+            return False
+        try:
+            if definition.external_id:
+                ready = await external.refer(self.context, definition, requires, self.records[name])
+                self.result.actions[name] = external.ACTION
+            else:
+                driver = driver or await self._prepared(name) or await self._driver(definition, requires)
+                driver.leaving_records = cleanup
+                ready = await driver.run()
+            self.context.settle(name, ready)
+            self._note(name, ready)
+        except ResourceError as error:
+            self._fail(error)
+            if driver is not None:
+                await self._record_failure(driver, error)
+        except CloudError as error:
+            self._fail(ResourceError(name, definition.type, error.message, error.fault, request_id=error.request_id))
+        else:
+            return True
+        finally:
+            if driver is not None and driver.action is not None:
+                self.result.actions[name] = driver.action
+        return False
+
+    async def _driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
+        if definition.is_constant:
+            return self.driver(definition, requires)
+        return await self.context.evaluate(lambda: self.driver(definition, requires))
+
+    async def _record_failure(self, driver: ResourceConverger, error: ResourceError) -> None:
+        """Show the failure at the resource's own object too. The next try may recreate it as often as this one."""
+        if driver.recorded.key:
+            self.current.add(driver.recorded.key)
+            failed = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))
+            driver.recorded = replace(failed, request_id=error.request_id, attempts=0)
+            await driver.save()
+
+    # Intents ahead of time.
+
+    def _ahead(self, definition: Definition, requires: frozenset[str], cleanup: Cleanup) -> None:
         """All that a resource requires is under way: store the intent already, where it does not depend on that."""
         if definition.external_id or not definition.is_constant or self.records[definition.name]:
             return
-        life = self._life(definition, requires, scope)
-        if life is not None:
-            self.prepared[definition.name] = life, asyncio.ensure_future(life.prepare())
+        if definition.name in {error.name for error in self.result.failures}:
+            return
+        try:
+            driver = self.driver(definition, requires)
+        except ResourceError as error:
+            self._fail(error)
+            return
+        driver.leaving_records = cleanup
+        self.prepared[definition.name] = driver, asyncio.ensure_future(driver.prepare())
 
-    async def _prepared(self, name: str) -> Converging | None:
-        """The resource's life with what was done for it ahead, if anything was."""
-        life, task = self.prepared.pop(name, (None, None))
+    async def _prepared(self, name: str) -> ResourceConverger | None:
+        """The resource's driver with what was done for it ahead of time, if anything was."""
+        driver, task = self.prepared.pop(name, (None, None))
         if task is not None:
             with contextlib.suppress(CloudError):  # what could not be looked up is looked up again
                 await task
-        return life
+        return driver
 
     @contextlib.asynccontextmanager
     async def _early_intents(self) -> AsyncIterator[None]:
@@ -163,183 +294,21 @@ class Engine:
         finally:
             left, self.prepared = self.prepared, {}
             await asyncio.gather(*(task for _, task in left.values()), return_exceptions=True)
-            for name, (life, _) in left.items():
-                if life.fresh:
-                    self.world.progress.move(name, ResourceProgress(life.recorded.type, "Pending"))
-                    with contextlib.suppress(Superseded):  # then the next pass finds it, and that nothing was made
-                        await life.drop(life.recorded)
-
-    def _settle(self, name: str, settled: ReadyResource) -> None:
-        self.world.settled[name] = settled
-        self.current.add(settled.recorded.key)
-        if settled.rtype.text_attribute and settled.recorded.physical_id:
-            text = settled.attributes().get(settled.rtype.text_attribute)
-            self.world.texts[settled.recorded.physical_id] = str(text or "")
-        self.world.progress.move(name, ResourceProgress(settled.recorded.type, "Ready"))
-
-    def _fail(self, name: str, error: ResourceError) -> None:
-        self.result.failures.append(error)
-        standing = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
-        self.world.progress.move(name, standing)
-
-    async def _one(
-        self, definition: Definition, requires: frozenset[str], life: Converging | None, scope: Scope
-    ) -> bool:
-        """One resource, from where it stands until it is settled (True) or has failed (False, and the failure is
-        noted).
-        """
-        name = definition.name
-        if life is None and name in {error.name for error in self.result.failures}:
-            return False
-        try:
-            if definition.external_id:
-                self._settle(name, await self._external(definition, requires))
-                return True
-            life = life or await self._prepared(name) or self._life(definition, requires, scope)
-            if life is not None:
-                self._settle(name, await life.run())
-                return True
-        except ResourceError as error:
-            self._fail(name, error)
-            if life is not None:
-                await self._record_failure(life, error)
-        except CloudError as error:
-            self._fail(
-                name, ResourceError(f"resources.{name}", definition.type, error.message, error.fault, error.request_id)
-            )
-        except TranslationError as error:
-            self._fail(name, ResourceError(error.path, definition.type, error.reason, Fault.INVALID))
-        return False
-
-    async def _record_failure(self, life: Converging, error: ResourceError) -> None:
-        """Show the failure at the resource's own object too. The next pass may make it anew as often as this one."""
-        if life.recorded.key:
-            self.current.add(life.recorded.key)
-            failed = replace(life.recorded, state="Failed", message=error.reason, fault=str(error.fault))
-            life.recorded = replace(failed, request_id=error.request_id, attempts=0)
-            await life.save()
-
-    async def _external(self, definition: Definition, requires: frozenset[str]) -> ReadyResource:
-        """A resource that others own: it is read and referred to, never changed and never deleted."""
-        name, rtype = definition.name, registry.find(definition.type)
-        if rtype is None:
-            raise ResourceError(
-                f"resources.{name}.type", definition.type, f"Kiln cannot converge {definition.type} yet", Fault.INVALID
-            )
-        if not rtype.service:
-            reason = f"{definition.type} has nothing in the cloud that could be somebody else's"
-            raise ResourceError(f"resources.{name}.external_id", definition.type, reason, Fault.INVALID)
-        held = [one for one in self.records[name] if one.external and one.physical_id == definition.external_id]
-        if held:
-            recorded = held[0]
-        else:
-            serial = 1 + max((one.serial for one in self.records[name]), default=-1)
-            token, physical_name = intended_name(self.world, name, serial, rtype)
-            intent = Intent(
-                name, definition.type, serial, token, physical_name, requires, {}, {}, retain=True, external=True
-            )
-            recorded = await self.world.records.intend(intent)
-        recorded = replace(recorded, physical_id=definition.external_id, confirmed=True)
-        observed = await self.world.observer.read(rtype, recorded)
-        if observed is None:
-            reason = f"there is no {definition.type} {definition.external_id}"
-            raise ResourceError(f"resources.{name}.external_id", definition.type, reason, Fault.INVALID)
-        if recorded.state != "Ready" or not held:
-            recorded = await self.world.records.save(replace(recorded, state="Ready", requires=requires))
-        return ReadyResource(rtype, None, recorded, observed)
-
-    # Cleaning up.
-
-    async def _clean_up(self) -> None:
-        """Remove every record that stands for nothing desired: dependants first, then what they required."""
-        newest = {**{recorded.key: recorded for recorded in self._all()}, **self.world.written}
-        going = {
-            key: recorded
-            for key, recorded in newest.items()
-            if key not in self.current and key not in self.world.forgotten
-        }
-        if not going:
-            return
-        settled = (one.recorded for one in self.world.settled.values())
-        self.standing = {(one.type, one.physical_id) for one in settled if one.physical_id is not None}
-        by_name: dict[str, set[str]] = defaultdict(set)
-        for recorded in going.values():
-            by_name[recorded.name].add(recorded.key)
-        after: dict[str, set[str]] = {key: set() for key in going}
-        for recorded in going.values():
-            for name in recorded.requires:
-                for required in by_name.get(name, ()):
-                    after[required].add(recorded.key)
-        self.parents = self._parents(going)
-        for child, parent in self.parents.items():
-            # The other way round: the parent goes when all is gone that stood on either, and takes the child along.
-            after[parent] = (after[parent] | after[child]) - {child}
-            after[child] = {parent}
-        never = await run_in_dependency_order(after, lambda key: self._remove(going[key]))
-        self.result.blocked += sorted(going[key].name for key in never)
-
-    def _parents(self, going: Mapping[str, Recorded]) -> dict[str, str]:
-        """Records whose resource disappears with another one's deletion, with the key of that other one's record."""
-        owners = {
-            one.physical_id: one for one in going.values() if one.confirmed and not one.retain and not one.external
-        }
-        found: dict[str, str] = {}
-        for recorded in going.values():
-            rtype = registry.find(recorded.type)
-            owner = owners.get(recorded.data.get(rtype.dies_with)) if rtype is not None and rtype.dies_with else None
-            if owner is not None and owner.name in recorded.requires and not recorded.retain and not recorded.external:
-                found[recorded.key] = owner.key
-        return found
-
-    async def _remove(self, recorded: Recorded) -> bool:
-        name = recorded.name
-        rtype = registry.find(recorded.type)
-        if recorded.key in self.parents:
-            await self.world.records.forget(recorded)
-            self._left(name)
-            return True
-        if rtype is None:
-            reason = f"Kiln cannot delete {recorded.type} yet"
-            self._fail(name, ResourceError(f"resources.{name}.type", recorded.type, reason, Fault.INVALID))
-            return False
-        if (recorded.type, identified(rtype, recorded).physical_id) in self.standing:
-            # Another record stands for the same thing in the cloud, and that one is wanted.
-            recorded = replace(recorded, retain=True)
-        life = Removing(self.world, rtype, recorded)
-        try:
-            await life.run()
-        except ResourceError as error:
-            self._fail(name, error)
-            life.recorded = replace(life.recorded, state="Failed", message=error.reason, fault=str(error.fault))
-            await life.save()
-            return False
-        self._left(name)
-        return True
-
-    def _left(self, name: str) -> None:
-        """An old resource is gone; if another one has taken its place, that one is what counts."""
-        settled = self.world.settled.get(name)
-        if settled is None:
-            self.world.progress.leave(name)
-        else:
-            self.world.progress.move(name, ResourceProgress(settled.recorded.type, "Ready"))
+            for name, (driver, _) in left.items():
+                if driver.fresh:
+                    self.context.progress.move(name, ResourceProgress(driver.recorded.type, "Pending"))
+                    with contextlib.suppress(ReconciliationEnded):  # the next one finds it, and that nothing was made
+                        await driver.drop(driver.recorded)
 
 
-def concrete_requirements(definitions: Mapping[str, Definition], name: str) -> frozenset[str]:
-    """Names of the cloud resources that a definition depends on, through groups and nested templates."""
-    direct = definitions[name].requires
-    if not any(other not in definitions or definitions[other].virtual for other in direct):
-        return direct
-    found: set[str] = set()
-    seen: set[str] = set()
-    stack = list(direct)
-    while stack:
-        other = stack.pop()
-        if other in seen or other not in definitions:
-            continue
-        seen.add(other)
-        if definitions[other].virtual:
-            stack.extend(definitions[other].requires)
-        else:
-            found.add(other)
-    return frozenset(found - {name})
+async def _gather(lists: Iterable[Any]) -> list[Any]:
+    return await asyncio.gather(*lists, return_exceptions=True)
+
+
+def _refused(definition: Definition, error: TranslationError) -> ResourceError:
+    """A definition whose functions or properties are refused once the values are known."""
+    prefix = f"resources.{definition.name}"
+    at = error.path.removeprefix(prefix).removeprefix(".") if error.path.startswith(prefix) else error.path
+    refused = ResourceError(definition.name, definition.type, error.reason, Fault.INVALID, at=at)
+    refused.path = error.path
+    return refused

@@ -3,7 +3,10 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
+
+from hot_translator import Definition
 
 
 def _nothing(_name: str) -> None:
@@ -58,3 +61,37 @@ async def run_in_dependency_order(
     if broken is not None:
         raise broken
     return frozenset(requires.keys() - begun.keys())
+
+
+def without_circles(requires: Mapping[str, Set[str]]) -> dict[str, set[str]]:
+    """The same requirements without those that close a circle: of each circle one is dropped."""
+    kept = {name: set(needs) for name, needs in requires.items()}
+    while True:
+        try:
+            TopologicalSorter(kept).prepare()
+        except CycleError as error:
+            # graphlib names each after the one that it is required by.
+            first, second = error.args[1][0], error.args[1][1]
+            kept[second].discard(first)
+        else:
+            return kept
+
+
+def concrete_requirements(definitions: Mapping[str, Definition], name: str) -> frozenset[str]:
+    """Names of the cloud resources that a definition depends on, through groups and nested templates."""
+    direct = definitions[name].requires
+    if not any(other not in definitions or definitions[other].virtual for other in direct):
+        return direct
+    found: set[str] = set()
+    seen: set[str] = set()
+    stack = list(direct)
+    while stack:
+        other = stack.pop()
+        if other in seen or other not in definitions:
+            continue
+        seen.add(other)
+        if definitions[other].virtual:
+            stack.extend(definitions[other].requires)
+        else:
+            found.add(other)
+    return frozenset(found - {name})

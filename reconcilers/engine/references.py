@@ -1,61 +1,114 @@
-"""Properties that refer to things in the cloud by name, and to software configurations of the Stack by id."""
+"""Properties that refer to things by name: in the cloud (flavor, image, network), or inside the Stack.
+
+What a name stood for when a property was applied stays so for as long as the property does not change: an image that is
+uploaded anew under its name is no reason to rebuild servers, and a name that is only needed for unchanged properties
+is not looked up.
+"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from reconcilers import paths
-from reconcilers.engine.context import ReconcileContext
+from reconcilers.cloud.lookup import Lookup
+from reconcilers.digests import Digester
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 from reconcilers.resource_type import ResourceType
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
-    """The references in one resource's properties. ``template`` are the properties as the template gives them."""
+class ReferenceResolver:
+    """The references in one resource's properties.
 
-    world: ReconcileContext
+    ``template`` are the properties as the template gives them. ``local`` is what stands for a value inside the Stack,
+    by kind and value.
+    """
+
     rtype: ResourceType
     template: Mapping[str, Any]
+    lookup: Lookup
+    digester: Digester
+    local: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    async def look_up(self) -> Mapping[str, Any]:
-        """The properties with names turned into ids, and ids of configurations into their text. Raises CloudError."""
-        for kind, value in self._references():
-            await self.world.lookup.resolve(kind, value)
-        properties = self.known()
+    async def look_up(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> Mapping[str, Any]:
+        """The properties with names turned into ids. Raises CloudError.
+
+        ``applied`` are the record's references, which hold for the properties that are ``unchanged``.
+        """
+        for path, kind, value in self._references():
+            if self._applied(path, kind, value, applied, unchanged) is None:
+                await self.lookup.resolve(kind, value)
+        properties = self.known(applied, unchanged)
         if properties is None:
             raise CloudError(Fault.TRANSIENT, "a name could not be looked up")
         return properties
 
-    def known(self) -> Mapping[str, Any] | None:
+    def known(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> Mapping[str, Any] | None:
         """The same as far as no call is needed; None if one is."""
-        if not all(self.world.lookup.known(kind, value) for kind, value in self._references()):
-            return None
         properties = self.template
-        for path, kind in self.rtype.schema.lookups.items():
-            properties = paths.rewritten(properties, path, partial(self._identified, kind))
-        for path in self.rtype.texts:
-            properties = paths.rewritten(properties, path, self._text)
-        return properties
-
-    def _references(self) -> Iterator[tuple[str, str]]:
-        """Kind and value of each reference that may be a name."""
         for path, kind in self.rtype.schema.lookups.items():
             for holder, value in paths.values_at(self.template, path):
                 if isinstance(value, str) and value:
-                    yield _kind(kind, holder), value
+                    concrete = concrete_kind(kind, holder)
+                    if self._applied(path, concrete, value, applied, unchanged) is None and not self.lookup.known(
+                        concrete, value
+                    ):
+                        return None
+            change = partial(self._identified, path, kind, applied, unchanged)
+            properties = paths.rewritten(properties, path, change)
+        for path, kind in self.rtype.local_lookups.items():
+            properties = paths.rewritten(properties, path, partial(self._local, kind))
+        return properties
 
-    def _identified(self, kind: str, holder: Mapping[str, Any], value: Any) -> Any:
-        """The id for a name of this kind, known by now."""
-        return self.world.lookup.known(_kind(kind, holder), value) if isinstance(value, str) and value else value
+    def recorded(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> dict[str, str]:
+        """What a record keeps: the id of each name in the properties, by kind and digest of the name."""
+        found: dict[str, str] = {}
+        for path, kind, value in self._references():
+            identity = self._applied(path, kind, value, applied, unchanged) or self.lookup.known(kind, value)
+            if identity is not None and identity != value:
+                found[self.digester.reference(kind, value)] = identity
+        return found
 
-    def _text(self, _holder: Mapping[str, Any], value: Any) -> Any:
-        """The text of a software configuration for its id; other values stand for themselves."""
-        return self.world.texts.get(value, value) if isinstance(value, str) else value
+    def _references(self) -> Iterator[tuple[str, str, str]]:
+        """Path, kind and value of each reference that may be a name."""
+        for path, kind in self.rtype.schema.lookups.items():
+            for holder, value in paths.values_at(self.template, path):
+                if isinstance(value, str) and value:
+                    yield path, concrete_kind(kind, holder), value
+
+    def _applied(
+        self, path: str, kind: str, value: str, applied: Mapping[str, str], unchanged: frozenset[str]
+    ) -> str | None:
+        if not applied or property_of(path) not in unchanged:
+            return None
+        return applied.get(self.digester.reference(kind, value))
+
+    def _identified(
+        self,
+        path: str,
+        kind: str,
+        applied: Mapping[str, str],
+        unchanged: frozenset[str],
+        holder: Mapping[str, Any],
+        value: Any,
+    ) -> Any:
+        if not isinstance(value, str) or not value:
+            return value
+        concrete = concrete_kind(kind, holder)
+        return self._applied(path, concrete, value, applied, unchanged) or self.lookup.known(concrete, value)
+
+    def _local(self, kind: str, _holder: Mapping[str, Any], value: Any) -> Any:
+        """What the value stands for inside the Stack; other values stand for themselves."""
+        return self.local.get((kind, value), value) if isinstance(value, str) else value
 
 
-def _kind(kind: str, holder: Mapping[str, Any]) -> str:
-    """The kind of a reference; some are told by a sibling property (``neutron.{object_type}``)."""
+def property_of(path: str) -> str:
+    """The property that a path such as ``networks[].network`` begins with."""
+    return path.partition(".")[0].removesuffix("[]")
+
+
+def concrete_kind(kind: str, holder: Mapping[str, Any]) -> str:
+    """The kind of a reference; a sibling property may decide it (``neutron.{object_type}``)."""
     return kind.format_map(holder) if "{" in kind else kind

@@ -7,12 +7,13 @@ from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from posixpath import splitext
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from reconcilers.heat.software_config import Config
 from reconcilers.registry import register
+from reconcilers.resource_type import CONFIG_TEXT
 
 
 @register
@@ -20,7 +21,7 @@ class MultipartMime(Config):
     """A MIME text made of its parts in their order. The same parts always give the same text."""
 
     type = "OS::Heat::MultipartMime"
-    texts = ("parts[].config",)
+    local_lookups: ClassVar[Mapping[str, str]] = {"parts[].config": CONFIG_TEXT}
 
     @override
     def config(self, properties: Mapping[str, Any]) -> str:

@@ -5,20 +5,20 @@ text, that names one by its id gets the text.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
 from reconcilers.registry import register
-from reconcilers.resource_type import Local
+from reconcilers.resource_type import CONFIG_TEXT, Local
 
 
 class Config(Local):
     """A configuration. Its id is the token, since a name could be taken for ordinary text."""
 
-    text_attribute = "config"
+    provides: ClassVar[Mapping[str, str]] = {CONFIG_TEXT: "config"}
 
     @override
     def identity(self, recorded: Recorded) -> str | None:
@@ -67,7 +67,7 @@ class CloudConfig(Config):
 class Structured(Config):
     """A configuration that is a map. Its attribute is the map; where text is needed it is YAML."""
 
-    text_attribute = "text"
+    provides: ClassVar[Mapping[str, str]] = {CONFIG_TEXT: "text"}
 
     @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:

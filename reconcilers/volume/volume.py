@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from reconcilers import metadata
-from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Replace, Request, Send, Wait
+from reconcilers.model import Desired, Failed, Fault, Outcome, Pause, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, RestResource, same_name_fields
 
@@ -71,7 +71,7 @@ class Volume(RestResource):
         if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and recorded.state != "Creating":
             return Failed(outcome.reason, Fault.CONFLICT)  # it holds data: it is not made anew over somebody's head
         if isinstance(outcome, Ready) and desired is not None and recorded.data.get(REATTACH):
-            return self._put_back(recorded)
+            return self._put_back(recorded, observed)
         return outcome
 
     @override
@@ -184,7 +184,10 @@ class Volume(RestResource):
         request = Request("compute", "DELETE", path, done=frozenset({404}))
         return Send(request, into=ACTED, remember={REATTACH: f"{server} {device}"})
 
-    def _put_back(self, recorded: Recorded) -> Send:
+    def _put_back(self, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome:
+        """The memory of the server is kept until the volume is back: a refused or lost request is sent again."""
+        if observed.get("attachments"):
+            return Pause(0.0, remember={REATTACH: ""})
         server, _, device = recorded.data[REATTACH].partition(" ")
         attachment = {"volumeId": recorded.physical_id, **({"device": device} if device else {})}
         request = Request(
@@ -192,9 +195,9 @@ class Volume(RestResource):
             "POST",
             f"/servers/{server}/os-volume_attachments",
             {"volumeAttachment": attachment},
-            done=frozenset({400, 404, 409}),
+            done=frozenset({404}),  # the server is gone
         )
-        return Send(request, remember={REATTACH: ""})
+        return Send(request, forget=frozenset({REATTACH}), into=ACTED)
 
     # Reading.
 

@@ -52,7 +52,7 @@ def translated(text: str) -> Translation:
 
 def planned(universe: Universe, translation: Translation) -> int:
     """Decide for each resource of a new Stack what is to be done; how many are to be created."""
-    world = universe.world()
+    world = universe.context()
     create = 0
     for name in translation.order:
         definition = translation.definitions[name]
@@ -90,7 +90,7 @@ def cpu_of_resting_pass(count: int, passes: int = 5) -> float:
         await universe.settle(wanted)
         await universe.again(translated(json.dumps(wanted)))
         # The answer of the cloud is not Kiln's work.
-        (snapshot,) = universe.engine_world.snapshots.values()
+        (snapshot,) = universe.last.snapshots.values()
 
         async def answer(*_: object) -> list[Any]:
             return list(snapshot.items)

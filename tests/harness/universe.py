@@ -17,8 +17,10 @@ from reconcilers import identifiers
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
-from reconcilers.engine.context import Goal, ProgressTracker, ReconcileContext, ResourceError, Superseded
+from reconcilers.engine.context import Policy, ReconcileContext
+from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 from reconcilers.engine.engine import Engine, Result
+from reconcilers.engine.progress import ProgressTracker, ResourceError
 from reconcilers.errors import CloudError
 from reconcilers.model import Intent, Recorded
 
@@ -65,8 +67,8 @@ class MemoryRecords:
         stored = self.held[recorded.key] = replace(recorded, version=str(self._version))
         return stored
 
-    async def intend(self, intent: Intent) -> Recorded:
-        """See Records."""
+    async def create(self, intent: Intent) -> Recorded:
+        """See ResourceStore."""
         await asyncio.sleep(self.latency)
         await self.killer.point()
         key = identifiers.object_name("web", intent.name, intent.token)
@@ -79,24 +81,24 @@ class MemoryRecords:
         return replace(self.held[key], found=found)
 
     async def save(self, recorded: Recorded) -> Recorded:
-        """See Records."""
+        """See ResourceStore."""
         await asyncio.sleep(self.latency)
         await self.killer.point()
         held = self.held.get(recorded.key)
         if held is None or held.version != recorded.version:
-            raise Superseded
+            raise ReconciliationEnded(EndReason.OBJECT_CHANGED)
         self.log.append(("save", recorded.name))
         stored = self.put(replace(recorded, deleting=held.deleting))
         await self.killer.point()
         return stored
 
-    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
-        """See Records."""
-        await self.forget(recorded)
-        return await self.intend(intent)
+    async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:
+        """See ResourceStore."""
+        await self.delete(recorded)
+        return await self.create(intent)
 
-    async def forget(self, recorded: Recorded) -> None:
-        """See Records."""
+    async def delete(self, recorded: Recorded) -> None:
+        """See ResourceStore."""
         await self.killer.point()
         self.log.append(("forget", recorded.name))
         if recorded.key in self.held:
@@ -112,7 +114,7 @@ class Universe:
     def __init__(self) -> None:
         self.cloud = FakeOpenStack()
         self.records = MemoryRecords()
-        self.goal = Goal(stack="web", stack_uid=UID, key=KEY)
+        self.policy = Policy(stack="web", stack_uid=UID, key=KEY)
         self.worked = False
         self.deployed: frozenset[str] = frozenset()
         self.start()
@@ -124,35 +126,36 @@ class Universe:
         self.observer = Observer(self.cloud)  # type: ignore[arg-type]
         self.lookup = Lookup(self.cloud)  # type: ignore[arg-type]
         self.progress = ProgressTracker()
-        self.attempts = UnconfirmedCreates(math.nan)
+        self.unconfirmed = UnconfirmedCreates(math.nan)
 
-    def world(self, **goal: Any) -> ReconcileContext:
+    def context(self, *, deadline: float = math.inf, **policy: Any) -> ReconcileContext:
         """The surroundings of one pass."""
         now = asyncio.get_running_loop().time()
-        if math.isnan(self.attempts.since):
-            self.attempts.since = now
+        if math.isnan(self.unconfirmed.since):
+            self.unconfirmed.since = now
         self.progress = ProgressTracker()
+        self.control = Control(deadline=deadline)
         return ReconcileContext(
-            replace(self.goal, **goal),
+            replace(self.policy, **policy),
+            self.control,
             self.cloud,  # type: ignore[arg-type]
             self.observer,
             self.lookup,
             self.records,
             self.progress,
-            asyncio.Event(),
             started=now,
-            attempts=self.attempts,
+            unconfirmed=self.unconfirmed,
         )
 
-    async def once(self, template: Mapping[str, Any] | None, **goal: Any) -> Result:
+    async def once(self, template: Mapping[str, Any] | None, **policy: Any) -> Result:
         """One pass towards a template; None: towards nothing."""
         translation = translated(template) if template is not None else None
         if self.worked and translation is not None:
-            goal.setdefault("known", frozenset(translation.definitions))
-            goal.setdefault("deployed", self.deployed)
+            policy.setdefault("known", frozenset(translation.definitions))
+            policy.setdefault("deployed", self.deployed)
         self.worked = True
-        self.engine_world = world = self.world(**goal)
-        engine = Engine(world, self.records.load())
+        self.last = context = self.context(**policy)
+        engine = Engine(context, self.records.load())
         result = await (engine.converge(translation) if translation is not None else engine.delete())
         if result.complete:
             self.deployed = frozenset(translation.definitions) if translation is not None else frozenset()
@@ -160,23 +163,23 @@ class Universe:
 
     async def again(self, translation: Translation) -> Result:
         """One more pass towards the same."""
-        self.engine_world = self.world()
-        return await Engine(self.engine_world, self.records.load()).converge(translation)
+        self.last = self.context()
+        return await Engine(self.last, self.records.load()).converge(translation)
 
-    async def settle(self, template: Mapping[str, Any] | None, passes: int = 20, **goal: Any) -> int:
+    async def settle(self, template: Mapping[str, Any] | None, passes: int = 20, **policy: Any) -> int:
         """Passes until the goal is reached; how many it took. A process that is killed is followed by another."""
         last: Result | None = None
         for number in range(1, passes + 1):
             try:
-                last = await self.once(template, **goal)
+                last = await self.once(template, **policy)
             except Killed:
                 self.start()
                 continue
-            except Superseded:
+            except ReconciliationEnded:
                 continue
             except CloudError as error:
                 last = Result([ResourceError("look", "", error.message, error.fault)])
-            if last.complete and not self.engine_world.doubtful:
+            if last.complete and not self.last.has_possible_duplicates:
                 return number
             await asyncio.sleep(5)
         assert last is not None

@@ -3,11 +3,14 @@
 The CRDs in crds/ are the API's definition; this module is how the operator spells it.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import durationpy
+
+from reconcilers.model import DriftPolicy
 
 GROUP = "kiln.dev"
 VERSION = "v1alpha1"
@@ -22,7 +25,7 @@ LABEL_STACK = "kiln.dev/stack"
 LABEL_GONE = "kiln.dev/gone"
 """On a StackResource of a Stack that is being deleted: nothing is left of it in OpenStack, and it will be deleted."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
-"""On a Stack: any new value asks for a pass now, with backoffs forgotten."""
+"""On a Stack: any new value asks for a reconciliation now, and failures are forgotten."""
 
 
 class Key(NamedTuple):
@@ -61,14 +64,6 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
-class Drift(StrEnum):
-    """What to do about resources that others changed."""
-
-    CORRECT = "Correct"
-    REPORT = "Report"
-    IGNORE = "Ignore"
-
-
 class Operation(StrEnum):
     """What is being done with a Stack (status.lastOperation.type)."""
 
@@ -105,12 +100,11 @@ class Reason(StrEnum):
     INVALID_CREDENTIALS = "InvalidCredentials"
     TIMED_OUT = "TimedOut"
     ROLLED_BACK = "RolledBack"
+    ROLLBACK_IMPOSSIBLE = "RollbackImpossible"
+    INVALID_SPEC = "InvalidSpec"
+    BLOCKED = "Blocked"
     KUBERNETES_REFUSED = "KubernetesRefused"
     INTERNAL_ERROR = "InternalError"
-
-
-_DURATION = re.compile(r"([0-9]+(?:[.][0-9]+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: str) -> float:
@@ -119,14 +113,12 @@ def parse_duration(text: str) -> float:
     Raises ``ValueError`` for anything else. The CRD's rules have refused such a value already; objects stored before a
     rule existed may still hold one.
     """
-    seconds, end = 0.0, 0
-    for match in _DURATION.finditer(text):
-        if match.start() != end:
-            break
-        seconds += float(match[1]) * _SECONDS[match[2]]
-        end = match.end()
-    if not text or end != len(text):
-        raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m")
+    try:
+        seconds = float(durationpy.from_str(text).total_seconds())
+    except (durationpy.DurationError, OverflowError) as error:
+        raise ValueError(f"{text!r} is not a duration such as 30s, 10m or 1h30m") from error
+    if seconds < 0:
+        raise ValueError(f"{text!r} is not a duration: it is negative")
     return seconds
 
 
@@ -141,7 +133,7 @@ class StackSpec:
     cloud_name: str
     on_failure: OnFailure = OnFailure.RETRY
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
-    drift: Drift = Drift.CORRECT
+    drift: DriftPolicy = DriftPolicy.CORRECT
     resync_interval: float = 600.0
     timeout: float = 3600.0
     max_concurrency: int = 16
@@ -157,7 +149,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         cloud_name=credentials.get("cloudName", ""),
         on_failure=OnFailure(spec.get("onFailure", OnFailure.RETRY)),
         deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.DELETE)),
-        drift=Drift(spec.get("drift", Drift.CORRECT)),
+        drift=DriftPolicy(spec.get("drift", DriftPolicy.CORRECT)),
         resync_interval=parse_duration(spec.get("resyncInterval", "10m")),
         timeout=parse_duration(spec.get("timeout", "60m")),
         max_concurrency=int(spec.get("maxConcurrency", 16)),

@@ -1,80 +1,94 @@
-"""From a key of the queue to a pass over one Stack, and back to when to look again."""
+"""From a key of the work queue to a reconciliation of one Stack, and to when the next one begins."""
 
-import asyncio
 import contextlib
 import logging
 import uuid
 from collections import OrderedDict
+from typing import Final
 
 from hot_translator.allowance import limited
 from kiln import logs
 from kiln.api.v1alpha1 import Key
+from kiln.controller.requeue import PassEnd, Requeue
 from kiln.controller.shared import SharedState
+from kiln.controller.workqueue import Run
 from kiln.kube.client import STACKS, KubeError
-from kiln.stack import finalizer, orphans
+from kiln.stack import conditions, finalizer, orphans
 from kiln.stack.reconciliation import StackReconciliation
+from reconcilers.backoff import Backoff
 from reconcilers.cloud import session
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.control import EndReason, ReconciliationEnded
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_PASSES = 20_000
-MAX_FUNCTION_OUTPUT = 256_000_000
-"""Characters that functions may make of what resources give."""
-LONGEST_RETRY = 30.0
-"""Seconds until a pass that Kubernetes cut short is tried again."""
-PERMANENT_STATUSES = frozenset({400, 403, 413, 422})
-"""Answers of the API server that do not pass by themselves: rights that are missing, a quota, an admission rule."""
+REMEMBERED_PASSES: Final = 20_000
+MAX_FUNCTION_OUTPUT: Final = 256_000_000
+"""Budget (characters) for the template functions that are evaluated in one reconciliation."""
+KUBERNETES_RETRY: Final = Backoff(first=5.0, longest=30.0)
+"""After an error of the API server."""
+AT_ONCE: Final = 0.5
+"""Seconds until a reconciliation that ended because something changed is repeated. Where its reason queues the key
+itself (a newer spec), that one is sooner; where it does not (a record that changed), this one counts.
+"""
+PERMANENT_STATUSES: Final = frozenset({400, 403, 413, 422})
+"""Answers of the API server that do not pass by themselves: missing rights, a quota, an admission rule."""
 
 
 class StackController:
-    """Runs passes. One a process."""
+    """Runs reconciliations. One a process."""
 
-    def __init__(self, services: SharedState) -> None:
-        self.services = services
+    def __init__(self, shared: SharedState) -> None:
+        self.shared = shared
         self._passes: OrderedDict[str, None] = OrderedDict()
 
-    async def run(self, key: Key, superseded: asyncio.Event) -> float | None:
-        """One pass. Seconds until the next one, None if only an event calls for one."""
+    async def run(self, key: Key, run: Run) -> Requeue:
+        """One reconciliation of the Stack of this name."""
         try:
-            return await self._pass(key, superseded)
+            return await self._reconcile(key, run)
+        except ReconciliationEnded as ended:
+            if ended.reason is EndReason.SUPERSEDED and run.superseded.is_set():
+                return Requeue.on_events(PassEnd.SUPERSEDED)
+            return Requeue(PassEnd(ended.reason.value), AT_ONCE)
         except KubeError as error:
             # It is away, or was faster, or refuses: in each case the same is tried again.
             log.warning("%s: Kubernetes answered %s", key, error, extra={"stack": str(key)})
-            return min(self.services.retry_after(key), LONGEST_RETRY)
+            return Requeue(PassEnd.KUBERNETES_FAILED, backoff=KUBERNETES_RETRY)
 
-    async def _pass(self, key: Key, superseded: asyncio.Event) -> float | None:
-        stack = await self.services.kube.get(STACKS, *key)
+    async def _reconcile(self, key: Key, run: Run) -> Requeue:
+        stack = await self.shared.kube.get(STACKS, *key)
         if stack is None or not finalizer.has_finalizer(stack):
             # One of this name may have been removed by force.
-            await orphans.release_orphans(self.services.kube, self.services.events, key)
+            await orphans.release_orphans(self.shared.kube, self.shared.events, key)
         if stack is None:
-            self.services.succeeded(key)
-            return None
-        pass_id = f"req-{uuid.uuid4()}"
-        self._passes[pass_id] = None
-        if len(self._passes) > REMEMBERED_PASSES:
-            self._passes.popitem(last=False)
+            self.shared.forget(key)
+            return Requeue.on_events(PassEnd.DELETED)
+        pass_id = self._new_pass()
         session.request_id.set(pass_id)
         with logs.context(stack=str(key), pass_id=pass_id), limited(MAX_FUNCTION_OUTPUT):
-            this = StackReconciliation(self.services, stack, superseded, pass_id)
+            this = StackReconciliation(self.shared, stack, run, pass_id)
             try:
                 return await this.run()
             except KubeError as error:
                 if error.status in PERMANENT_STATUSES:
                     with contextlib.suppress(KubeError):
-                        await this.refused(error)
+                        await this.reporter.report_final(conditions.kubernetes_refused(this.generation, str(error)))
                 raise
-            except Superseded:
-                # Its own reasons (a newer spec, a stop, a lost Lease) queue the key themselves; a record that changed
-                # under us does not.
-                return None if superseded.is_set() or not self.services.fence() else 0.5
+            except ReconciliationEnded:
+                raise
             except Exception as error:
-                # A mistake of ours. It is shown at the Stack, and the queue logs it and tries again with backoff.
-                await this.broken(error)
+                # A mistake of ours: it goes to the log (by the queue, which tries again), whatever the status says.
+                with contextlib.suppress(KubeError):
+                    await this.reporter.report_final(conditions.broken(this.generation, error, pass_id))
                 raise
             finally:
-                await this.tell.writer.close()
+                await this.reporter.writer.close()
+
+    def _new_pass(self) -> str:
+        pass_id = f"req-{uuid.uuid4()}"
+        self._passes[pass_id] = None
+        if len(self._passes) > REMEMBERED_PASSES:
+            self._passes.popitem(last=False)
+        return pass_id
 
     def made(self, pass_id: str) -> bool:
         """Whether this pass was one of this process (of the last 20,000)."""

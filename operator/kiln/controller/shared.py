@@ -4,10 +4,9 @@ import asyncio
 import functools
 import hashlib
 import json
-import random
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,16 +26,14 @@ from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.session import Cloud
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
-from reconcilers.engine.context import Superseded
 
 T = TypeVar("T")
 
 CACHED_TRANSLATIONS = 256
 TRANSLATORS = 2
 """Templates that are translated at one time, one of a namespace."""
-FIRST_RETRY = 5.0
-LONGEST_RETRY = 300.0
-"""Seconds between attempts at a Stack that failed."""
+EVALUATORS = 2
+"""Reconciliations whose template functions are evaluated at one time, one of a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +66,29 @@ class SharedState:
         self._executor = FairThreadPoolExecutor(threads, share, "cloud")
         # It is work for the one CPU that Python has: more of it at one time would only hold up everything else.
         self._translators = FairThreadPoolExecutor(TRANSLATORS, 1, "translator")
+        self.evaluators = FairThreadPoolExecutor(EVALUATORS, 1, "evaluator")
         self._sites: weakref.WeakKeyDictionary[Any, CloudAccess] = weakref.WeakKeyDictionary()
         self._translations: OrderedDict[str, Translation] = OrderedDict()
-        self._failures: dict[Key, int] = {}
-        self.attempts = UnconfirmedCreates()
+        self.unconfirmed = UnconfirmedCreates()
 
-    async def site(self, stack: Mapping[str, Any]) -> CloudAccess:
+    async def access(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""
-        return await self._site(await credentials.load(self.kube, stack))
+        return await self._access(await credentials.load(self.kube, stack))
 
-    async def last_site(self, stack: Mapping[str, Any]) -> CloudAccess:
+    async def last_access(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The same for a Stack that goes; where its namespace goes with all in it, its credentials may be gone before.
 
         Then the way that it last went serves once more. Raises CredentialsError, CloudError.
         """
         try:
-            return await self.site(stack)
+            return await self.access(stack)
         except CredentialsError:
             kept = await stack_secret.stored_credentials(self.kube, stack)
             if kept is None:
                 raise
-            return await self._site(await credentials.of_secret(kept, credentials.KEPT))
+            return await self._access(await credentials.of_secret(kept, credentials.KEPT))
 
-    async def _site(self, credential: Credential) -> CloudAccess:
+    async def _access(self, credential: Credential) -> CloudAccess:
         connection = await self._clouds.get(credential)
         site = self._sites.get(connection)
         if site is None:
@@ -133,38 +130,14 @@ class SharedState:
         self._translations.move_to_end(digest)
         return found
 
-    def retry_after(self, key: Key, at_least: float = 0.0) -> float:
-        """Seconds until the next attempt at a Stack that failed: doubling, jittered, bounded."""
-        count = self._failures[key] = self._failures.get(key, 0) + 1
-        backoff = min(FIRST_RETRY * 2.0 ** min(count - 1, 10), LONGEST_RETRY)
-        return max(backoff * random.uniform(0.8, 1.2), at_least)  # noqa: S311
-
-    def succeeded(self, key: Key) -> None:
-        """The Stack is as desired, or gone: its next failure is a first one."""
-        self._failures.pop(key, None)
+    def forget(self, key: Key) -> None:
+        """The Stack does not exist any more: forget its secrets."""
+        logs.redact.forget(str(key))
 
     def close(self) -> None:
         """Let go of the threads."""
-        for pool in (self._executor, self._translators):
+        for pool in (self._executor, self._translators, self.evaluators):
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-async def abandon_if_superseded(superseded: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives. Once the pass is superseded nobody waits for it any more: it may hang, and changes nothing.
-
-    Raises Superseded then.
-    """
-    task = asyncio.ensure_future(work)
-    end = asyncio.ensure_future(superseded.wait())
-    try:
-        await asyncio.wait({task, end}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        end.cancel()
-        if not task.done():
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    if not task.done():
-        raise Superseded
-    return task.result()
 
 
 @limited()

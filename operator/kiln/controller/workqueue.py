@@ -1,14 +1,17 @@
-"""The work queue: which Stack gets a pass, and when.
+"""The work queue: which Stack is reconciled, and when.
 
 It has the semantics of client-go's queues, on one event loop. A key is *dirty* while something about it has not been
 looked at, and *active* while its handler runs; it can be both, and then runs once more right after. So a key never runs
 twice at one time, a burst of events costs one run, and no event is lost. A key that is dirty and not active is *ready*
-and waits for its turn: namespaces take turns, and each may have only so many active keys, so that a namespace with a
-thousand failing Stacks does not hold up another with one.
+and waits for a slot: namespaces take turns, and each may hold only so many slots, so that a namespace with a thousand
+failing Stacks does not hold up another one.
 
-Handlers are coroutines that mostly wait, so there are no workers: a run is a task. A handler is never cancelled while
-the operator runs. When new intent arrives for an active key, its ``superseded`` event is set; the handler ends at its
-next safe point and the key runs again.
+A run gives its slot back while it only waits for the cloud (:class:`reconcilers.engine.control.Control` decides that),
+and gets one again before it goes on. So there may be many more runs than slots, and Stacks that wait hold up nobody.
+
+Handlers are coroutines, so there are no workers: a run is a task. A handler is never cancelled while the operator runs.
+When new intent arrives for an active key, its ``superseded`` event is set; the handler ends at its next safe point and
+the key runs again.
 """
 
 import asyncio
@@ -19,46 +22,71 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from kiln import metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds.fair_executor import tenant
-from kiln.process.debug import PASS
+from kiln.controller.requeue import SETTLED, PassEnd, Requeue
+from kiln.process.tasks import PASS
+from reconcilers.backoff import Backoff
 
-__all__ = ["Handler", "Key", "WorkQueue"]
+__all__ = ["Handler", "Key", "Run", "WorkQueue"]
 
-Handler = Callable[[Key, asyncio.Event], Awaitable[float | None]]
-"""One pass over one Stack.
-
-Returns the seconds until the next one, or None for a Stack that needs none before something happens. What it raises is
-logged and answered with backoff.
-"""
+Handler = Callable[[Key, "Run"], Awaitable[Requeue]]
+"""One reconciliation of one Stack. What it raises is logged and answered with backoff."""
 
 log = logging.getLogger(__name__)
 
-_FIRST_BACKOFF = 1.0
-_LONGEST_BACKOFF = 300.0
-_BOUND = 20
-"""Doublings after which the backoff is certainly at its longest."""
+UNEXPECTED: Final = Backoff(first=1.0, longest=300.0)
+"""After errors that nobody expected."""
+
+
+class Run:
+    """One run of a handler. ``superseded`` is set when something newer is to be done for its key.
+
+    It holds a slot of the queue from its start, and can give it back and take one again.
+    """
+
+    def __init__(self, queue: "WorkQueue | None" = None, key: Key | None = None) -> None:
+        self.superseded = asyncio.Event()
+        self.held = True
+        self._queue = queue
+        self._key = key
+
+    async def acquire(self) -> None:
+        """Wait for a slot. Returns without one once the run is superseded: it only has to end."""
+        if self._queue is not None and self._key is not None and not self.held:
+            await self._queue.resume(self, self._key.namespace)
+
+    def release(self) -> None:
+        """Give the slot back."""
+        if self._queue is not None and self._key is not None and self.held:
+            self._queue.park(self, self._key.namespace)
 
 
 @dataclass(slots=True)
-class _Run:
+class _Active:
     started: float
-    superseded: asyncio.Event
-    task: "asyncio.Task[float | None]"
+    run: Run
+    task: "asyncio.Task[Requeue]"
 
 
 @dataclass(slots=True)
 class _Namespace:
-    """The ready keys of one namespace in order of arrival, and how many of its keys are active."""
+    """One namespace: its ready keys in order of arrival, runs that wait for a slot again, slots and runs in number."""
 
     ready: "OrderedDict[Key, None]" = field(default_factory=OrderedDict)
-    active: int = 0
+    resuming: "deque[tuple[Run, asyncio.Future[None]]]" = field(default_factory=deque)
+    slots: int = 0
+    runs: int = 0
 
 
 class WorkQueue:
-    """See the module. All methods belong to the event loop's thread; times are the loop's."""
+    """All methods belong to the event loop's thread; times are the loop's, in seconds.
+
+    ``max_active`` and ``max_active_per_namespace`` are numbers of slots.
+    """
 
     def __init__(
         self,
@@ -73,7 +101,8 @@ class WorkQueue:
         self._max_active_per_namespace = max_active_per_namespace
         self._jitter = jitter
         self._dirty: set[Key] = set()
-        self._runs: dict[Key, _Run] = {}
+        self._runs: dict[Key, _Active] = {}
+        self._slots = 0
         self._namespaces: dict[str, _Namespace] = {}
         self._turns: deque[str] = deque()
         self._failures: dict[Key, int] = {}
@@ -84,19 +113,24 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        """Keys that wait for their turn. Keys that are due later do not count."""
+        """Keys that wait for a slot. Keys that are due later do not count."""
         return sum(len(namespace.ready) for namespace in self._namespaces.values())
 
     @property
     def active(self) -> int:
-        """Keys whose handler runs."""
+        """Keys whose handler runs, with a slot or without one."""
         return len(self._runs)
 
+    @property
+    def waiting(self) -> int:
+        """Runs that only wait for the cloud and hold no slot."""
+        return len(self._runs) - self._slots
+
     def oldest(self) -> float:
-        """Seconds since the start of the oldest run that has not ended; 0 where none is under way."""
+        """Seconds since the start of the oldest run that has not ended; 0 where there is none."""
         if not self._runs:
             return 0.0
-        return asyncio.get_running_loop().time() - min(run.started for run in self._runs.values())
+        return asyncio.get_running_loop().time() - min(active.started for active in self._runs.values())
 
     def start(self) -> None:
         """Begin to run handlers. Until then keys only gather."""
@@ -127,11 +161,11 @@ class WorkQueue:
             self._wake()
 
     def interrupt(self, key: Key) -> None:
-        """New intent: what runs for this key is superseded, its backoff is forgotten, and it runs again."""
+        """New intent: what runs for this key is superseded, its failures are forgotten, and it runs again."""
         self._failures.pop(key, None)
-        run = self._runs.get(key)
-        if run is not None:
-            run.superseded.set()
+        active = self._runs.get(key)
+        if active is not None:
+            active.run.superseded.set()
         self.add(key)
 
     async def stop(self, grace: float = 25.0) -> bool:
@@ -142,9 +176,9 @@ class WorkQueue:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
-        tasks = {run.task for run in self._runs.values()}
-        for run in self._runs.values():
-            run.superseded.set()
+        tasks = {active.task for active in self._runs.values()}
+        for active in self._runs.values():
+            active.run.superseded.set()
         if not tasks:
             return True
         _, late = await asyncio.wait(tasks, timeout=grace)
@@ -153,6 +187,36 @@ class WorkQueue:
         if late:
             await asyncio.wait(late, timeout=1.0)
         return not late
+
+    # Slots.
+
+    def park(self, run: Run, namespace: str) -> None:
+        """A run gives its slot back."""
+        run.held = False
+        self._slots -= 1
+        self._namespaces[namespace].slots -= 1
+        self._dispatch()
+
+    async def resume(self, run: Run, namespace: str) -> None:
+        """Wait for a slot for a run that had given it back; until it is superseded at the longest."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._namespaces[namespace].resuming
+        waiting.append((run, granted))
+        self._dispatch()
+        if granted.done():
+            return
+        end = asyncio.ensure_future(run.superseded.wait())
+        first: set[asyncio.Future[Any]] = {granted, end}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            end.cancel()
+            if not granted.done():
+                waiting.remove((run, granted))
+
+    def _take(self, namespace: _Namespace) -> None:
+        namespace.slots += 1
+        self._slots += 1
 
     def _enqueue(self, key: Key) -> None:
         namespace = self._namespaces.get(key.namespace)
@@ -163,72 +227,76 @@ class WorkQueue:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Start ready keys, one namespace after the other, as far as the limits allow."""
+        """Give free slots away, one namespace after the other; within one, first to runs that go on."""
         skipped = 0
-        while self._running and len(self._runs) < self._max_active and skipped < len(self._turns):
+        while self._running and self._slots < self._max_active and skipped < len(self._turns):
             name = self._turns[0]
             self._turns.rotate(-1)
             namespace = self._namespaces[name]
-            if namespace.ready and namespace.active < self._max_active_per_namespace:
-                skipped = 0
-                self._begin(namespace.ready.popitem(last=False)[0], namespace)
-            else:
+            if namespace.slots >= self._max_active_per_namespace or not (namespace.resuming or namespace.ready):
                 skipped += 1
+                continue
+            skipped = 0
+            self._take(namespace)
+            if namespace.resuming:
+                run, granted = namespace.resuming.popleft()
+                run.held = True
+                granted.set_result(None)
+            else:
+                self._begin(namespace.ready.popitem(last=False)[0], namespace)
         metrics.QUEUE_DEPTH.set(self.depth)
-        metrics.PASSES_ACTIVE.set(len(self._runs))
+        metrics.PASSES_ACTIVE.set(self._slots)
+        metrics.PASSES_WAITING.set(self.waiting)
 
     def _begin(self, key: Key, namespace: _Namespace) -> None:
         self._dirty.discard(key)
         # This run answers for all that was to come later; what the handler returns says when the next one is due.
         self._due.pop(key, None)
-        namespace.active += 1
-        superseded = asyncio.Event()
+        namespace.runs += 1
+        run = Run(self, key)
         context = contextvars.copy_context()
         context.run(tenant.set, key.namespace)
-        task = context.run(asyncio.ensure_future, self._handler(key, superseded))
+        task = context.run(asyncio.ensure_future, self._handler(key, run))
         task.set_name(f"{PASS}{key}")
-        self._runs[key] = _Run(asyncio.get_running_loop().time(), superseded, task)
+        self._runs[key] = _Active(asyncio.get_running_loop().time(), run, task)
         task.add_done_callback(lambda done: self._finish(key, done))
 
-    def _finish(self, key: Key, task: "asyncio.Task[float | None]") -> None:
-        run = self._runs.pop(key)
+    def _finish(self, key: Key, task: "asyncio.Task[Requeue]") -> None:
+        active = self._runs.pop(key)
         namespace = self._namespaces[key.namespace]
-        namespace.active -= 1
-        metrics.PASS_SECONDS.observe(asyncio.get_running_loop().time() - run.started)
-        metrics.PASSES.labels(self._conclude(key, run, task)).inc()
+        namespace.runs -= 1
+        if active.run.held:
+            active.run.held = False
+            namespace.slots -= 1
+            self._slots -= 1
+        metrics.PASS_SECONDS.observe(asyncio.get_running_loop().time() - active.started)
+        metrics.PASSES.labels(str(self._conclude(key, active.run, task))).inc()
         if key in self._dirty:
             namespace.ready[key] = None
-        elif not namespace.active and not namespace.ready:
+        elif not namespace.runs and not namespace.ready:
             del self._namespaces[key.namespace]
             self._turns.remove(key.namespace)
         self._dispatch()
 
-    def _conclude(self, key: Key, run: _Run, task: "asyncio.Task[float | None]") -> str:
-        """When the key runs next; returns how this run ended, in a word for the metrics."""
+    def _conclude(self, key: Key, run: Run, task: "asyncio.Task[Requeue]") -> PassEnd:
+        """When the key runs next; returns how this run ended."""
         if task.cancelled():
-            return "cancelled"
+            return PassEnd.SUPERSEDED
         error = task.exception()
+        requeue = Requeue(PassEnd.BROKEN, backoff=UNEXPECTED) if error is not None else task.result()
+        if requeue.end in SETTLED:
+            self._failures.pop(key, None)
+        elif requeue.backoff is not None and not run.superseded.is_set():
+            self._failures[key] = self._failures.get(key, 0) + 1
+        delay = requeue.delay(self._failures.get(key, 1), self._jitter(0.5, 1.0))
         if error is not None:
-            failures = self._failures.get(key, 0) + 1
-            self._failures[key] = failures
-            delay = self._backoff(failures)
             log.error(
-                "The pass over %s ended in an error that nobody expected; the next one is in %.0f s", key, delay,
+                "Reconciliation of %s failed unexpectedly; retrying in %.0f s", key, delay or 0.0,
                 exc_info=error, extra={"stack": str(key)},
             )  # fmt: skip
+        if delay is not None:
             self.add_after(key, delay)
-            return "error"
-        self._failures.pop(key, None)
-        again = task.result()
-        if again is not None:
-            self.add_after(key, again)
-        if run.superseded.is_set():
-            return "superseded"
-        return "done" if again is None else "again"
-
-    def _backoff(self, failures: int) -> float:
-        longest = min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, _BOUND), _LONGEST_BACKOFF)
-        return self._jitter(longest / 2, longest)
+        return requeue.end
 
     def _wake(self) -> None:
         """Set the timer to the earliest due key."""

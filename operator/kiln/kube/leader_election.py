@@ -65,14 +65,21 @@ class Lease:
         self._version = ""
         self._seen: tuple[str, float] = ("", 0.0)
         """The resource version of somebody else's record, and when it was first seen."""
+        self._lost = False
+        """It was held and is not any more: it never counts as held again, even if a late renewal succeeds."""
 
     def valid(self) -> bool:
         """Whether this replica holds the Lease for certain, now."""
         renewed = self._renewed
-        return renewed is not None and self._now() - renewed < self._renew_deadline
+        if renewed is None or self._lost:
+            return False
+        if self._now() - renewed >= self._renew_deadline:
+            self._lost = True
+        return not self._lost
 
     async def acquire(self) -> None:
         """Wait until the Lease is held."""
+        self._lost = False
         log.info("Waiting for the lease %s/%s as %s", self._namespace, self._name, self._identity)
         while True:
             try:
@@ -89,7 +96,8 @@ class Lease:
         while True:
             await asyncio.sleep(self._retry)
             try:
-                kept = await asyncio.wait_for(self._try(), self._renew_deadline)
+                # A process that was stopped and continued finds out here that its time is over.
+                kept = self.valid() and await asyncio.wait_for(self._try(), self._renew_deadline)
             except (KubeError, TimeoutError) as error:
                 kept = True
                 log.warning("The lease %s/%s could not be renewed: %r", self._namespace, self._name, error)

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from kiln.process.tasks import PASS
+
 log = logging.getLogger(__name__)
 
-PASS: Final = "pass "
-"""How the names of the passes' tasks begin; the Stack's name follows."""
 LONGEST: Final = 120.0
 """Seconds of one profile."""
 _EVERY: Final = 0.01

@@ -209,16 +209,16 @@ class _Operator:
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
         share = settings.cloud_threads_per_namespace
         self._clouds = CloudConnections(self._guard(), threads=share, idle=settings.cloud_idle)
-        self._services = SharedState(
+        self._shared = SharedState(
             self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
         )
-        self._reconciler = StackController(self._services)
+        self._controller = StackController(self._shared)
         self._queue = WorkQueue(
-            self._reconciler.run,
+            self._controller.run,
             max_active=settings.max_active,
             max_active_per_namespace=settings.max_active_per_namespace,
         )
-        self._shell = EventFilter(self._queue, self._kube.deleted, ours=self._reconciler.made)
+        self._filter = EventFilter(self._queue, self._kube.deleted, ours=self._controller.made)
 
     def _guard(self) -> AddressGuard:
         return AddressGuard((*default_denied(), *self._settings.denied_networks), self._settings.allowed_networks)
@@ -232,9 +232,9 @@ class _Operator:
         loop.set_default_executor(FairThreadPoolExecutor(_THREADS, _THREADS // 4, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        informer = Informer(self._shell.observe, configuration, self._settings.namespaces)
+        informer = Informer(self._filter.observe, configuration, self._settings.namespaces)
         records = partial(self._kube.watch, STACK_RESOURCES)
-        deletions = DeletionWatcher(self._shell.observe, records, self._settings.namespaces)
+        deletions = DeletionWatcher(self._filter.observe, records, self._settings.namespaces)
         pages = await http.serve(
             self._settings.host,
             self._settings.health_port,
@@ -244,7 +244,7 @@ class _Operator:
         if self._settings.debug_port:
             pages.append(await debug.serve(self._settings.debug_port))
         loop.add_signal_handler(signal.SIGUSR2, debug.log_what_is_waited_for)
-        unwatch = metrics.watch_stacks(self._shell.conditions)
+        unwatch = metrics.watch_stacks(self._filter.conditions)
         informer.start()
         deletions.start()
         where = ", ".join(self._settings.namespaces) or "all namespaces"
@@ -293,9 +293,9 @@ class _Operator:
             await self._lease.acquire()
         else:
             metrics.LEADER.set(1)
-        self._services.attempts.since = asyncio.get_running_loop().time()
+        self._shared.unconfirmed.since = asyncio.get_running_loop().time()
         self._queue.start()
-        self._shell.lead()
+        self._filter.lead()
         if self._settings.lease:
             await self._lease.hold()
         await self._stop.wait()

@@ -5,7 +5,7 @@ from typing import Any
 
 from kiln.api import v1alpha1
 from kiln.kube.client import STACKS, Conflict, Kube, NotFound
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.control import EndReason, ReconciliationEnded
 
 
 async def add_finalizer(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -22,7 +22,7 @@ async def add_finalizer(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, An
         return await kube.patch(STACKS, metadata["namespace"], metadata["name"], patch, how="json")
     except Conflict as error:
         # Somebody changed it meanwhile: the next pass reads it anew.
-        raise Superseded from error
+        raise ReconciliationEnded(EndReason.OBJECT_CHANGED) from error
 
 
 def has_finalizer(stack: Mapping[str, Any]) -> bool:

@@ -55,6 +55,14 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
     return Outputs(values, errors, tuple(sorted(hidden)))
 
 
+def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ...]) -> Outputs:
+    """The outputs after a failed operation: where there is no value now, the last known one stays."""
+    values = {**{name: before[name] for name in found.errors if name in before}, **found.values}
+    errors = {name: why for name, why in found.errors.items() if name not in before and name not in hidden_before}
+    hidden = {*found.hidden, *(name for name in found.errors if name in hidden_before)}
+    return Outputs(values, errors, tuple(sorted(hidden)))
+
+
 def _sensitive(translation: Translation, scope: Scope, value: Any, seen: set[str]) -> bool:
     """Whether a value is made of an attribute that holds a secret: a private key, or what was made of a secret.
 

@@ -1,7 +1,7 @@
-"""The pass: everything that is done about one Stack at one time, from reading it to writing its status.
+"""One reconciliation of one Stack: load, decide, translate, plan and execute, report.
 
-Nothing is kept between passes but what stands in Kubernetes and in OpenStack, so a pass may end anywhere. Deletion is
-a pass with nothing desired: it needs neither template nor parameters.
+Nothing is kept between reconciliations but what Kubernetes and OpenStack hold, so one may end anywhere. A deletion is a
+reconciliation with nothing desired: it needs neither template nor parameters.
 """
 
 import asyncio
@@ -9,447 +9,407 @@ import datetime
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
 
 from hot_translator import Pseudo, Translation, TranslationError
 from kiln.api import v1alpha1
-from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, Result, StackSpec
+from kiln.api.stack_status import StackStatus
+from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
 from kiln.clouds.credentials import CredentialsError
-from kiln.controller.shared import CloudAccess, SharedState, abandon_if_superseded
-from kiln.kube.client import KubeError
-from kiln.stack import finalizer, inputs, outputs, stack_secret, status, validation
+from kiln.controller.requeue import PassEnd, Requeue
+from kiln.controller.shared import CloudAccess, SharedState
+from kiln.controller.workqueue import Run
+from kiln.stack import conditions, finalizer, inputs, objective, outputs, stack_secret, status, validation
 from kiln.stack.inputs import Inputs, InputsError
+from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.reporter import StackReporter
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.revisions import Revision, Revisions
-from kiln.stack.status import ReadyState, StatusUpdate, StatusWriter
+from kiln.stack.status import StatusUpdate, StatusWriter
+from reconcilers.backoff import Backoff
 from reconcilers.digests import Digester
-from reconcilers.engine.context import Goal, ReconcileContext, TimedOut
+from reconcilers.engine.context import Policy, ReconcileContext, in_executor
+from reconcilers.engine.control import Control, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.errors import CloudError
-from reconcilers.model import Fault, Recorded
+from reconcilers.model import Recorded
 
 log = logging.getLogger(__name__)
 
-CREDENTIALS_RETRY = 60.0
+RETRY: Final = Backoff(first=5.0, longest=300.0)
+"""Between tries of a Stack that failed."""
+CREDENTIALS_RETRY: Final = 60.0
 """Seconds until credentials that did not work are tried again (a change of their Secret is noticed at once)."""
-DUPLICATE_CHECK_INTERVAL = 20.0
+DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until something that may have been made twice is looked at again."""
-UNVERIFIED = "the cloud's certificate is not verified: clouds.yaml says verify: false"
-ROLLBACK_NOW = 0.05
-"""Seconds until the pass that rolls back."""
+ROLLBACK_NOW: Final = 0.05
+"""Seconds until the reconciliation that rolls back."""
+UNVERIFIED: Final = "the cloud's certificate is not verified: clouds.yaml says verify: false"
+
+
+class Refused(Exception):  # noqa: N818
+    """The reconciliation cannot go on: the status to write, and when to try again."""
+
+    def __init__(self, update: StatusUpdate, requeue: Requeue) -> None:
+        super().__init__(update.state.message)
+        self.update = update
+        self.requeue = requeue
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a reconciliation works with, once it is loaded."""
+
+    inputs: Inputs
+    access: CloudAccess
+    pseudo: Pseudo
+    records: list[Recorded]
+    translation: Translation
 
 
 class StackReconciliation:
-    """One pass over one Stack."""
+    """One reconciliation. Raises ReconciliationEnded and KubeError; everything else becomes a status."""
 
-    def __init__(
-        self, services: SharedState, stack: Mapping[str, Any], superseded: asyncio.Event, pass_id: str
-    ) -> None:
-        self.services = services
-        self.kube = services.kube
+    def __init__(self, shared: SharedState, stack: Mapping[str, Any], run: Run, pass_id: str) -> None:
+        self.shared = shared
+        self.kube = shared.kube
         self.stack = stack
         self.key = v1alpha1.namespaced_name(stack)
-        self.spec: StackSpec = v1alpha1.stack_spec(stack)
         self.generation: int = stack["metadata"]["generation"]
-        self.old: Mapping[str, Any] = stack.get("status") or {}
-        self.superseded = superseded
-        self.pass_id = pass_id
-        self.caution = ""
-        """What is to be said of a cloud that is reachable."""
-        self.groups: Mapping[str, Any] = self.old.get("groups") or {}
-        writer = StatusWriter(self.kube, stack, _now, services.fence)
-        self.tell = StackReporter(stack, writer, services.events, pass_id)
-        self.store = StackResourceStore(self.kube, stack, _now, services.fence, self.tell.redact)
+        self.old = StackStatus.parse(stack)
+        self.run_slot = run
+        writer = StatusWriter(self.kube, stack, _stamp, shared.fence)
+        self.reporter = StackReporter(stack, writer, shared.events, pass_id)
+        self.store = StackResourceStore(self.kube, stack, _stamp, shared.fence, self.reporter.redact)
 
-    async def run(self) -> float | None:
-        """Do what the Stack needs; seconds until the next pass, None if only an event calls for one."""
-        if "deletionTimestamp" in self.stack["metadata"]:
-            return await self.delete()
-        self.stack = await finalizer.add_finalizer(self.kube, self.stack)
+    async def run(self) -> Requeue:
+        """Do what the Stack needs."""
+        try:
+            spec = self._spec()
+            if "deletionTimestamp" in self.stack["metadata"]:
+                return await self._delete(spec)
+            self.stack = await finalizer.add_finalizer(self.kube, self.stack)
+            return await self._converge(spec, await self._load())
+        except Refused as refused:
+            await self.reporter.report_final(refused.update)
+            return refused.requeue
+        except CloudError as error:
+            await self.reporter.report_final(conditions.cloud_failed(self.generation, error))
+            if conditions.is_stalled_by(error):
+                return Requeue(PassEnd.STALLED, CREDENTIALS_RETRY, RETRY)
+            return Requeue(PassEnd.RETRY, error.retry_after, RETRY)
+
+    # Loading.
+
+    def _spec(self) -> StackSpec:
+        try:
+            return v1alpha1.stack_spec(self.stack)
+        except (ValueError, TypeError) as error:
+            raise self._refusal(v1alpha1.Reason.INVALID_SPEC, f"spec: {error}") from error
+
+    def _refusal(self, reason: str, message: str, *, cloud: bool = False, retry: float | None = None) -> Refused:
+        update = conditions.refused(self.generation, reason, message, cloud=cloud)
+        return Refused(update, Requeue(PassEnd.STALLED, retry))
+
+    async def _load(self) -> _Loaded:
         try:
             found = await inputs.load(self.kube, self.stack)
         except InputsError as error:
-            return await self.refuse(error.reason, f"{error.path}: {error.message}")
-        self.tell.hide(found.hidden_values)
+            raise self._refusal(error.reason, f"{error.path}: {error.message}") from error
+        self.reporter.add_secrets(found.hidden_values)
         try:
-            site = await self.services.site(self.stack)
-            self.tell.hide(site.credential.hidden)
-            self.caution = "" if site.credential.verify else UNVERIFIED
-            pseudo = await self._pseudo(site)
+            access = await self.shared.access(self.stack)
         except CredentialsError as error:
             message = f"{error.path}: {error.message}"
-            return await self.refuse(error.reason, message, cloud=True, retry=CREDENTIALS_RETRY)
-        except CloudError as error:
-            return await self.cloud_failed(error)
+            raise self._refusal(error.reason, message, cloud=True, retry=CREDENTIALS_RETRY) from error
+        self.reporter.add_secrets(access.credential.hidden)
+        pseudo = await self._pseudo(access)
         records = await self.store.load()
+        members = validation.members_of(records)
         try:
-            translation = await self.services.translation(found, pseudo, self.groups, validation.members_of(records))
+            translation = await self.shared.translation(found, pseudo, self.old.groups, members)
         except TranslationError as error:
-            return await self.refuse(error.kind, status.format_problems(error))
-        self.tell.hide(translation.hidden_values)
-        return await self.converge(found, translation, site, pseudo, records)
+            raise self._refusal(error.kind, status.format_problems(error)) from error
+        self.reporter.add_secrets(translation.hidden_values)
+        return _Loaded(found, access, pseudo, records, translation)
 
-    # Converging.
-
-    async def converge(
-        self, found: Inputs, translation: Translation, site: CloudAccess, pseudo: Pseudo, records: list[Recorded]
-    ) -> float | None:
-        """Bring the Stack to its template, or, after a failure, back to its last good revision."""
-        key, new = await stack_secret.load_or_create_digest_key(self.kube, self.stack, site.credential)
-        revisions = Revisions(self.kube, self.stack)
-        known = await revisions.load()
-        hidden = (
-            frozenset(name for name, parameter in translation.parameters.items() if parameter.hidden) | found.hidden
-        )
-        wanted = await revisions.record(known, found, hidden, Digester(key))
-        current = next((one for one in known if one.name == self.old.get("currentRevision")), None)
-        rolling = self.spec.on_failure is OnFailure.ROLLBACK and self.old.get("failedRevision") == wanted.name
-        self.tell.target = wanted
-        if rolling:
-            self.tell.operation = Operation.ROLLBACK
-            self.tell.operation_message = (self.old.get("lastOperation") or {}).get("message", "")
-            self.tell.target = current
-            log.info("%s failed: rolling back to %s", wanted.name, current.name if current else "nothing")
-        elif current is None:
-            self.tell.operation = Operation.CREATE
-        else:
-            self.tell.operation = Operation.REPAIR if current.name == wanted.name else Operation.UPDATE
-        deployed = translation if current is wanted else await self._deployed(revisions, current, pseudo)
-        try:
-            if rolling and deployed is not None:
-                translation = deployed
-                self.tell.hide(translation.hidden_values)
-            if not wanted.deployed and not rolling:
-                validation.check_hooks(translation)
-                await validation.check_lookups(translation, site.lookup)
-                if deployed is not None:
-                    validation.check_immutable(translation, deployed)
-        except TranslationError as error:
-            return await self.refuse(error.kind, status.format_problems(error))
-        except CloudError as error:
-            return await self.cloud_failed(error)
-
-        self.tell.expect(records, translation if self.tell.target is not None else None)
-        if self.tell.operation not in {Operation.REPAIR, Operation.ROLLBACK} or not self._was_at_rest():
-            await self.tell.begin()
-        known_names = self._known(translation)
-        rekeyed = new and bool(records)
-        world = self._world(site, key, rekeyed=rekeyed, known=known_names, deployed=_names(deployed))
-        engine = Engine(world, records)
-        try:
-            result = await (engine.converge(translation) if self.tell.target is not None else engine.delete())
-        except CloudError as error:
-            return await self.cloud_failed(error)
-        except TimedOut:
-            return await self.failed(EngineResult(), translation, world, wanted, timed_out=True)
-        if not result.complete:
-            return await self.failed(result, translation, world, wanted)
-        return await self.reached(translation, world, wanted, revisions, known, rolling=rolling)
-
-    async def reached(
-        self,
-        translation: Translation,
-        world: ReconcileContext,
-        wanted: Revision,
-        revisions: Revisions,
-        known: list[Revision],
-        *,
-        rolling: bool,
-    ) -> float | None:
-        """Everything is as the target asks."""
-        target = self.tell.target
-        if target is not None and not target.deployed:
-            await revisions.mark_deployed(target, _now())
-        if self.tell.progress.repaired:
-            what = "; ".join(f"{name} ({how})" for name, how in sorted(self.tell.progress.repaired.items())[:5])
-            self.tell.event("Normal", "DriftCorrected", what)
-            log.info("drift repaired: %s", what)
-        if rolling:
-            where = f"went back to {target.name}" if target else "removed what had been created"
-            message = f"{self.tell.operation_message}; {where}. Change the spec to try again"
-            verdict = ReadyState(
-                ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True
-            )
-        else:
-            verdict = ReadyState(
-                ready=True, reconciling=False, reason=Reason.SUCCEEDED, message="OpenStack is as the Stack asks"
-            )
-        worked = self.tell.moving or bool(self.tell.progress.repaired)
-        shown = outputs.resolve(translation, world, self.tell.redact) if target is not None else outputs.NONE
-        report = StatusUpdate(
-            self.generation,
-            verdict,
-            template_valid=(True, "Valid", ""),
-            cloud_reachable=(True, "Reachable", self.caution),
-            drifted=self.tell.progress.drifted,
-            operation=self.tell.operation if worked else None,
-            result=Result.SUCCEEDED,
-            operation_message=self.tell.operation_message,
-            current_revision=target.name if target else "",
-            target_revision=wanted.name,
-            failed_revision=wanted.name if rolling else "",
-            counts=status.counts_of(self.tell.progress),
-            failed=(),
-            outputs=shown.values,
-            output_errors=shown.errors,
-            hidden_outputs=shown.hidden,
-            groups={name: sorted(names) for name, names in translation.group_state.items()} if target else {},
-            synced=True,
-            pass_id=self.pass_id,
-        )
-        await self.tell.conclude(report)
-        if worked:
-            self.tell.measure()
-        self.services.succeeded(self.key)
-        keep = frozenset({wanted.name, *([target.name] if target else [])})
-        await revisions.prune(known, keep, self.spec.revision_history_limit)
-        again = self.resync()
-        return min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL) if world.doubtful else again
-
-    async def failed(
-        self,
-        result: EngineResult,
-        translation: Translation,
-        world: ReconcileContext,
-        wanted: Revision,
-        *,
-        timed_out: bool = False,
-    ) -> float | None:
-        """Some resources could not be brought to what is desired; the spec's onFailure says what follows."""
-        first = result.failures[0] if result.failures else None
-        reason = Reason.TIMED_OUT if timed_out or first is None else str(first.fault)
-        if first is not None:
-            more = f" (and {len(result.failures) - 1} more)" if len(result.failures) > 1 else ""
-            message = f"{first}{more}"
-            if first.request_id:
-                message += f" [{first.request_id}]"
-        else:
-            waiting = [f"{name}: {one.message}" for name, one in self.tell.progress.standing.items() if one.message]
-            message = f"not done within {self.spec.timeout:.0f} s" + (f"; {waiting[0]}" if waiting else "")
-        lasting = not timed_out and all(error.fault is Fault.INVALID for error in result.failures)
-        roll = self.spec.on_failure is OnFailure.ROLLBACK and self.tell.operation in {
-            Operation.CREATE,
-            Operation.UPDATE,
-        }
-        halt = self.spec.on_failure is OnFailure.HALT and self.tell.operation is not Operation.ROLLBACK
-        stalled = (lasting or halt) and not roll
-        shown = outputs.resolve(translation, world, self.tell.redact)
-        report = StatusUpdate(
-            self.generation,
-            ReadyState(ready=False, reconciling=not stalled, reason=reason, message=message, stalled=stalled),
-            template_valid=(True, "Valid", ""),
-            cloud_reachable=(True, "Reachable", self.caution),
-            drifted=self.tell.progress.drifted,
-            operation=self.tell.operation,
-            result=Result.TIMED_OUT if timed_out else Result.FAILED,
-            operation_message=message,
-            target_revision=wanted.name,
-            failed_revision=wanted.name if roll or self.tell.operation is Operation.ROLLBACK else "",
-            counts=status.counts_of(self.tell.progress),
-            failed=status.failures_of(self.tell.progress),
-            outputs=shown.values,
-            output_errors=shown.errors,
-            hidden_outputs=shown.hidden,
-            groups={name: sorted(names) for name, names in translation.group_state.items()},
-            pass_id=self.pass_id,
-        )
-        if self.tell.operation is Operation.ROLLBACK:
-            report = replace(report, operation_message=self.tell.operation_message or message)
-        await self.tell.conclude(report)
-        if stalled:
-            log.warning("giving up until the Stack or its surroundings change: %s", reason)
-        if roll:
-            return ROLLBACK_NOW
-        if halt:
-            return None
-        return self.resync() if stalled else self.services.retry_after(self.key)
-
-    async def cloud_failed(self, error: CloudError) -> float | None:
-        """The cloud could not even be looked at."""
-        reason = str(error.fault)
-        stalled = error.fault in {Fault.AUTH, Fault.INVALID}
-        path = "spec.cloudCredentialsRef: " if error.fault is Fault.AUTH else ""
-        report = StatusUpdate(
-            self.generation,
-            ReadyState(
-                ready=False, reconciling=not stalled, reason=reason, message=path + error.message, stalled=stalled
-            ),
-            cloud_reachable=(error.fault is Fault.INVALID, reason, error.message),
-            pass_id=self.pass_id,
-        )
-        await self.tell.conclude(report)
-        return self.services.retry_after(self.key, CREDENTIALS_RETRY if stalled else (error.retry_after or 0.0))
-
-    async def refuse(
-        self, reason: str, message: str, *, cloud: bool = False, retry: float | None = None
-    ) -> float | None:
-        """The spec cannot be carried out until somebody changes it, or what it refers to."""
-        report = status.invalid(self.generation, reason, message)
-        await self.tell.conclude(status.unreachable(report) if cloud else report)
-        return retry
-
-    async def broken(self, error: Exception) -> None:
-        """The operator itself made a mistake: say so, and that it will try again. What exactly stands in its log."""
-        message = f"the operator failed with {type(error).__name__} and will try again; its log has pass {self.pass_id}"
-        verdict = ReadyState(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
-        await self.tell.conclude(StatusUpdate(self.generation, verdict, pass_id=self.pass_id))
-
-    async def refused(self, error: KubeError) -> None:
-        """Kubernetes does not let the operator write what it must: nothing moves in OpenStack until then."""
-        verdict = ReadyState(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=str(error))
-        await self.tell.conclude(StatusUpdate(self.generation, verdict, pass_id=self.pass_id))
-
-    # Deletion.
-
-    async def delete(self) -> float | None:
-        """Remove everything that is recorded, then let the Stack go."""
-        if not finalizer.has_finalizer(self.stack):
-            return None
-        self.tell.operation = Operation.DELETE
-        self.store.going = True
-        records = await self.store.load()
-        if records and self.spec.deletion_policy is DeletionPolicy.ORPHAN:
-            await asyncio.gather(*(self.store.forget(recorded) for recorded in records))
-        elif records:
-            left = await self._delete_resources(records)
-            if left is not None:
-                await self.store.release()
-                return left
-        self.store.expect_garbage_collection()
-        await stack_secret.release(self.kube, self.stack)
-        if await finalizer.remove_finalizer(self.kube, self.stack):
-            self.tell.measure()
-            log.info("deleted")
-        # Nothing of it is in the cloud any more, so nobody need wait for this; kiln.bereft does it after a crash.
-        await self.store.release()
-        return None
-
-    async def _delete_resources(self, records: list[Recorded]) -> float | None:
-        """None when all are gone, else the seconds until the next attempt."""
-        self.tell.expect(records, None)
-        await self.tell.begin()
-        try:
-            site = await self.services.last_site(self.stack)
-            self.tell.hide(site.credential.hidden)
-            key, _ = await stack_secret.load_or_create_digest_key(self.kube, self.stack, site.credential)
-            world = self._world(site, key)
-            result = await Engine(world, records).delete()
-        except CredentialsError as error:
-            how = "restore them, or set spec.deletionPolicy to Orphan to leave the resources in OpenStack"
-            await self.refuse(
-                error.reason, f"{error.path}: {error.message}; {len(records)} resources remain: {how}", cloud=True
-            )
-            return CREDENTIALS_RETRY
-        except CloudError as error:
-            return await self.cloud_failed(error)
-        except TimedOut:
-            result = EngineResult()
-            result.blocked.append("")
-        if result.complete:
-            return None
-        first = result.failures[0] if result.failures else None
-        reason = str(first.fault) if first else str(Reason.TIMED_OUT)
-        message = str(first) if first else f"not deleted within {self.spec.timeout:.0f} s"
-        report = StatusUpdate(
-            self.generation,
-            ReadyState(ready=False, reconciling=True, reason=reason, message=message),
-            operation=Operation.DELETE,
-            result=Result.FAILED,
-            operation_message=message,
-            counts=status.counts_of(self.tell.progress),
-            failed=status.failures_of(self.tell.progress),
-            pass_id=self.pass_id,
-        )
-        await self.tell.conclude(report)
-        return self.services.retry_after(self.key)
-
-    # Surroundings.
-
-    async def _pseudo(self, site: CloudAccess) -> Pseudo:
+    async def _pseudo(self, access: CloudAccess) -> Pseudo:
+        control = self._control(float("inf"))
         return Pseudo(
             stack_name=self.key.name,
             stack_id=self.stack["metadata"]["uid"],
-            project_id=await abandon_if_superseded(self.superseded, site.cloud.project_id()),
-            region=site.cloud.region,
+            project_id=await control.wait_for(access.cloud.project_id()),
+            region=access.cloud.region,
         )
 
-    async def _deployed(self, revisions: Revisions, current: Revision | None, pseudo: Pseudo) -> Translation | None:
-        """What the last revision that was reached asks for; None if there is none, or none that still translates."""
-        if current is None:
-            return None
-        try:
-            return await self.services.translation(await revisions.inputs(current), pseudo, self.groups)
-        except TranslationError as error:
-            log.warning("the revision %s cannot be translated any more: %s", current.name, self.tell.redact(str(error)))
-            return None
+    # Converging.
 
-    def _world(
+    async def _converge(self, spec: StackSpec, loaded: _Loaded) -> Requeue:
+        key, new_key = await stack_secret.load_or_create_digest_key(self.kube, self.stack, loaded.access.credential)
+        revisions = Revisions(self.kube, self.stack)
+        known = await revisions.load()
+        hidden = {name for name, parameter in loaded.translation.parameters.items() if parameter.hidden}
+        wanted = await revisions.record(known, loaded.inputs, frozenset(hidden) | loaded.inputs.hidden, Digester(key))
+        decided = objective.decide(spec, self.old, self.generation, wanted, [*known, wanted], _now())
+        if isinstance(decided, Refusal):
+            raise self._impossible(decided, wanted)
+        translation, deployed = await self._translations(decided, loaded, revisions)
+        self.reporter.register(decided, loaded.records, translation if decided.target is not None else None)
+        if not decided.announced:
+            await self.reporter.report_started()
+        context = self._context(spec, decided, loaded.access, key)
+        context.policy = replace(
+            context.policy,
+            rekeyed=new_key and bool(loaded.records),
+            known=_names(translation) if decided.began_before else frozenset(),
+            deployed=_names(deployed),
+        )
+        engine = Engine(context, loaded.records)
+        try:
+            result = await (engine.converge(translation) if decided.target is not None else engine.delete())
+        except TimedOut:
+            return await self._failed(spec, decided, EngineResult(), translation, engine, loaded, timed_out=True)
+        if not result.complete:
+            return await self._failed(spec, decided, result, translation, engine, loaded)
+        return await self._reached(spec, decided, translation, engine, loaded, revisions, known)
+
+    async def _translations(
+        self, decided: Objective, loaded: _Loaded, revisions: Revisions
+    ) -> tuple[Translation, Translation | None]:
+        """What is converged to, and what the last revision that was reached asks for. Raises Refused."""
+        deployed, why = await self._deployed(decided, loaded, revisions)
+        if decided.rolling_back:
+            if decided.target is None:
+                return loaded.translation, None
+            if deployed is None:
+                raise self._impossible(objective.rollback_to_untranslatable(decided, why), decided.wanted)
+            return deployed, deployed
+        if decided.wanted is not None and not decided.wanted.deployed:
+            try:
+                validation.check_hooks(loaded.translation)
+                await validation.check_lookups(loaded.translation, loaded.access.lookup)
+                if deployed is not None:
+                    validation.check_immutable(loaded.translation, deployed)
+            except TranslationError as error:
+                raise self._refusal(error.kind, status.format_problems(error)) from error
+        return loaded.translation, deployed
+
+    async def _deployed(
+        self, decided: Objective, loaded: _Loaded, revisions: Revisions
+    ) -> tuple[Translation | None, str]:
+        """The translation of the last revision that was reached, or None and why there is none."""
+        if decided.current is None:
+            return None, ""
+        if decided.current is decided.wanted:
+            return loaded.translation, ""
+        try:
+            found = await revisions.inputs(decided.current)
+            self.reporter.add_secrets(found.hidden_values)
+            translation = await self.shared.translation(found, loaded.pseudo, self.old.groups)
+        except (TranslationError, InputsError) as error:
+            why = self.reporter.redact(str(error))
+            log.warning("the revision %s cannot be translated any more: %s", decided.current.name, why)
+            return None, why
+        self.reporter.add_secrets(translation.hidden_values)
+        return translation, ""
+
+    def _impossible(self, refusal: Refusal, wanted: Revision | None) -> Refused:
+        update = conditions.impossible(self.generation, wanted.name if wanted else "", refusal, self.old)
+        return Refused(update, Requeue.on_events(PassEnd.STALLED))
+
+    async def _reached(
         self,
-        site: CloudAccess,
-        key: bytes,
+        spec: StackSpec,
+        decided: Objective,
+        translation: Translation,
+        engine: Engine,
+        loaded: _Loaded,
+        revisions: Revisions,
+        known: list[Revision],
+    ) -> Requeue:
+        """Everything is as the target asks."""
+        target, wanted = decided.target, decided.wanted
+        if target is not None and not target.deployed:
+            await revisions.mark_deployed(target, _stamp())
+        self.reporter.report_repaired()
+        worked = self.reporter.started or bool(self.reporter.progress.repaired)
+        if worked and target is not None:
+            # What came later may have changed what earlier resources show.
+            await engine.refresh({name for output in translation.outputs.values() for name in output.requires})
+        shown = await self._outputs(translation, engine.context) if target is not None else outputs.NONE
+        update = conditions.reached(
+            self.generation,
+            decided,
+            self.reporter.progress,
+            shown,
+            _groups(translation),
+            worked=worked,
+            caution=_caution(loaded),
+        )
+        await self.reporter.report_final(update)
+        if worked:
+            self.reporter.observe_duration()
+        keep = frozenset(revision.name for revision in (target, wanted) if revision is not None)
+        await revisions.prune(known, keep, spec.revision_history_limit)
+        again = resync(spec)
+        if engine.context.has_possible_duplicates:
+            again = min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL)
+        return Requeue(PassEnd.AT_REST, again)
+
+    async def _failed(
+        self,
+        spec: StackSpec,
+        decided: Objective,
+        result: EngineResult,
+        translation: Translation,
+        engine: Engine,
+        loaded: _Loaded,
         *,
-        rekeyed: bool = False,
-        known: frozenset[str] = frozenset(),
-        deployed: frozenset[str] = frozenset(),
-    ) -> ReconcileContext:
-        loop_time = asyncio.get_running_loop().time()
-        goal = Goal(
+        timed_out: bool = False,
+    ) -> Requeue:
+        """Some resources could not be brought to what is desired; ``spec.onFailure`` says what follows."""
+        after = objective.after_failure(spec, decided, result.failures, timed_out=timed_out)
+        shown = await self._outputs(translation, engine.context)
+        update = conditions.failed(
+            self.generation,
+            decided,
+            self.reporter.progress,
+            result,
+            after,
+            outputs.kept(shown, self.old.outputs, self.old.hidden_outputs),
+            timeout=spec.timeout if timed_out else None,
+            caution=_caution(loaded),
+        )
+        await self.reporter.report_final(replace(update, groups=_groups(translation)))
+        if after.stalled:
+            log.warning("giving up until the Stack or what it refers to changes: %s", update.state.reason)
+        return _requeue_after_failure(spec, after)
+
+    async def _outputs(self, translation: Translation, context: ReconcileContext) -> outputs.Outputs:
+        return await context.evaluate(partial(outputs.resolve, translation, context, self.reporter.redact))
+
+    # Deletion.
+
+    async def _delete(self, spec: StackSpec) -> Requeue:
+        """Delete everything that is recorded, then remove the finalizer."""
+        if not finalizer.has_finalizer(self.stack):
+            return Requeue.on_events(PassEnd.DELETED)
+        decided = objective.deletion(spec, self.old, _now())
+        self.store.deleting_stack = True
+        records = await self.store.load()
+        self.reporter.register(decided, records, None)
+        if records and spec.deletion_policy is DeletionPolicy.ORPHAN:
+            await asyncio.gather(*(self.store.delete(recorded) for recorded in records))
+        elif records:
+            requeue = await self._delete_resources(spec, decided, records)
+            if requeue is not None:
+                await self.store.release()
+                return requeue
+        self.store.expect_garbage_collection()
+        await stack_secret.release(self.kube, self.stack)
+        if await finalizer.remove_finalizer(self.kube, self.stack):
+            self.reporter.observe_duration()
+            log.info("deleted")
+        # Nothing of it is in the cloud any more, so nobody needs to wait for this; kiln.stack.orphans does it after a
+        # crash.
+        await self.store.release()
+        return Requeue.on_events(PassEnd.DELETED)
+
+    async def _delete_resources(self, spec: StackSpec, decided: Objective, records: list[Recorded]) -> Requeue | None:
+        """None when all are gone, else when to try again."""
+        await self.reporter.report_started()
+        timed_out = False
+        result = EngineResult()
+        try:
+            access = await self.shared.last_access(self.stack)
+            self.reporter.add_secrets(access.credential.hidden)
+            key, _ = await stack_secret.load_or_create_digest_key(self.kube, self.stack, access.credential)
+            result = await Engine(self._context(spec, decided, access, key), records).delete()
+        except CredentialsError as error:
+            how = "restore them, or set spec.deletionPolicy to Orphan to leave the resources in OpenStack"
+            message = f"{error.path}: {error.message}; {len(records)} resources remain: {how}"
+            raise self._refusal(error.reason, message, cloud=True, retry=CREDENTIALS_RETRY) from error
+        except TimedOut:
+            timed_out = True
+        if result.complete and not timed_out:
+            return None
+        after = AfterFailure(rolls_back=False, halts=False, stalled=False)
+        update = conditions.failed(
+            self.generation,
+            decided,
+            self.reporter.progress,
+            result,
+            after,
+            outputs.NONE,
+            timeout=spec.timeout if timed_out else None,
+            caution="",
+        )
+        await self.reporter.report_final(update)
+        return Requeue(PassEnd.RETRY, backoff=RETRY)
+
+    # Surroundings.
+
+    def _control(self, time_left: float) -> Control:
+        run, deadline = self.run_slot, asyncio.get_running_loop().time() + time_left
+        return Control(run.superseded, self.shared.fence, run, deadline)
+
+    def _context(self, spec: StackSpec, decided: Objective, access: CloudAccess, key: bytes) -> ReconcileContext:
+        policy = Policy(
             stack=self.key.name,
             stack_uid=self.stack["metadata"]["uid"],
             key=key,
-            drift=str(self.spec.drift),
-            concurrency=self.spec.max_concurrency,
-            deadline=loop_time + self._time_left(),
-            rekeyed=rekeyed,
-            known=known,
-            deployed=deployed,
+            drift=spec.drift,
+            concurrency=spec.max_concurrency,
         )
         return ReconcileContext(
-            goal,
-            site.cloud,
-            site.observer,
-            site.lookup,
+            policy,
+            self._control(decided.time_left),
+            access.cloud,
+            access.observer,
+            access.lookup,
             self.store,
-            self.tell.progress,
-            self.superseded,
-            self.services.fence,
-            started=loop_time,
-            attempts=self.services.attempts,
+            self.reporter.progress,
+            started=asyncio.get_running_loop().time(),
+            unconfirmed=self.shared.unconfirmed,
+            evaluate=in_executor(self.shared.evaluators),
         )
 
-    def _time_left(self) -> float:
-        """Seconds that the operation may still take; one that was begun by an earlier pass goes on."""
-        last = self.old.get("lastOperation") or {}
-        if last.get("type") != self.tell.operation or last.get("result") != Result.RUNNING:
-            return self.spec.timeout
-        if self.tell.target is not None and self.old.get("targetRevision") != self.tell.target.name:
-            return self.spec.timeout
-        begun = datetime.datetime.fromisoformat(last["startTime"])
-        return self.spec.timeout - (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
 
-    def _known(self, translation: Translation) -> frozenset[str]:
-        """Names that may have had resources before, whose records are lost: all, once anything has been done."""
-        return _names(translation) if self.old.get("lastOperation") else frozenset()
+def _requeue_after_failure(spec: StackSpec, after: AfterFailure) -> Requeue:
+    if after.rolls_back:
+        return Requeue(PassEnd.ROLLING_BACK, ROLLBACK_NOW)
+    if after.halts:
+        return Requeue.on_events(PassEnd.STALLED)
+    if after.stalled:
+        return Requeue(PassEnd.STALLED, resync(spec))
+    return Requeue(PassEnd.RETRY, backoff=RETRY)
 
-    def _was_at_rest(self) -> bool:
-        """Whether the last pass brought this very spec to its end: to what it asks for, or back to what was before."""
-        ready = v1alpha1.condition_of(self.stack, Condition.READY)
-        if ready is None or self.old.get("observedGeneration") != self.generation:
-            return False
-        return bool(ready["status"] == "True" or ready["reason"] == Reason.ROLLED_BACK)
 
-    def resync(self) -> float | None:
-        """Seconds until the Stack at rest is compared again."""
-        interval = self.spec.resync_interval
-        return interval * (0.9 + secrets.randbelow(200) / 1000) if interval else None
+def resync(spec: StackSpec) -> float | None:
+    """Seconds until a Stack at rest is compared with OpenStack again, spread by a tenth; None for never."""
+    interval = spec.resync_interval
+    return interval * (0.9 + secrets.randbelow(200) / 1000) if interval else None
+
+
+def _caution(loaded: _Loaded) -> str:
+    """What is to be said of a cloud that is reachable."""
+    return "" if loaded.access.credential.verify else UNVERIFIED
+
+
+def _groups(translation: Translation) -> dict[str, list[str]]:
+    return {name: sorted(names) for name, names in translation.group_state.items()}
 
 
 def _names(translation: Translation | None) -> frozenset[str]:
     return frozenset(translation.definitions) if translation is not None else frozenset()
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _stamp() -> str:
+    return _now().strftime("%Y-%m-%dT%H:%M:%SZ")

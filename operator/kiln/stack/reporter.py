@@ -1,57 +1,58 @@
-"""What is told of a pass: the Stack's status while it goes on and at its end, Events, log lines, counts."""
+"""Reports the progress and result of a reconciliation: status, Events, logs, metrics. Decides nothing."""
 
 import datetime
 import logging
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from hot_translator import Translation
 from kiln import logs, metrics
 from kiln.api import v1alpha1
-from kiln.api.v1alpha1 import Condition, Operation, Reason
+from kiln.api.stack_status import StackStatus
+from kiln.api.v1alpha1 import Condition
 from kiln.kube.event_recorder import EventRecorder
-from kiln.stack import status
-from kiln.stack.revisions import Revision
-from kiln.stack.status import ReadyState, StatusUpdate, StatusWriter
+from kiln.stack import conditions, status
+from kiln.stack.objective import Objective
+from kiln.stack.status import StatusUpdate, StatusWriter
 from kiln.stack.transition_log import TransitionLog
-from reconcilers.engine.context import ProgressTracker, ResourceProgress
+from reconcilers.engine.progress import ProgressTracker, ResourceProgress
 from reconcilers.model import Recorded
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 3
-"""How many of the resources that are waited for a message names."""
+_REQUEST_ID = re.compile(r" \[req-[0-9a-zA-Z-]+\]")
 
 
 class StackReporter:
-    """Tells of one pass over one Stack, never a hidden value. What the pass is about is set as it becomes known."""
+    """Reports one reconciliation of one Stack, never a hidden value."""
 
     def __init__(self, stack: Mapping[str, Any], writer: StatusWriter, events: EventRecorder, pass_id: str) -> None:
         self.stack = stack
         self.generation: int = stack["metadata"]["generation"]
-        self.old: Mapping[str, Any] = stack.get("status") or {}
+        self.old = StackStatus.parse(stack)
         self.writer = writer
         self.events = events
         self.pass_id = pass_id
         self.redact = logs.Redactor()
         self._hidden: set[str] = set()
-        self.progress = ProgressTracker(self._moved)
-        self.actions = TransitionLog()
-        self.operation: Operation | None = None
-        self.operation_message = ""
-        self.target: Revision | None = None
-        self.moving = False
-        """Something is being done: a pass over a Stack at rest writes nothing."""
+        self.progress = ProgressTracker(self._changed)
+        self.transitions = TransitionLog()
+        self._objective: Objective | None = None
+        self.started = False
+        """Something is being done: a reconciliation of a Stack at rest writes nothing."""
 
-    def hide(self, values: Iterable[str]) -> None:
-        """Keep these values too out of everything that is said about this Stack, and out of all logs."""
+    def add_secrets(self, values: Iterable[str]) -> None:
+        """Keep these values too out of everything that is reported about this Stack, and out of all logs."""
         owner = str(v1alpha1.namespaced_name(self.stack))
         self._hidden.update(values)
         self.redact.register(owner, self._hidden)
         logs.redact.register(owner, self._hidden)
 
-    def expect(self, records: list[Recorded], translation: Translation | None) -> None:
-        """Count what there is and what there will be, before anything moves."""
+    def register(self, objective: Objective, records: list[Recorded], translation: Translation | None) -> None:
+        """Note what there is and what there will be, before anything changes."""
+        self._objective = objective
         names = {recorded.name: ResourceProgress(recorded.type, "Pending") for recorded in records}
         if translation is not None:
             names |= {
@@ -59,60 +60,63 @@ class StackReporter:
                 for name, definition in translation.definitions.items()
                 if not definition.virtual
             }
-        self.progress.standing.update(names)
+        self.progress.resources.update(names)
 
-    async def begin(self) -> None:
-        """Say that work begins."""
-        self.moving = True
-        await self.writer.now(self.running())
+    async def report_started(self) -> None:
+        """Report that work begins."""
+        self.started = True
+        await self.writer.now(self._running())
 
-    def _moved(self, name: str, standing: ResourceProgress) -> None:
-        self.actions.moved(name, standing)
-        if self.moving or standing.state != "Ready":
-            self.moving = True
-            self.writer.later(self.running)
+    def _changed(self, name: str, progress: ResourceProgress) -> None:
+        self.transitions.record(name, progress)
+        if self._objective is not None and (self.started or progress.state != "Ready"):
+            self.started = True
+            self.writer.later(self._running)
 
-    def running(self) -> StatusUpdate:
-        """The status while work goes on: what is waited for stands in the message."""
-        standing = self.progress.standing.items()
-        waiting = [(name, one) for name, one in standing if one.fault is not None]
-        deleting = self.operation is Operation.DELETE
-        reason = str(waiting[0][1].fault) if waiting else str(Reason.DELETING if deleting else Reason.PROGRESSING)
-        counts = status.counts_of(self.progress)
-        message = f"{counts['total']} resources left" if deleting else f"{counts['summary']} resources ready"
-        busy = waiting or [(name, one) for name, one in standing if one.message and one.state != "Ready"]
-        message = "; ".join([message, *(f"resources.{name}: {one.message}" for name, one in busy[:MOST_NAMED])])
-        report = StatusUpdate(
-            self.generation,
-            ReadyState(ready=False, reconciling=True, reason=reason, message=message),
-            drifted=self.progress.drifted,
-            operation=self.operation,
-            operation_message=self.operation_message,
-            target_revision=self.target.name if self.target else None,
-            counts=counts,
-            failed=status.failures_of(self.progress),
-            pass_id=self.pass_id,
-        )
-        return status.redacted(report, self.redact)
+    def _running(self) -> StatusUpdate:
+        if self._objective is None:
+            raise RuntimeError("a reconciliation reports progress before it has an objective")
+        return self._redacted(conditions.running(self.generation, self._objective, self.progress))
 
-    async def conclude(self, report: StatusUpdate) -> None:
-        """Write the final status of the pass, and an event if the Stack's condition took a turn."""
-        report = status.redacted(report, self.redact)
-        before = v1alpha1.condition_of({"status": self.old}, Condition.READY) or {}
-        verdict = report.verdict
-        await self.writer.now(report)
-        log.info("%s: %s", verdict.reason, verdict.message)
-        if (before.get("reason"), before.get("message")) != (verdict.reason, verdict.message):
-            self.event("Normal" if verdict.ready else "Warning", verdict.reason, verdict.message)
+    def _redacted(self, update: StatusUpdate) -> StatusUpdate:
+        return status.redacted(replace(update, pass_id=self.pass_id), self.redact)
+
+    async def report_final(self, update: StatusUpdate) -> None:
+        """Write the final status, and an event if the Ready condition's reason or message changed.
+
+        An equal failure with another request id is no change.
+        """
+        update = self._redacted(update)
+        before = (self.old.reason(Condition.READY), _comparable(self.old.message(Condition.READY)))
+        state = update.state
+        if before == (state.reason, _comparable(state.message)):
+            kept = replace(state, message=self.old.message(Condition.READY))
+            update = replace(update, state=kept)
+        await self.writer.now(update)
+        log.info("%s: %s", state.reason, state.message)
+        if before != (state.reason, _comparable(state.message)):
+            self.event("Normal" if state.ready else "Warning", state.reason, state.message)
 
     def event(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """A Kubernetes Event on the Stack."""
         self.events.emit(self.stack, reason, self.redact(message), kind)
 
-    def measure(self) -> None:
-        """Count how long the operation that has just succeeded took."""
+    def report_repaired(self) -> None:
+        """An event and a log line for drift that was corrected."""
+        if self.progress.repaired:
+            what = "; ".join(f"{name} ({how})" for name, how in sorted(self.progress.repaired.items())[:5])
+            self.event("Normal", "DriftCorrected", what)
+            log.info("drift repaired: %s", what)
+
+    def observe_duration(self) -> None:
+        """Observe how long the operation that has just succeeded took."""
         last = self.writer.status.get("lastOperation") or {}
-        if self.operation is not None and last.get("type") == self.operation:
+        if self._objective is not None and last.get("type") == self._objective.operation:
             begun = datetime.datetime.fromisoformat(last["startTime"])
             seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
-            metrics.CONVERGE_SECONDS.labels(str(self.operation)).observe(seconds)
+            metrics.CONVERGE_SECONDS.labels(str(self._objective.operation)).observe(seconds)
+
+
+def _comparable(message: str) -> str:
+    """The message without request ids, which differ at each try."""
+    return _REQUEST_ID.sub("", message)

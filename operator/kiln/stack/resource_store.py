@@ -8,8 +8,9 @@ one is refused.
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from typing_extensions import override
@@ -17,10 +18,11 @@ from typing_extensions import override
 from kiln.api import v1alpha1
 from kiln.kube.client import STACK_RESOURCES, AlreadyExists, Conflict, Forbidden, Kube, NotFound
 from reconcilers import identifiers
-from reconcilers.engine.context import ResourceStore, Superseded
+from reconcilers.engine.context import ResourceStore
+from reconcilers.engine.control import EndReason, ReconciliationEnded
 from reconcilers.model import Intent, Recorded
 
-LET_GO_TOGETHER = 500
+RELEASED_TOGETHER = 500
 """Records that are forgotten before they are let go. After a kill, what they stood for is deleted once more."""
 
 
@@ -28,8 +30,8 @@ LET_GO_TOGETHER = 500
 class StackResourceStore(ResourceStore):
     """The StackResources of one Stack.
 
-    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``going``: the Stack itself goes,
-    so what is forgotten waits for :meth:`release`, which deletes many in one call.
+    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``deleting_stack``: the
+    Stack itself is deleted, so records wait for :meth:`release`, which deletes many in one call.
     """
 
     kube: Kube
@@ -37,7 +39,7 @@ class StackResourceStore(ResourceStore):
     now: Callable[[], str]
     fence: Callable[[], bool] = lambda: True
     redact: Callable[[str], str] = str
-    going: bool = False
+    deleting_stack: bool = False
     _forgotten: list[str] = field(default_factory=list)
     """Records of a Stack that goes, to be let go."""
     _gone: list[str] = field(default_factory=list)
@@ -67,7 +69,7 @@ class StackResourceStore(ResourceStore):
         return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
 
     @override
-    async def hand_over(self, recorded: Recorded, intent: Intent) -> Recorded:
+    async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:
         """Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
         that is known of the resource, and it stays.
         """
@@ -75,11 +77,11 @@ class StackResourceStore(ResourceStore):
         body = self._object(intent)
         probe = {**body, "metadata": {**body["metadata"], "name": f"{recorded.key[:240]}-probe"}}
         await self.kube.create(STACK_RESOURCES, self._namespace, probe, dry_run=True)
-        await self.forget(recorded)
-        return await self.intend(intent)
+        await self.delete(recorded)
+        return await self.create(intent)
 
     @override
-    async def intend(self, intent: Intent) -> Recorded:
+    async def create(self, intent: Intent) -> Recorded:
         self._check()
         body = self._object(intent)
         name = body["metadata"]["name"]
@@ -91,7 +93,7 @@ class StackResourceStore(ResourceStore):
             existing = await self.kube.get(STACK_RESOURCES, self._namespace, name)
             if existing is None or not self._owns(existing):
                 raise
-            return replace(recorded_of(existing), found=True)
+            return dataclasses.replace(recorded_of(existing), found=True)
 
     def _object(self, intent: Intent) -> dict[str, Any]:
         name = identifiers.object_name(self._name, intent.name, intent.token)
@@ -122,7 +124,7 @@ class StackResourceStore(ResourceStore):
 
     @override
     async def save(self, recorded: Recorded) -> Recorded:
-        """Raises Superseded if the object is not as it was read: the next pass reads it anew."""
+        """Raises ReconciliationEnded if the object is not as it was read: the next pass reads it anew."""
         self._check()
         status = {
             "state": recorded.state,
@@ -134,6 +136,7 @@ class StackResourceStore(ResourceStore):
             "data": dict(recorded.data),
             "requires": sorted(recorded.requires),
             "deletionPolicy": "Retain" if recorded.retain else "Delete",
+            "references": dict(sorted(recorded.references.items())) or None,
             "attempts": recorded.attempts,
             "requestID": recorded.request_id or None,
             "lastTransitionTime": self.now(),
@@ -152,22 +155,22 @@ class StackResourceStore(ResourceStore):
                 STACK_RESOURCES, self._namespace, recorded.key, patch, how="json", subresource="status"
             )
         except (Conflict, NotFound) as error:
-            raise Superseded from error
-        return replace(recorded, version=stored["metadata"]["resourceVersion"])
+            raise ReconciliationEnded(EndReason.OBJECT_CHANGED) from error
+        return dataclasses.replace(recorded, version=stored["metadata"]["resourceVersion"])
 
     @override
-    async def forget(self, recorded: Recorded) -> None:
+    async def delete(self, recorded: Recorded) -> None:
         self._check()
-        if not self.going:
+        if not self.deleting_stack:
             if not recorded.deleting:
                 await self.kube.delete(STACK_RESOURCES, self._namespace, recorded.key)
-            await self._let_go_of(recorded.key, {"finalizers": None})
+            await self._remove_finalizer(recorded.key, {"finalizers": None})
             return
         self._forgotten.append(recorded.key)
-        if len(self._forgotten) >= LET_GO_TOGETHER:
+        if len(self._forgotten) >= RELEASED_TOGETHER:
             await self.release()
 
-    async def _let_go_of(self, key: str, metadata: Mapping[str, Any]) -> None:
+    async def _remove_finalizer(self, key: str, metadata: Mapping[str, Any]) -> None:
         with contextlib.suppress(NotFound):
             await self.kube.patch(STACK_RESOURCES, self._namespace, key, {"metadata": metadata})
 
@@ -180,7 +183,7 @@ class StackResourceStore(ResourceStore):
         self._check()
         keys, self._forgotten = self._forgotten, []
         marked = {"finalizers": None, "labels": {v1alpha1.LABEL_GONE: "true"}}
-        await asyncio.gather(*(self._let_go_of(key, marked) for key in keys))
+        await asyncio.gather(*(self._remove_finalizer(key, marked) for key in keys))
         self._gone += keys
         names, self._gone = self._gone, []
         if names:
@@ -190,7 +193,7 @@ class StackResourceStore(ResourceStore):
 
     def _check(self) -> None:
         if not self.fence():
-            raise Superseded
+            raise ReconciliationEnded(EndReason.LEASE_LOST)
 
     def _owns(self, obj: Mapping[str, Any]) -> bool:
         """By its owner; or by its token, where that was cut off (a deletion that orphans what the Stack owns)."""
@@ -216,6 +219,7 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
         physical_id=status.get("physicalID"),
         data={**(spec.get("data") or {}), **(status.get("data") or {})},
         digests=(status if "digests" in status else spec).get("digests") or {},
+        references=status.get("references") or {},
         requires=frozenset((status if "requires" in status else spec).get("requires") or ()),
         confirmed=bool(status.get("confirmed")),
         state=status.get("state", "Creating"),

@@ -13,7 +13,7 @@ from typing import Any
 from hot_translator import TranslationError
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 from kiln.kube.client import STACKS, Kube, KubeError, NotFound
-from reconcilers.engine.context import ProgressTracker
+from reconcilers.engine.progress import ProgressTracker
 
 MOST_FAILURES = 10
 COALESCED = 1.0
@@ -38,7 +38,7 @@ class StatusUpdate:
     """Everything that a status says. Values of None leave the field as it was."""
 
     generation: int
-    verdict: ReadyState
+    state: ReadyState
     template_valid: tuple[bool, str, str] | None = None
     cloud_reachable: tuple[bool, str, str] | None = None
     drifted: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class StatusUpdate:
 
 def counts_of(progress: ProgressTracker) -> Json:
     """The resource counts of a pass."""
-    states = [standing.state for standing in progress.standing.values()]
+    states = [one.state for one in progress.resources.values()]
     ready, failed = states.count("Ready"), states.count("Failed")
     return {
         "total": len(states),
@@ -74,7 +74,7 @@ def counts_of(progress: ProgressTracker) -> Json:
 
 def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
     """The failed resources, at most ten; then those that wait for something that went wrong."""
-    named = sorted(progress.standing.items(), key=lambda item: (item[1].state != "Failed", item[0]))
+    named = sorted(progress.resources.items(), key=lambda item: (item[1].state != "Failed", item[0]))
     return tuple(
         {
             "name": name,
@@ -90,7 +90,7 @@ def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
 
 def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
     """The new status; conditions keep their transition time where their status does."""
-    verdict = report.verdict
+    state = report.state
     status: Json = {key: value for key, value in old.items() if key != "conditions"}
     status["observedGeneration"] = report.generation
     held = {condition["type"]: condition for condition in old.get("conditions") or ()}
@@ -108,9 +108,9 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
             "message": message[:32768],
         }
 
-    put(Condition.READY, verdict.ready, verdict.reason, verdict.message)
-    put(Condition.RECONCILING, verdict.reconciling and not verdict.stalled, verdict.reason, verdict.message)
-    put(Condition.STALLED, verdict.stalled, verdict.reason, verdict.message)
+    put(Condition.READY, state.ready, state.reason, state.message)
+    put(Condition.RECONCILING, state.reconciling and not state.stalled, state.reason, state.message)
+    put(Condition.STALLED, state.stalled, state.reason, state.message)
     if report.template_valid is not None:
         put(Condition.TEMPLATE_VALID, *report.template_valid)
     if report.cloud_reachable is not None:
@@ -250,29 +250,29 @@ def format_problems(error: TranslationError) -> str:
 
 def invalid(generation: int, reason: str, message: str) -> StatusUpdate:
     """A Stack whose spec cannot be carried out until somebody changes it."""
-    verdict = ReadyState(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
+    state = ReadyState(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
     about_template = reason in {
         Reason.INVALID_TEMPLATE,
         Reason.INVALID_PARAMETER,
         Reason.INVALID_FILE,
     }
-    return StatusUpdate(generation, verdict, template_valid=(False, reason, message) if about_template else None)
+    return StatusUpdate(generation, state, template_valid=(False, reason, message) if about_template else None)
 
 
 def unreachable(report: StatusUpdate) -> StatusUpdate:
     """The report of a Stack whose credentials do not lead to a cloud."""
-    return replace(report, template_valid=None, cloud_reachable=(False, report.verdict.reason, report.verdict.message))
+    return replace(report, template_valid=None, cloud_reachable=(False, report.state.reason, report.state.message))
 
 
 def redacted(report: StatusUpdate, redact: Callable[[str], str]) -> StatusUpdate:
     """The report without hidden values in its texts."""
-    verdict = replace(report.verdict, message=redact(report.verdict.message))
+    state = replace(report.state, message=redact(report.state.message))
     failed = None
     if report.failed is not None:
         failed = tuple({**one, "message": redact(one["message"])} for one in report.failed)
     return replace(
         report,
-        verdict=verdict,
+        state=state,
         failed=failed,
         operation_message=redact(report.operation_message),
         drifted={name: redact(how) for name, how in report.drifted.items()},

@@ -1,9 +1,9 @@
-"""What is done to a Stack's resources, told: a log line for each turn, and a count of how it ended."""
+"""Logs each resource's state changes, and counts finished actions."""
 
 import logging
 
 from kiln import metrics
-from reconcilers.engine.context import ResourceProgress
+from reconcilers.engine.progress import ResourceProgress
 
 log = logging.getLogger(__name__)
 
@@ -12,32 +12,32 @@ _ENDS = {"Ready": "succeeded", "Deleted": "succeeded", "Failed": "failed"}
 
 
 class TransitionLog:
-    """Follows the resources of one pass."""
+    """Follows the resources of one reconciliation."""
 
     def __init__(self) -> None:
         self._begun: dict[str, str] = {}
         """What is being done to each resource."""
-        self._told: dict[str, tuple[str, str]] = {}
+        self._logged: dict[str, tuple[str, str]] = {}
 
-    def moved(self, name: str, standing: ResourceProgress) -> None:
-        """A resource stands otherwise than before."""
-        verb = _VERBS.get(standing.state)
+    def record(self, name: str, progress: ResourceProgress) -> None:
+        """Record a state change."""
+        verb = _VERBS.get(progress.state)
         if verb is not None:
             before = self._begun.get(name)
-            # What was to be changed and is then made is replaced, and the end of the old one is part of that.
+            # An update that turns into a creation is a replacement; the deletion of the old one is part of it.
             self._begun[name] = "replace" if before in {"update", "replace"} and verb != "update" else verb
-        elif standing.state in _ENDS:
+        elif progress.state in _ENDS:
             action = self._begun.pop(name, None)
             if action is not None:
-                metrics.ACTIONS.labels(action, _ENDS[standing.state]).inc()
-            elif standing.state != "Failed":
+                metrics.ACTIONS.labels(action, _ENDS[progress.state]).inc()
+            elif progress.state != "Failed":
                 return
         else:
             return
-        turn = (standing.state, str(standing.fault or ""))
-        if self._told.get(name) != turn:
-            self._told[name] = turn
-            what = f" ({standing.type})" if standing.type else ""
-            why = ", ".join(word for word in (*turn, standing.message) if word)
-            extra = {"request_id": standing.request_id} if standing.request_id else {}
+        state = (progress.state, str(progress.fault or ""))
+        if self._logged.get(name) != state:
+            self._logged[name] = state
+            what = f" ({progress.type})" if progress.type else ""
+            why = ", ".join(word for word in (*state, progress.message) if word)
+            extra = {"request_id": progress.request_id} if progress.request_id else {}
             log.info("resources.%s%s: %s", name, what, why, extra=extra)

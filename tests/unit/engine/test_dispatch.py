@@ -7,7 +7,7 @@ import pytest
 
 from reconcilers.cloud.dispatch import Dispatch
 from reconcilers.cloud.session import Answer
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.control import EndReason, ReconciliationEnded
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
 
@@ -38,7 +38,7 @@ class Service:
 
     def check(self) -> None:
         if self.over:
-            raise Superseded
+            raise ReconciliationEnded(EndReason.SUPERSEDED)
 
     async def answer(self, index: int, error: Exception | None = None) -> None:
         if error is not None:
@@ -160,7 +160,7 @@ async def test_nothing_leaves_once_the_pass_is_over() -> None:
     await service.answer(0)
     assert (await a).status == 201
     for task in (b, c):
-        with pytest.raises(Superseded):
+        with pytest.raises(ReconciliationEnded):
             await task
     assert service.calls == [["a"]]
 

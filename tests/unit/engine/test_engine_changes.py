@@ -9,6 +9,8 @@ from harness import virtual
 from harness.fake_openstack import Refused
 from harness.universe import Universe
 
+from reconcilers.model import DriftPolicy
+
 
 def writes(universe: Universe, since: int) -> list[tuple[str, str, Any]]:
     """What was sent that changes anything."""
@@ -92,12 +94,12 @@ def test_what_somebody_changed_is_put_right_or_told_or_left(drift: str, template
         await universe.settle(template())
         net = universe.cloud.tables["networks"][universe.physical("net")]
         net["name"] = "theirs"
-        assert (await universe.once(template(), drift=drift)).complete
+        assert (await universe.once(template(), drift=DriftPolicy(drift))).complete
         assert net["name"] == ("net" if drift == "Correct" else "theirs")
         assert universe.progress.drifted == ({"net": "name"} if drift == "Report" else {})
         assert universe.progress.repaired == ({"net": "name"} if drift == "Correct" else {})
         # Reported once more, though nothing has changed since.
-        assert (await universe.once(template(), drift=drift)).complete
+        assert (await universe.once(template(), drift=DriftPolicy(drift))).complete
         assert universe.progress.drifted == ({"net": "name"} if drift == "Report" else {})
 
     virtual.run(life())
@@ -109,7 +111,7 @@ def test_what_somebody_deleted_is_made_anew_or_told_or_left(drift: str, template
         universe = Universe()
         await universe.settle(template())
         universe.cloud.drop("volumes", universe.physical("volume"))
-        assert (await universe.once(template(), drift=drift)).complete
+        assert (await universe.once(template(), drift=DriftPolicy(drift))).complete
         assert universe.inventory().get("volumes") == (["volume"] if drift == "Correct" else None)
         gone = {"volume": "gone from the cloud"}
         assert universe.progress.drifted == (gone if drift == "Report" else {})

@@ -9,7 +9,7 @@ from harness import virtual
 from harness.fake_openstack import LOST, Refused
 from harness.universe import Universe
 
-from reconcilers.engine.context import Superseded, TimedOut
+from reconcilers.engine.control import ReconciliationEnded, TimedOut
 
 NETS = {f"net{i}": {"type": "OS::Neutron::Net", "properties": {"name": f"net{i}"}} for i in range(20)}
 
@@ -134,7 +134,7 @@ def test_an_intent_that_was_stored_early_is_removed_if_what_it_waits_for_fails()
         assert result.blocked == ["n1", "n2"]
         assert ("intend", "n1") in universe.records.log
         assert [one.name for one in universe.records.load()] == ["n0"]
-        assert universe.progress.standing["n1"].state == "Pending"
+        assert universe.progress.resources["n1"].state == "Pending"
         universe.cloud.fault = lambda _request: None
         await universe.settle(chain(3))
         assert len(universe.inventory()["networks"]) == 3
@@ -150,7 +150,7 @@ def test_a_record_that_somebody_else_wrote_meanwhile_ends_the_pass_though_nobody
         await asyncio.sleep(0.5)
         (first,) = (one for one in universe.records.load() if one.name == "n0")
         universe.records.put(first)
-        with pytest.raises(Superseded):
+        with pytest.raises(ReconciliationEnded):
             await running
         assert len(universe.inventory()["networks"]) == 2  # the second was under way
         await universe.settle(chain(3))
@@ -209,8 +209,8 @@ def test_a_newer_spec_ends_the_pass_before_the_next_request_and_the_next_pass_go
         running = asyncio.create_task(universe.once(template()))
         while not universe.cloud.sent("POST", "networks"):  # noqa: ASYNC110 - the time is not real
             await asyncio.sleep(0.01)
-        universe.engine_world.superseded.set()
-        with pytest.raises(Superseded):
+        universe.control.superseded.set()
+        with pytest.raises(ReconciliationEnded):
             await running
         assert {one.path for one in universe.cloud.sent("POST")} <= {"/networks", "/routers", "/volumes"}
         # What was under way came to its end, and is recorded.

@@ -22,7 +22,7 @@ def test_a_resource_that_was_replaced_is_ready_when_the_old_one_is_gone() -> Non
         await universe.settle(subnet("10.0.0.0/24"))
         await universe.settle(subnet("10.1.0.0/24"))
         assert universe.cloud.sent("DELETE")
-        assert {name: one.state for name, one in universe.progress.standing.items()} == {
+        assert {name: one.state for name, one in universe.progress.resources.items()} == {
             "net": "Ready",
             "subnet": "Ready",
         }
@@ -35,6 +35,6 @@ def test_what_left_the_template_is_counted_no_more() -> None:
         universe = Universe()
         await universe.settle(subnet("10.0.0.0/24"))
         await universe.settle({"resources": {"net": {"type": "OS::Neutron::Net"}}})
-        assert set(universe.progress.standing) == {"net"}
+        assert set(universe.progress.resources) == {"net"}
 
     virtual.run(life())

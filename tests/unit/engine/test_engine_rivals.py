@@ -28,7 +28,7 @@ def test_what_another_process_has_just_begun_is_looked_for_before_it_is_made(mad
             if not made:
                 universe.cloud.drop("networks" if recorded.name == "net" else "volumes", str(recorded.physical_id))
         # This one read the records before that.
-        result = await Engine(universe.world(), []).converge(translated(TEMPLATE))
+        result = await Engine(universe.context(), []).converge(translated(TEMPLATE))
         assert result.complete
         found = {kind: len(names) for kind, names in universe.inventory().items()}
         assert found == {"networks": 1, "volumes": 1}

@@ -11,7 +11,7 @@ from harness.fake_openstack import LATE, LATENESS, LOST, Refused
 from harness.universe import Universe
 
 from reconcilers.cloud.unconfirmed_creates import UNDER_WAY
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.driver import CONFLICT_TRIES
 from reconcilers.model import Fault
 
@@ -61,7 +61,7 @@ def test_a_twin_that_turns_up_late_goes_with_the_next_pass() -> None:
         universe.cloud.fault = once("POST", LOST)
         assert (await universe.once(NET)).complete
         assert universe.inventory() == {"networks": ["net", "net"]}
-        assert universe.engine_world.doubtful
+        assert universe.last.has_possible_duplicates
         await asyncio.sleep(5)
         await universe.settle(NET)
         assert universe.inventory() == {"networks": ["net"]}
@@ -89,8 +89,8 @@ def test_a_record_outlives_a_creation_that_may_still_be_under_way(killed: bool) 
         universe.cloud.fault = once("POST", LATE)
         task = asyncio.ensure_future(universe.once(NET))
         await asyncio.sleep(0.2)
-        universe.engine_world.superseded.set()
-        with pytest.raises(Superseded):
+        universe.control.superseded.set()
+        with pytest.raises(ReconciliationEnded):
             await task
         if killed:
             universe.start()
@@ -104,13 +104,13 @@ def test_a_record_outlives_a_creation_that_may_still_be_under_way(killed: bool) 
 def test_the_records_of_what_was_never_sent_go_at_once() -> None:
     async def life() -> None:
         universe = Universe()
-        universe.goal = replace(universe.goal, concurrency=1)
+        universe.policy = replace(universe.policy, concurrency=1)
         universe.cloud.latency = 10.0
         resources = {f"net{i}": NET["resources"]["net"] for i in range(5)}
         task = asyncio.ensure_future(universe.once({"resources": resources}))
         await asyncio.sleep(5)
-        universe.engine_world.superseded.set()
-        with pytest.raises(Superseded):
+        universe.control.superseded.set()
+        with pytest.raises(ReconciliationEnded):
             await task
         universe.cloud.latency = 0.0
         begun = asyncio.get_running_loop().time()
@@ -167,10 +167,10 @@ def test_while_it_waits_the_resource_says_for_what() -> None:
         universe.cloud.fault = once("POST", Refused(503, "database is down"), 2)
         running = asyncio.create_task(universe.once(NET))
         await asyncio.sleep(0.5)
-        standing = universe.progress.standing["net"]
+        standing = universe.progress.resources["net"]
         assert (standing.message, standing.fault) == ("database is down", Fault.TRANSIENT)
         await running
-        assert universe.progress.standing["net"].fault is None
+        assert universe.progress.resources["net"].fault is None
 
     virtual.run(life())
 
@@ -296,7 +296,7 @@ def test_a_name_that_cannot_be_looked_up_is_told_of_the_resource_that_has_it(tem
         result = await universe.once(wanted)
         assert [error.path for error in result.failures] == ["resources.server"]
         assert "m1.nothing" in result.failures[0].reason
-        assert universe.progress.standing.keys() == wanted["resources"].keys()
-        assert universe.progress.standing["server"].state == "Failed"
+        assert universe.progress.resources.keys() == wanted["resources"].keys()
+        assert universe.progress.resources["server"].state == "Failed"
 
     virtual.run(life())

@@ -6,6 +6,7 @@ import yaml
 from reconcilers.heat.multipart_mime import MultipartMime, assemble
 from reconcilers.heat.software_config import CloudConfig, SoftwareComponent, SoftwareConfig, StructuredConfig
 from reconcilers.model import Desired, Failed, Ready, Recorded
+from reconcilers.resource_type import CONFIG_TEXT
 
 RECORDED = Recorded(
     key="k", name="c", type="t", token="5f1c0c3e-0000-4000-8000-000000000000", physical_name="stack-c-x"
@@ -35,7 +36,7 @@ def test_a_software_config_is_its_text_under_an_id_that_no_text_is_taken_for():
 def test_a_structured_config_is_a_map_and_yaml_where_text_is_needed():
     attributes = StructuredConfig().attributes(desired(config={"b": 1, "a": [2]}), RECORDED, None)
     assert attributes["config"] == {"b": 1, "a": [2]}
-    assert yaml.safe_load(attributes[StructuredConfig.text_attribute]) == {"b": 1, "a": [2]}
+    assert yaml.safe_load(attributes[StructuredConfig.provides[CONFIG_TEXT]]) == {"b": 1, "a": [2]}
 
 
 def test_a_component_has_one_configuration_an_action_at_most():

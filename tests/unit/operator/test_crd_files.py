@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from kiln.api import v1alpha1
+from reconcilers.model import DriftPolicy
 
 FOLDER = Path(__file__).parents[3] / "crds"
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
@@ -86,7 +87,7 @@ def test_the_columns_are_those_of_the_design():
 
 @pytest.mark.parametrize(
     ("field", "values"),
-    [("onFailure", v1alpha1.OnFailure), ("deletionPolicy", v1alpha1.DeletionPolicy), ("drift", v1alpha1.Drift)],
+    [("onFailure", v1alpha1.OnFailure), ("deletionPolicy", v1alpha1.DeletionPolicy), ("drift", DriftPolicy)],
 )
 def test_the_policies_are_spelled_alike_in_crd_and_operator(field, values):
     schema = schema_of(CRDS["stacks"])["properties"]["spec"]["properties"][field]

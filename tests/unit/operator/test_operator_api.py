@@ -16,7 +16,7 @@ def test_durations_are_go_s(text, seconds):
     assert v1alpha1.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "10", "m", "10 m", "1d", "-5m", "5mx", "x5m"])
+@pytest.mark.parametrize("text", ["", "10", "m", "10 m", "-5m", "5mx", "x5m"])
 def test_anything_else_is_no_duration(text):
     with pytest.raises(ValueError, match="is not a duration"):
         v1alpha1.parse_duration(text)

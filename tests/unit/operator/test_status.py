@@ -8,7 +8,7 @@ import pytest
 from kiln.api.v1alpha1 import Operation, Reason, Result
 from kiln.stack import status
 from kiln.stack.status import ReadyState, StatusUpdate
-from reconcilers.engine.context import ProgressTracker, ResourceProgress
+from reconcilers.engine.progress import ProgressTracker, ResourceProgress
 from reconcilers.model import Fault
 
 WORKING = ReadyState(ready=False, reconciling=True, reason="Progressing", message="1/2 resources ready")
@@ -21,11 +21,11 @@ def conditions(composed: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "expected"),
+    ("state", "expected"),
     [(WORKING, ("False", "True", "False")), (DONE, ("True", "False", "False")), (STUCK, ("False", "False", "True"))],
 )
-def test_reconciling_and_stalled_are_never_both_true(verdict: ReadyState, expected: tuple[str, str, str]) -> None:
-    found = conditions(status.build_status({}, StatusUpdate(1, verdict), "t1"))
+def test_reconciling_and_stalled_are_never_both_true(state: ReadyState, expected: tuple[str, str, str]) -> None:
+    found = conditions(status.build_status({}, StatusUpdate(1, state), "t1"))
     assert tuple(found[kind][0] for kind in ("Ready", "Reconciling", "Stalled")) == expected
 
 

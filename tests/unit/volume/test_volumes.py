@@ -138,7 +138,7 @@ def test_an_attached_volume_is_taken_out_for_that_and_put_back(step):
     assert "os-update_readonly_flag" in step({"read_only": True}, {"read_only"}, data=noted).request.body
     back = step({"read_only": True}, set(), data=noted)
     assert back.request.body == {"volumeAttachment": {"volumeId": "id-1", "device": "/dev/vdb"}}
-    assert back.remember == {"reattach": ""}
+    assert back.forget == {"reattach"}
     assert isinstance(step({"read_only": True}, set(), data=dict(back.remember)), Ready)
 
 

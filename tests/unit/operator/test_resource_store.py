@@ -11,7 +11,7 @@ from kiln.api import v1alpha1
 from kiln.kube.client import Conflict, Forbidden, Kube, KubeError
 from kiln.stack.resource_store import StackResourceStore
 from reconcilers import identifiers
-from reconcilers.engine.context import Superseded
+from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.model import Intent, Recorded
 
 STACK = {"metadata": {"namespace": "ns", "name": "web", "uid": "00000000-0000-0000-0000-000000000001"}}
@@ -96,7 +96,7 @@ def store(server: Server, *, fence: bool = True) -> StackResourceStore:
 
 
 async def test_an_intent_comes_back_as_it_was_stored(server: Server) -> None:
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     [loaded] = await store(server).load()
     assert loaded == made
     assert (made.name, made.serial, made.token, made.state) == ("net", 2, INTENT.token, "Creating")
@@ -105,13 +105,13 @@ async def test_an_intent_comes_back_as_it_was_stored(server: Server) -> None:
 
 
 async def test_the_same_intent_twice_is_one_object(server: Server) -> None:
-    first = await store(server).intend(INTENT)
-    assert (await store(server).intend(INTENT)).key == first.key
+    first = await store(server).create(INTENT)
+    assert (await store(server).create(INTENT)).key == first.key
     assert len(server.objects) == 1
 
 
 async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server) -> None:
-    await store(server).intend(INTENT)
+    await store(server).create(INTENT)
     [name] = server.objects
     server.objects[name]["metadata"]["ownerReferences"][0]["uid"] = "another"
     assert await store(server).load() == []
@@ -120,14 +120,14 @@ async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server
 async def test_an_object_without_an_owner_is_known_by_its_token(server: Server) -> None:
     token = identifiers.token(STACK["metadata"]["uid"], INTENT.name, INTENT.serial)
     for intent in (replace(INTENT, token=token), replace(INTENT, name="other")):
-        made = await store(server).intend(intent)
+        made = await store(server).create(intent)
         server.objects[made.key]["metadata"]["ownerReferences"] = []
     assert [one.token for one in await store(server).load()] == [token]
 
 
 async def test_what_is_saved_is_loaded_and_what_is_emptied_stays_empty(server: Server) -> None:
 
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     saved = replace(made, physical_id="id-1", confirmed=True, state="Ready", digests={}, requires=frozenset())
     saved = await store(server).save(saved)
     [loaded] = await store(server).load()
@@ -137,55 +137,55 @@ async def test_what_is_saved_is_loaded_and_what_is_emptied_stays_empty(server: S
 
 
 async def test_of_two_who_believe_that_they_lead_one_is_refused(server: Server) -> None:
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     await store(server).save(made)
-    with pytest.raises(Superseded):
+    with pytest.raises(ReconciliationEnded):
         await store(server).save(made)
 
 
 async def test_who_leads_no_longer_writes_nothing(server: Server) -> None:
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     calls = len(server.calls)
     old = store(server, fence=False)
-    for write in (old.intend(INTENT), old.save(made), old.forget(made), old.hand_over(made, INTENT)):
-        with pytest.raises(Superseded):
+    for write in (old.create(INTENT), old.save(made), old.delete(made), old.replace(made, INTENT)):
+        with pytest.raises(ReconciliationEnded):
             await write
     assert len(server.calls) == calls
 
 
 async def test_a_record_is_handed_over_to_a_new_object_of_the_same_name(server: Server) -> None:
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     server.objects[made.key]["metadata"]["deletionTimestamp"] = "now"
     [old] = await store(server).load()
     assert old.deleting
-    new = await store(server).hand_over(old, INTENT)
+    new = await store(server).replace(old, INTENT)
     assert (new.key, new.deleting) == (old.key, False)
     assert len(server.objects) == 1
 
 
 async def test_a_record_stays_where_no_new_one_can_be(server: Server) -> None:
-    made: Recorded = await store(server).intend(INTENT)
+    made: Recorded = await store(server).create(INTENT)
     server.ending = True
     with pytest.raises(Forbidden):
-        await store(server).hand_over(made, INTENT)
+        await store(server).replace(made, INTENT)
     assert list(server.objects) == [made.key]
 
 
 async def test_a_forgotten_record_is_gone(server: Server) -> None:
-    made = await store(server).intend(INTENT)
-    await store(server).forget(made)
+    made = await store(server).create(INTENT)
+    await store(server).delete(made)
     assert server.objects == {}
     assert await store(server).load() == []
 
 
 async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_one_call(server: Server) -> None:
     intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(5)]
-    made = [await store(server).intend(intent) for intent in intents]
+    made = [await store(server).create(intent) for intent in intents]
     going = store(server)
-    going.going = True
+    going.deleting_stack = True
     server.calls.clear()
     for recorded in made:
-        await going.forget(recorded)
+        await going.delete(recorded)
     assert server.calls == []
     await going.release()
     assert [method for method, _ in server.calls] == [*["PATCH"] * 5, "DELETE"]
@@ -194,21 +194,21 @@ async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_o
 
 async def test_records_that_were_let_go_are_no_records_any_more_and_deleted_by_the_next_pass(server: Server) -> None:
     intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(2)]
-    made = [await store(server).intend(intent) for intent in intents]
+    made = [await store(server).create(intent) for intent in intents]
     server.objects[made[0].key]["metadata"]["labels"][v1alpha1.LABEL_GONE] = "true"
     server.objects[made[0].key]["metadata"]["finalizers"] = None
     later = store(server)
-    later.going = True
+    later.deleting_stack = True
     assert [one.name for one in await later.load()] == ["net1"]
     await later.release()
     assert list(server.objects) == [made[1].key]
 
 
 async def test_when_a_stack_goes_the_garbage_collection_of_its_records_is_no_news(server: Server) -> None:
-    made = await store(server).intend(INTENT)
+    made = await store(server).create(INTENT)
     going = store(server)
-    going.going = True
-    await going.forget(made)
+    going.deleting_stack = True
+    await going.delete(made)
     assert not server.deleted("stackresources", "ns", made.key)
     going.expect_garbage_collection()
     assert server.deleted("stackresources", "ns", made.key)

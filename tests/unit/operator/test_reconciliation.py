@@ -11,7 +11,9 @@ from harness.fake_openstack import FakeOpenStack, Refused
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.controller.controller import StackController
+from kiln.controller.requeue import PassEnd, Requeue
 from kiln.controller.shared import CloudAccess, SharedState
+from kiln.controller.workqueue import Run
 from kiln.kube.client import STACKS, Forbidden, NotFound, Resource
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
 from reconcilers.cloud.lookup import Lookup
@@ -92,7 +94,7 @@ class Told:
         self.reasons.append(reason)
 
 
-class Sites(SharedState):
+class FakeShared(SharedState):
     """Services whose one cloud is in memory."""
 
     def __init__(self, kube: Api, cloud: FakeOpenStack) -> None:
@@ -101,7 +103,7 @@ class Sites(SharedState):
         self.error: CredentialsError | None = None
         self.here = CloudAccess(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
 
-    async def site(self, stack: Any) -> CloudAccess:
+    async def access(self, stack: Any) -> CloudAccess:
         if self.error is not None:
             raise self.error
         return self.here
@@ -113,7 +115,7 @@ class Stack:
     def __init__(self) -> None:
         self.kube, self.cloud = Api(), FakeOpenStack()
         self.cloud.latency = 0.0
-        self.services = Sites(self.kube, self.cloud)
+        self.services = FakeShared(self.kube, self.cloud)
         self.reconciler = StackController(self.services)
         self.generation = 0
 
@@ -126,9 +128,9 @@ class Stack:
         status = {"status": old["status"]} if "status" in old else {}
         self.kube.put("stacks", "web", {"metadata": metadata, "spec": body, **status})
 
-    async def run(self) -> float | None:
-
-        return await self.reconciler.run(Key("ns", "web"), asyncio.Event())
+    async def run(self) -> Requeue:
+        """One reconciliation; failures in a row are counted as the queue does."""
+        return await self.reconciler.run(Key("ns", "web"), Run())
 
     async def delete(self) -> None:
 
@@ -154,10 +156,10 @@ def web() -> Stack:
 
 async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: Stack) -> None:
     web.apply({"net": NET}, resyncInterval="100s")
-    again = await web.run()
+    requeue = await web.run()
     assert web.condition() == ("True", "Succeeded")
-    assert again is not None
-    assert 90 <= again <= 110
+    assert requeue.end is PassEnd.AT_REST
+    assert 90 <= (requeue.after or 0) <= 110
     assert web.status["lastOperation"]["type"] == "Create"
     assert web.nets() == ["net"]
 
@@ -168,7 +170,7 @@ async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None
     good = web.status["currentRevision"]
     more = {"type": "OS::Neutron::Net", "properties": {"name": "more"}}
     web.apply({"net": NET, "more": more, "bad": {**FAILS, "depends_on": "more"}}, onFailure="Rollback")
-    assert await web.run() == ROLLBACK_NOW
+    assert (await web.run()).after == ROLLBACK_NOW
     assert web.nets() == ["more", "net"]
     await web.run()
     assert web.condition() == ("False", "RolledBack")
@@ -184,7 +186,7 @@ async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None
 
 async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
     web.apply({"net": NET, "bad": {**FAILS, "depends_on": "net"}}, onFailure="Rollback")
-    assert await web.run() == ROLLBACK_NOW
+    assert (await web.run()).after == ROLLBACK_NOW
     await web.run()
     assert web.condition() == ("False", "RolledBack")
     assert web.nets() == []
@@ -192,7 +194,7 @@ async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
 
 async def test_a_halted_stack_waits_for_a_change(web: Stack) -> None:
     web.apply({"net": NET, "bad": FAILS}, onFailure="Halt")
-    assert await web.run() is None
+    assert await web.run() == Requeue.on_events(PassEnd.STALLED)
     assert web.condition("Stalled")[0] == "True"
     assert web.nets() == ["net"]
 
@@ -200,7 +202,9 @@ async def test_a_halted_stack_waits_for_a_change(web: Stack) -> None:
 async def test_what_may_pass_is_tried_again_later_and_later(web: Stack) -> None:
     web.cloud.fault = lambda request: Refused(403, "Quota exceeded") if request.method == "POST" else None
     web.apply({"net": NET})
-    waits = [await web.run() or 0.0 for _ in range(4)]
+    requeue = await web.run()
+    waits = [requeue.delay(failures, 1.0) or 0.0 for failures in range(1, 5)]
+    assert requeue.end is PassEnd.RETRY
     assert web.condition() == ("False", "QuotaExceeded")
     assert web.condition("Reconciling")[0] == "True"
     assert 4 <= waits[0] <= 6
@@ -212,7 +216,7 @@ async def test_a_broken_template_is_told_and_nothing_is_touched(web: Stack) -> N
     web.apply({"net": NET})
     await web.run()
     web.apply({"net": {"type": "OS::Neutron::Nett"}})
-    assert await web.run() is None
+    assert await web.run() == Requeue.on_events(PassEnd.STALLED)
     assert web.condition() == ("False", "InvalidTemplate")
     assert web.condition("TemplateValid")[0] == "False"
     assert web.nets() == ["net"]
@@ -252,7 +256,7 @@ async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: S
     await web.run()
     web.services.error = CredentialsError(Reason.CREDENTIALS_NOT_FOUND, "spec", "no Secret")
     await web.delete()
-    assert await web.run() == CREDENTIALS_RETRY
+    assert (await web.run()).after == CREDENTIALS_RETRY
     assert web.condition() == ("False", "CredentialsNotFound")
     told = next(one for one in web.status["conditions"] if one["type"] == "Ready")["message"]
     assert "1 resources remain: restore them, or set spec.deletionPolicy to Orphan" in told
@@ -265,9 +269,10 @@ async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: S
 async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: Stack) -> None:
     web.cloud.latency = 0.3
     web.apply({"net": NET, "other": NET, "last": {**NET, "depends_on": "net"}})
-    superseded = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.45, superseded.set)
-    await web.reconciler.run(Key("ns", "web"), superseded)
+    run = Run()
+    asyncio.get_running_loop().call_later(0.45, run.superseded.set)
+    requeue = await web.reconciler.run(Key("ns", "web"), run)
+    assert requeue == Requeue.on_events(PassEnd.SUPERSEDED)
     assert web.condition() == ("False", "Progressing")
     web.cloud.latency = 0.0
     await web.run()
@@ -281,7 +286,9 @@ async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypa
 
     web.apply({"net": NET})
     monkeypatch.setattr(web.kube, "create", create)
-    assert (await web.run() or 0) > 0
+    requeue = await web.run()
+    assert requeue.end is PassEnd.KUBERNETES_FAILED
+    assert 0 < (requeue.delay(1, 1.0) or 0) <= 30
     assert web.condition() == ("False", "KubernetesRefused")
     assert web.nets() == []
     monkeypatch.undo()
@@ -298,11 +305,11 @@ async def test_a_pass_that_waits_for_a_cloud_that_does_not_answer_ends_when_some
 
     web.cloud.project_id = project_id  # type: ignore[method-assign]
     web.apply({"net": NET})
-    superseded = asyncio.Event()
-    running = asyncio.ensure_future(web.reconciler.run(Key("ns", "web"), superseded))
+    run = Run()
+    running = asyncio.ensure_future(web.reconciler.run(Key("ns", "web"), run))
     await asyncio.sleep(0.01)
-    superseded.set()
-    assert await asyncio.wait_for(running, 5) is None
+    run.superseded.set()
+    assert (await asyncio.wait_for(running, 5)).end is PassEnd.SUPERSEDED
     answer.set()
     await web.run()
     assert web.condition() == ("True", "Succeeded")

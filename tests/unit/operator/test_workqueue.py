@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from kiln.controller.workqueue import Key, WorkQueue
+from kiln.controller.requeue import PassEnd, Requeue
+from kiln.controller.workqueue import Key, Run, WorkQueue
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]
 
@@ -21,25 +22,25 @@ class Recorder:
         self.raises = raises
         self.starts: list[tuple[float, Key]] = []
         self.superseded: list[float] = []
-        self.bulk_envelope = 0
+        self.together = 0
         self.most = 0
 
-    async def __call__(self, key: Key, superseded: asyncio.Event) -> float | None:
+    async def __call__(self, key: Key, run: Run) -> Requeue:
         now = asyncio.get_running_loop().time
         self.starts.append((round(now(), 3), key))
-        self.bulk_envelope += 1
-        self.most = max(self.most, self.bulk_envelope)
+        self.together += 1
+        self.most = max(self.most, self.together)
         try:
-            await asyncio.wait_for(superseded.wait(), self.takes)
+            await asyncio.wait_for(run.superseded.wait(), self.takes)
             self.superseded.append(round(now(), 3))
         except TimeoutError:
             pass
         finally:
-            self.bulk_envelope -= 1
+            self.together -= 1
         if self.raises:
             self.raises -= 1
             raise RuntimeError("broken")
-        return self.again
+        return Requeue(PassEnd.AT_REST, self.again)
 
     def times(self, key: Key) -> list[float]:
         return [when for when, started in self.starts if started == key]

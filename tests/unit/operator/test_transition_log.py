@@ -6,7 +6,7 @@ import pytest
 
 from kiln import metrics
 from kiln.stack.transition_log import TransitionLog
-from reconcilers.engine.context import ResourceProgress
+from reconcilers.engine.progress import ResourceProgress
 from reconcilers.model import Fault
 
 SERVER = "OS::Nova::Server"
@@ -19,7 +19,7 @@ def count(action: str, result: str) -> float:
 def follow(*turns: ResourceProgress) -> None:
     actions = TransitionLog()
     for standing in turns:
-        actions.moved("web", standing)
+        actions.record("web", standing)
 
 
 @pytest.mark.parametrize(

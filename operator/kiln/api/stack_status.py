@@ -1,0 +1,91 @@
+"""A Stack's status as typed values: what an earlier reconciliation left for this one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
+
+
+@dataclass(frozen=True, slots=True)
+class LastOperation:
+    """``status.lastOperation``. ``started`` is None where no time stands there, or none that can be read."""
+
+    type: str
+    result: str
+    started: datetime | None = None
+    message: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it had not come to its end."""
+        return self.result == Result.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """What the status says. Empty names stand for revisions that there are none of."""
+
+    observed_generation: int = -1
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    last_operation: LastOperation | None = None
+    current_revision: str = ""
+    """The last revision that was reached."""
+    target_revision: str = ""
+    failed_revision: str = ""
+    """The revision that failed and is being rolled back, or was."""
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    hidden_outputs: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, stack: Mapping[str, Any]) -> "StackStatus":
+        """The status of a Stack object; fields that are not there, or of another form, are empty."""
+        status: Mapping[str, Any] = stack.get("status") or {}
+        return cls(
+            observed_generation=int(status.get("observedGeneration", -1)),
+            conditions={str(one.get("type")): one for one in status.get("conditions") or ()},
+            last_operation=_operation(status.get("lastOperation")),
+            current_revision=status.get("currentRevision") or "",
+            target_revision=status.get("targetRevision") or "",
+            failed_revision=status.get("failedRevision") or "",
+            groups=status.get("groups") or {},
+            outputs=status.get("outputs") or {},
+            hidden_outputs=tuple(status.get("hiddenOutputs") or ()),
+        )
+
+    def reason(self, kind: Condition) -> str:
+        """The reason of a condition, empty where there is none."""
+        return str(self.conditions.get(kind, {}).get("reason", ""))
+
+    def message(self, kind: Condition) -> str:
+        """The message of a condition, empty where there is none."""
+        return str(self.conditions.get(kind, {}).get("message", ""))
+
+    def is_true(self, kind: Condition) -> bool:
+        """Whether a condition's status is True."""
+        return bool(self.conditions.get(kind, {}).get("status") == "True")
+
+    def at_rest(self, generation: int) -> bool:
+        """Whether this generation came to its end: to what it asks for, or back to what was before."""
+        if self.observed_generation != generation:
+            return False
+        return self.is_true(Condition.READY) or self.reason(Condition.READY) == Reason.ROLLED_BACK
+
+    def running(self, operation: Operation) -> LastOperation | None:
+        """The last operation, if it is this one and had not come to its end."""
+        last = self.last_operation
+        return last if last is not None and last.type == operation and last.running else None
+
+
+def _operation(stored: Mapping[str, Any] | None) -> LastOperation | None:
+    if not stored:
+        return None
+    try:
+        started = datetime.fromisoformat(stored.get("startTime") or "")
+    except ValueError:
+        started = None
+    return LastOperation(
+        str(stored.get("type", "")), str(stored.get("result", "")), started, str(stored.get("message", ""))
+    )

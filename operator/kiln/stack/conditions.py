@@ -1,0 +1,184 @@
+"""From what a reconciliation came to, to what the Stack's status says. Pure: one function for each end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kiln.api.stack_status import StackStatus
+from kiln.api.v1alpha1 import Operation, Reason, Result
+from kiln.stack import status
+from kiln.stack.objective import AfterFailure, Objective, Refusal
+from kiln.stack.outputs import NONE, Outputs
+from kiln.stack.status import ReadyState, StatusUpdate
+from reconcilers.engine.engine import Result as EngineResult
+from reconcilers.engine.progress import ProgressTracker
+from reconcilers.errors import CloudError
+from reconcilers.model import Fault
+
+MOST_NAMED = 3
+"""How many of the resources that are waited for a message names."""
+
+VALID = (True, "Valid", "")
+
+
+def running(generation: int, objective: Objective, progress: ProgressTracker) -> StatusUpdate:
+    """While work goes on; the message names what is waited for."""
+    resources = progress.resources.items()
+    waiting = [(name, one) for name, one in resources if one.fault is not None]
+    deleting = objective.operation is Operation.DELETE
+    reason = str(waiting[0][1].fault) if waiting else str(Reason.DELETING if deleting else Reason.PROGRESSING)
+    counts = status.counts_of(progress)
+    message = f"{counts['total']} resources left" if deleting else f"{counts['summary']} resources ready"
+    busy = waiting or [(name, one) for name, one in resources if one.message and one.state != "Ready"]
+    message = "; ".join([message, *(f"resources.{name}: {one.message}" for name, one in busy[:MOST_NAMED])])
+    return StatusUpdate(
+        generation,
+        ReadyState(ready=False, reconciling=True, reason=reason, message=message),
+        drifted=progress.drifted,
+        operation=objective.operation,
+        operation_message=objective.message,
+        target_revision=objective.target.name if objective.target else None,
+        counts=counts,
+        failed=status.failures_of(progress),
+    )
+
+
+def reached(
+    generation: int,
+    objective: Objective,
+    progress: ProgressTracker,
+    outputs: Outputs,
+    groups: Mapping[str, Any],
+    *,
+    worked: bool,
+    caution: str,
+) -> StatusUpdate:
+    """Everything is as the target asks. ``worked``: something was done for that."""
+    target, wanted = objective.target, objective.wanted
+    if objective.rolling_back:
+        where = f"went back to {target.name}" if target else "removed what had been created"
+        message = f"{objective.message}; {where}. Change the spec to try again"
+        state = ReadyState(ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True)
+    else:
+        message = "OpenStack is as the Stack asks"
+        state = ReadyState(ready=True, reconciling=False, reason=Reason.SUCCEEDED, message=message)
+    wanted_name = wanted.name if wanted else ""
+    return StatusUpdate(
+        generation,
+        state,
+        template_valid=VALID,
+        cloud_reachable=(True, "Reachable", caution),
+        drifted=progress.drifted,
+        operation=objective.operation if worked else None,
+        result=Result.SUCCEEDED,
+        operation_message=objective.message,
+        current_revision=target.name if target else "",
+        target_revision=wanted_name,
+        failed_revision=wanted_name if objective.rolling_back else "",
+        counts=status.counts_of(progress),
+        failed=(),
+        outputs=outputs.values,
+        output_errors=outputs.errors,
+        hidden_outputs=outputs.hidden,
+        groups=groups if target else {},
+        synced=True,
+    )
+
+
+def failed(
+    generation: int,
+    objective: Objective,
+    progress: ProgressTracker,
+    result: EngineResult,
+    after: AfterFailure,
+    outputs: Outputs,
+    *,
+    timeout: float | None,
+    caution: str,
+) -> StatusUpdate:
+    """Some resources could not be brought to what is desired. ``timeout`` are the Stack's seconds, if they passed."""
+    reason, message = _what_failed(progress, result, timeout)
+    rolling, wanted = objective.rolling_back, objective.wanted.name if objective.wanted else ""
+    deleting = objective.operation is Operation.DELETE
+    return StatusUpdate(
+        generation,
+        ReadyState(ready=False, reconciling=not after.stalled, reason=reason, message=message, stalled=after.stalled),
+        template_valid=None if deleting else VALID,
+        cloud_reachable=(True, "Reachable", caution),
+        drifted=progress.drifted,
+        operation=objective.operation,
+        result=Result.TIMED_OUT if timeout is not None else Result.FAILED,
+        operation_message=(objective.message or message) if rolling else message,
+        target_revision=None if deleting else wanted,
+        failed_revision=None if deleting else wanted if after.rolls_back or rolling else "",
+        counts=status.counts_of(progress),
+        failed=status.failures_of(progress),
+        outputs=None if outputs is NONE else outputs.values,
+        output_errors=None if outputs is NONE else outputs.errors,
+        hidden_outputs=None if outputs is NONE else outputs.hidden,
+    )
+
+
+def _what_failed(progress: ProgressTracker, result: EngineResult, timeout: float | None) -> tuple[str, str]:
+    failures, blocked = result.failures, result.blocked
+    if failures and timeout is None:
+        first = failures[0]
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        request = f" [{first.request_id}]" if first.request_id else ""
+        return str(first.fault), f"{first}{more}{request}"
+    if timeout is None:
+        named = ", ".join(sorted(blocked)[:MOST_NAMED])
+        return Reason.BLOCKED, f"{len(blocked)} resources wait for each other: {named}"
+    waiting = [f"{name}: {one.message}" for name, one in progress.resources.items() if one.message]
+    return Reason.TIMED_OUT, f"not done within {timeout:.0f} s" + (f"; {waiting[0]}" if waiting else "")
+
+
+def cloud_failed(generation: int, error: CloudError) -> StatusUpdate:
+    """The cloud could not even be looked at."""
+    reason = str(error.fault)
+    stalled = is_stalled_by(error)
+    path = "spec.cloudCredentialsRef: " if error.fault is Fault.AUTH else ""
+    state = ReadyState(
+        ready=False, reconciling=not stalled, reason=reason, message=path + error.message, stalled=stalled
+    )
+    return StatusUpdate(generation, state, cloud_reachable=(error.fault is Fault.INVALID, reason, error.message))
+
+
+def is_stalled_by(error: CloudError) -> bool:
+    """Whether an error of the cloud lasts until somebody changes the credentials or the cloud."""
+    return error.fault in {Fault.AUTH, Fault.INVALID}
+
+
+def refused(generation: int, reason: str, message: str, *, cloud: bool = False) -> StatusUpdate:
+    """The spec cannot be carried out until somebody changes it, or what it refers to. ``cloud``: its credentials."""
+    update = status.invalid(generation, reason, message)
+    return status.unreachable(update) if cloud else update
+
+
+def impossible(generation: int, objective_name: str, refusal: Refusal, old: StackStatus) -> StatusUpdate:
+    """The objective cannot be known: nothing is done."""
+    state = ReadyState(ready=False, reconciling=False, reason=refusal.reason, message=refusal.message, stalled=True)
+    last = old.last_operation
+    return StatusUpdate(
+        generation,
+        state,
+        operation=Operation.ROLLBACK,
+        result=Result.FAILED,
+        operation_message=last.message if last else "",
+        target_revision=objective_name,
+        failed_revision=objective_name,
+    )
+
+
+def broken(generation: int, error: Exception, pass_id: str) -> StatusUpdate:
+    """The operator itself made a mistake; its log has the details."""
+    message = f"the operator failed with {type(error).__name__} and will try again; its log has pass {pass_id}"
+    return StatusUpdate(
+        generation, ReadyState(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
+    )
+
+
+def kubernetes_refused(generation: int, message: str) -> StatusUpdate:
+    """Kubernetes does not let the operator write what it must: nothing changes in OpenStack until it does."""
+    return StatusUpdate(
+        generation, ReadyState(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=message)
+    )

@@ -1,0 +1,136 @@
+"""Decides what a reconciliation is about: which operation, towards which revision, until when. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kiln.api.stack_status import StackStatus
+from kiln.api.v1alpha1 import Condition, OnFailure, Operation, Reason, StackSpec
+from kiln.stack.revisions import Revision
+from reconcilers.engine.progress import ResourceError
+from reconcilers.model import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is to be reached.
+
+    ``wanted`` is the revision of the spec, ``target`` the one that is converged to; None stands for nothing: a
+    deletion, or the rollback of a creation. ``current`` is the last one that was reached. ``message`` is why an
+    operation was begun, shown with it. ``time_left`` are seconds. ``announced``: it was at rest before, and its status
+    changes only if something has to be done.
+    """
+
+    operation: Operation
+    wanted: Revision | None
+    target: Revision | None
+    current: Revision | None
+    time_left: float
+    message: str = ""
+    announced: bool = True
+    began_before: bool = False
+    """Something was done for the Stack earlier, so resources may exist whose records are lost."""
+
+    @property
+    def rolling_back(self) -> bool:
+        """Whether it goes back to what was before."""
+        return self.operation is Operation.ROLLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An objective that cannot be known. Nothing is done until somebody changes the Stack."""
+
+    reason: Reason
+    message: str
+
+
+HOW_TO_GO_ON = "nothing is changed; change the spec to go on from what exists, or set spec.onFailure to Retry"
+
+
+def decide(
+    spec: StackSpec,
+    status: StackStatus,
+    generation: int,
+    wanted: Revision,
+    known: Sequence[Revision],
+    now: datetime,
+) -> Objective | Refusal:
+    """The objective of a Stack that is not being deleted. ``known`` are its revisions, ``wanted`` among them."""
+    current = next((one for one in known if one.name == status.current_revision), None)
+    if spec.on_failure is OnFailure.ROLLBACK and status.failed_revision == wanted.name:
+        if current is None and status.current_revision:
+            missing = f"the StackRevision {status.current_revision}, to go back to, does not exist any more"
+            return Refusal(Reason.ROLLBACK_IMPOSSIBLE, f"{_why(status)}{missing}: {HOW_TO_GO_ON}")
+        operation, target = Operation.ROLLBACK, current
+    elif not status.current_revision:
+        operation, target = Operation.CREATE, wanted
+    else:
+        operation = Operation.REPAIR if status.current_revision == wanted.name else Operation.UPDATE
+        target = wanted
+    quiet = operation in {Operation.REPAIR, Operation.ROLLBACK} and status.at_rest(generation)
+    quiet = quiet or (status.observed_generation == generation and status.is_true(Condition.STALLED))
+    return Objective(
+        operation,
+        wanted,
+        target,
+        current,
+        time_left=_time_left(spec, status, operation, target, now),
+        message=_why(status).removesuffix("; ") if operation is Operation.ROLLBACK else "",
+        announced=quiet,
+        began_before=status.last_operation is not None,
+    )
+
+
+def rollback_to_untranslatable(objective: Objective, why: str) -> Refusal:
+    """The refusal of a rollback whose revision does not translate any more."""
+    name = objective.target.name if objective.target else ""
+    begun = f"{objective.message}; " if objective.message else ""
+    return Refusal(
+        Reason.ROLLBACK_IMPOSSIBLE,
+        f"{begun}the StackRevision {name}, to go back to, does not translate any more ({why}): {HOW_TO_GO_ON}",
+    )
+
+
+def deletion(spec: StackSpec, status: StackStatus, now: datetime) -> Objective:
+    """The objective of a Stack that is being deleted."""
+    left = _time_left(spec, status, Operation.DELETE, None, now)
+    return Objective(Operation.DELETE, None, None, None, left, announced=False, began_before=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AfterFailure:
+    """What follows from a failure. ``stalled``: nothing, until somebody changes something."""
+
+    rolls_back: bool
+    halts: bool
+    stalled: bool
+
+
+def after_failure(
+    spec: StackSpec, objective: Objective, failures: Sequence[ResourceError], *, timed_out: bool
+) -> AfterFailure:
+    """What ``spec.onFailure`` says about a failed operation.
+
+    ``Rollback`` and ``Halt`` speak of creations and updates: a failed repair is tried again.
+    """
+    changes = objective.operation in {Operation.CREATE, Operation.UPDATE}
+    lasting = not timed_out and all(error.fault is Fault.INVALID for error in failures)
+    rolls_back = changes and spec.on_failure is OnFailure.ROLLBACK
+    halts = changes and spec.on_failure is OnFailure.HALT
+    return AfterFailure(rolls_back, halts, stalled=(lasting or halts) and not rolls_back)
+
+
+def _why(status: StackStatus) -> str:
+    last = status.last_operation
+    return f"{last.message}; " if last is not None and last.message else ""
+
+
+def _time_left(
+    spec: StackSpec, status: StackStatus, operation: Operation, target: Revision | None, now: datetime
+) -> float:
+    """Seconds that the operation may still take; one that an earlier reconciliation began goes on."""
+    last = status.running(operation)
+    if last is None or last.started is None or (target is not None and status.target_revision != target.name):
+        return spec.timeout
+    return spec.timeout - (now - last.started).total_seconds()

@@ -1,0 +1,155 @@
+"""Deletes what is recorded and not desired: dependants first, then what they required."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconcilers import registry
+from reconcilers.engine.context import ReconcileContext
+from reconcilers.engine.driver import identified
+from reconcilers.engine.graph import run_in_dependency_order, without_circles
+from reconcilers.engine.planner import Action, Verb
+from reconcilers.engine.progress import ResourceError, ResourceProgress
+from reconcilers.engine.remover import ResourceRemover
+from reconcilers.model import Fault, Recorded
+from reconcilers.resource_type import ResourceType
+
+if TYPE_CHECKING:
+    from reconcilers.engine.engine import Result
+
+
+class Cleanup:
+    """Removes records with what they stand for. ``leaving`` are records whose names the template does not have."""
+
+    def __init__(self, context: ReconcileContext, result: "Result") -> None:
+        self.context = context
+        self.result = result
+        self.leaving: list[Recorded] = []
+        self._making_room: asyncio.Lock = asyncio.Lock()
+        self._kept: set[tuple[str, str | None]] = set()
+        """Type and physical id of what is desired and exists."""
+        self._parents: dict[str, str] = {}
+        """Keys of records whose resource is deleted along with another one, with the key of that one's record."""
+
+    async def run(self, going: Mapping[str, Recorded]) -> None:
+        """Remove these records, by key; failures are noted in the result."""
+        if not going:
+            return
+        ready = (one.recorded for one in self.context.ready.values())
+        self._kept = {(one.type, one.physical_id) for one in ready if one.physical_id is not None}
+        self._parents, after = deletion_order(going)
+        never = await run_in_dependency_order(after, lambda key: self._remove(going[key]))
+        self.result.blocked += sorted(going[key].name for key in never)
+
+    def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
+        """Whether a record that leaves stands for this very resource."""
+        return physical_id is not None and any(
+            one.type == rtype.type and identified(rtype, one).physical_id == physical_id for one in self.leaving
+        )
+
+    async def make_room(self, type_name: str) -> bool:
+        """Remove what leaves the Stack of this type now, since it holds what a new resource needs: its name, address or
+        link. Whether anything was removed.
+        """
+        async with self._making_room:
+            chosen = {one.key for one in self.leaving if one.type == type_name} - self.context.deleted
+            if not chosen:
+                return False
+            newest = {one.key: self.context.written.get(one.key, one) for one in self.leaving}
+            going = {key: one for key, one in newest.items() if key not in self.context.deleted}
+            names = {going[key].name for key in chosen}
+            grown = True
+            while grown:
+                # What stands on them goes before them.
+                more = {one.key for one in going.values() if one.requires & names} - chosen
+                chosen |= more
+                names |= {going[key].name for key in more}
+                grown = bool(more)
+            await self.run({key: going[key] for key in chosen})
+            return bool(chosen & self.context.deleted)
+
+    async def _remove(self, recorded: Recorded) -> bool:
+        name, context = recorded.name, self.context
+        rtype = registry.find(recorded.type)
+        if recorded.key in self._parents:
+            await context.store.delete(recorded)
+            context.deleted.add(recorded.key)
+            self.result.actions.setdefault(name, Action(Verb.DELETE, "with its parent"))
+            self._left(name)
+            return True
+        if rtype is None:
+            reason = f"Kiln cannot delete {recorded.type} yet"
+            self._fail(ResourceError(name, recorded.type, reason, Fault.INVALID, at="type"))
+            return False
+        if (recorded.type, identified(rtype, recorded).physical_id) in self._kept:
+            # Another record stands for the same thing in the cloud, and that one is wanted.
+            recorded = replace(recorded, retain=True)
+        driver = ResourceRemover(context, rtype, recorded)
+        try:
+            await driver.run()
+        except ResourceError as error:
+            self._fail(error)
+            driver.recorded = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))
+            await driver.save()
+            return False
+        if driver.action is not None:
+            self.result.actions.setdefault(name, driver.action)
+        self._left(name)
+        return True
+
+    def _fail(self, error: ResourceError) -> None:
+        self.result.failures.append(error)
+        progress = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
+        self.context.progress.move(error.name, progress)
+
+    def _left(self, name: str) -> None:
+        """An old resource is gone; if another one has taken its place, that one is what counts."""
+        ready = self.context.ready.get(name)
+        if ready is not None:
+            self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
+        elif all(one.name != name or one.key in self.context.deleted for one in self.context.written.values()):
+            self.context.progress.leave(name)
+
+
+def deletion_order(going: Mapping[str, Recorded]) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """For records by key: those that are deleted along with a parent, and what must be gone before each.
+
+    A child that would close a circle is deleted by a call of its own; so are, in the end, circles among requirements.
+    """
+    by_name: dict[str, set[str]] = defaultdict(set)
+    for recorded in going.values():
+        by_name[recorded.name].add(recorded.key)
+    after: dict[str, set[str]] = {key: set() for key in going}
+    for recorded in going.values():
+        for name in recorded.requires:
+            for required in by_name.get(name, ()):
+                after[required].add(recorded.key)
+    after = without_circles(after)
+    parents = _parents(going)
+    while True:
+        folded = {key: set(needs) for key, needs in after.items()}
+        for child, parent in parents.items():
+            # The other way round: the parent goes when all is gone that stood on either, and takes the child along.
+            folded[parent] = (folded[parent] | folded[child]) - {child}
+            folded[child] = {parent}
+        open_ = without_circles(folded)
+        if open_ == folded:
+            return parents, folded
+        # A fold that closes a circle is undone.
+        closing = {key for key, needs in folded.items() if needs != open_[key]}
+        undone = {child for child, parent in parents.items() if child in closing or parent in closing}
+        parents = {child: parent for child, parent in parents.items() if child not in undone} if undone else {}
+
+
+def _parents(going: Mapping[str, Recorded]) -> dict[str, str]:
+    """Records whose resource disappears with another one's deletion, with the key of that other one's record."""
+    owners = {one.physical_id: one for one in going.values() if one.confirmed and not one.retain and not one.external}
+    found: dict[str, str] = {}
+    for recorded in going.values():
+        rtype = registry.find(recorded.type)
+        owner = owners.get(recorded.data.get(rtype.dies_with)) if rtype is not None and rtype.dies_with else None
+        if owner is not None and owner.name in recorded.requires and not recorded.retain and not recorded.external:
+            found[recorded.key] = owner.key
+    return found

@@ -1,0 +1,43 @@
+"""Resources that others own (``external_id``): they are read and referred to, never changed and never deleted."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from hot_translator import Definition
+from reconcilers import registry
+from reconcilers.engine.context import ReconcileContext
+from reconcilers.engine.driver import intended_name
+from reconcilers.engine.planner import Action, Verb
+from reconcilers.engine.progress import ReadyResource, ResourceError
+from reconcilers.model import Fault, Intent, Recorded
+
+ACTION: Final = Action(Verb.REFER, "external_id")
+
+
+async def refer(
+    context: ReconcileContext, definition: Definition, requires: frozenset[str], candidates: Iterable[Recorded]
+) -> ReadyResource:
+    """The resource of a definition's ``external_id``. Raises ResourceError, CloudError."""
+    name, kind, identity = definition.name, definition.type, definition.external_id
+    rtype = registry.find(kind)
+    if rtype is None:
+        raise ResourceError(name, kind, f"Kiln cannot converge {kind} yet", Fault.INVALID, at="type")
+    if not rtype.service:
+        reason = f"{kind} has nothing in the cloud that could belong to others"
+        raise ResourceError(name, kind, reason, Fault.INVALID, at="external_id")
+    known = list(candidates)
+    recorded = next((one for one in known if one.external and one.physical_id == identity), None)
+    new = recorded is None
+    if recorded is None:
+        serial = 1 + max((one.serial for one in known), default=-1)
+        token, physical_name = intended_name(context, name, serial, rtype)
+        intent = Intent(name, kind, serial, token, physical_name, requires, {}, {}, retain=True, external=True)
+        recorded = await context.store.create(intent)
+    recorded = replace(recorded, physical_id=identity, confirmed=True)
+    observed = await context.observer.read(rtype, recorded)
+    if observed is None:
+        raise ResourceError(name, kind, f"there is no {kind} {identity}", Fault.INVALID, at="external_id")
+    if recorded.state != "Ready" or new:
+        recorded = await context.store.save(replace(recorded, state="Ready", requires=requires))
+    return ReadyResource(rtype, None, recorded, observed)

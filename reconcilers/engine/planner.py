@@ -1,0 +1,275 @@
+"""Decides what is to be done with one resource. Pure: the sweep over resources at rest, the driver and ``kiln plan``
+ask the same functions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from reconcilers.digests import WHOLE
+from reconcilers.engine.context import Policy
+from reconcilers.engine.target import Target
+from reconcilers.model import (
+    POSSIBLE_DUPLICATE,
+    Desired,
+    DriftPolicy,
+    Failed,
+    Fault,
+    Gone,
+    Outcome,
+    Pause,
+    Ready,
+    Recorded,
+    Replace,
+    Send,
+    Wait,
+)
+from reconcilers.resource_type import ResourceType
+
+
+class Verb(StrEnum):
+    """What is done with a resource, in a word."""
+
+    NONE = "None"
+    """It is as desired, and recorded so."""
+    RECORD = "Record"
+    """It is as desired; only its record changes."""
+    CREATE = "Create"
+    UPDATE = "Update"
+    """Some properties change in place."""
+    REPLACE = "Replace"
+    """A new one takes its place, and the old one is deleted."""
+    RECREATE = "Recreate"
+    """It failed or disappeared: a new one is made."""
+    ADOPT = "Adopt"
+    """Its StackResource is being deleted: a new record takes over what exists."""
+    REFER = "Refer"
+    """It belongs to others (``external_id``): it is read, never changed."""
+    DELETE = "Delete"
+    LEAVE = "Leave"
+    """It leaves the Stack and stays in the cloud."""
+    REPORT = "Report"
+    """It differs from what was applied, and ``spec.drift`` says not to repair it."""
+    WAIT = "Wait"
+    """The cloud is at work on it."""
+    REFUSE = "Refuse"
+    """It cannot be brought to what is desired."""
+    UNDECIDED = "Undecided"
+    """Some of its properties are known only after another resource has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done with one resource, and why.
+
+    ``properties`` are those that change, ``drifted`` those among them that differ because others changed the resource.
+    ``unknown`` are properties whose value is known only later.
+    """
+
+    verb: Verb
+    why: str = ""
+    properties: frozenset[str] = frozenset()
+    drifted: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything in the cloud changes."""
+        return self.verb not in {Verb.NONE, Verb.RECORD, Verb.REPORT, Verb.REFUSE, Verb.REFER, Verb.LEAVE}
+
+    def describe(self) -> str:
+        """The action in a line: ``Update dns_nameservers, name (drifted: name)``."""
+        parts = [str(self.verb)]
+        if self.properties:
+            parts.append(", ".join(sorted(self.properties)))
+        notes = [self.why] if self.why else []
+        if self.drifted:
+            notes.append(f"drifted: {', '.join(sorted(self.drifted))}")
+        if self.unknown:
+            notes.append(f"known later: {', '.join(sorted(self.unknown))}")
+        return " ".join(parts) + (f" ({'; '.join(notes)})" if notes else "")
+
+
+NOTHING = Action(Verb.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An action with the first outcome that carries it out.
+
+    ``recorded`` is the record as the decision sees it, ``drift`` what is to be reported as found otherwise.
+    """
+
+    action: Action
+    desired: Desired
+    outcome: Outcome
+    recorded: Recorded
+    drift: str = field(default="")
+
+
+def decide(
+    target: Target, properties: Mapping[str, Any], recorded: Recorded, observed: Any, policy: Policy
+) -> Decision:
+    """What to do with a resource of the template.
+
+    ``properties`` are the target's with names looked up. ``observed`` is None where nothing exists, or was seen yet.
+    """
+    rtype = target.rtype
+    exists = recorded.confirmed and (observed is not None or not rtype.service)
+    if recorded.confirmed and not exists:
+        return _disappeared(target, properties, recorded, policy)
+    if not exists:
+        desired = target.desire(properties, _given(properties), recorded)
+        outcome = _identity_changed(rtype, desired, recorded) or rtype.step(desired, recorded, observed)
+        action = _action_of(outcome, Action(Verb.CREATE, properties=desired.changed))
+        return Decision(action, desired, outcome, recorded)
+    changed = _changed(target, properties, recorded)
+    desired = target.desire(properties, changed, recorded)
+    drift = _drift(rtype, desired, recorded, observed, policy)
+    reported = ", ".join(sorted(drift)) if WHOLE in recorded.digests else ""
+    repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
+    desired = replace(desired, changed=changed | repaired)
+    outcome = _replacement(rtype, desired, recorded, observed) or rtype.step(desired, recorded, observed)
+    verb = "replace" if isinstance(outcome, Replace) else "update"
+    if changed and recorded.state == "Ready" and verb in target.definition.restricted_actions:
+        outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
+    if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and _only_reported(recorded, changed, policy):
+        return Decision(Action(Verb.REPORT, outcome.reason), desired, Ready(), recorded, outcome.reason)
+    usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
+    if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
+        found = reported and not repaired
+        usual = Action(Verb.REPORT, reported, drifted=drift) if found else _at_rest(target, recorded)
+    return Decision(_action_of(outcome, usual), desired, outcome, recorded, reported)
+
+
+def decide_removal(rtype: ResourceType, recorded: Recorded, observed: Any) -> tuple[Action, Outcome]:
+    """What to do with a resource that shall not exist any more."""
+    if recorded.retain or recorded.external:
+        return Action(Verb.LEAVE, "deletion_policy: Retain" if recorded.retain else "external_id"), Gone()
+    # The type is asked also when nothing is there: something beside it may be left.
+    return Action(Verb.DELETE), rtype.step(None, recorded, observed)
+
+
+def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Recorded | None:
+    """The record to go on with, of all that a logical name has: one that is already as desired, else the newest.
+
+    There are several in the middle of a replacement, so a change that is taken back finds the old resource.
+    """
+
+    def rank(recorded: Recorded) -> tuple[bool, int]:
+        fits = recorded.confirmed and recorded.state == "Ready" and recorded.digests.get(WHOLE) == whole
+        return (fits, recorded.serial)
+
+    return max((one for one in candidates if one.type == type_name), key=rank, default=None)
+
+
+def unchanged(target: Target, recorded: Recorded) -> frozenset[str]:
+    """Names of the properties whose value in the template is the one that was applied last."""
+    if not recorded.confirmed:
+        return frozenset()
+    if recorded.digests.get(WHOLE) == target.whole:
+        return frozenset(target.template)
+    return frozenset(target.template) - target.changed(recorded.digests)
+
+
+def fits(target: Target, recorded: Recorded) -> bool:
+    """Whether the record says all that is desired; the cloud may differ."""
+    return (
+        recorded.confirmed
+        and recorded.state == "Ready"
+        and not recorded.deleting
+        and POSSIBLE_DUPLICATE not in recorded.data
+        and recorded.digests.get(WHOLE) == target.whole
+        and recorded.requires == target.requires
+        and recorded.retain == target.retain
+    )
+
+
+def _at_rest(target: Target, recorded: Recorded) -> Action:
+    if recorded.deleting:
+        return Action(Verb.ADOPT, "its StackResource is being deleted")
+    return NOTHING if fits(target, recorded) else Action(Verb.RECORD)
+
+
+def _action_of(outcome: Outcome, usual: Action) -> Action:
+    """The action that an outcome begins; ``usual`` where it is a step on the way."""
+    match outcome:
+        case Replace():
+            return Action(Verb.REPLACE, outcome.why, usual.properties, usual.drifted)
+        case Failed(fault=Fault.RESOURCE):
+            return Action(Verb.RECREATE, outcome.reason)
+        case Failed():
+            return Action(Verb.REFUSE, outcome.reason, usual.properties)
+        case Wait() if usual.verb is Verb.UPDATE and not usual.properties:
+            return Action(Verb.WAIT, outcome.reason)
+        case Pause() if usual.verb is Verb.UPDATE and not usual.properties:
+            return Action(Verb.WAIT, outcome.reason)
+        case Ready() if usual.verb is Verb.UPDATE:
+            return Action(Verb.RECORD, "", usual.properties, usual.drifted)
+        case Send() | Wait() | Pause() | Ready() | Gone():
+            return usual
+
+
+def _given(properties: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, value in properties.items() if value is not None)
+
+
+def _changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -> frozenset[str]:
+    """Names of the properties to apply. Another name of the same thing is no change."""
+    applied = recorded.digests
+    if applied.get(WHOLE) == target.whole:
+        return frozenset()
+    changed = target.changed(applied)
+    same = {
+        name
+        for name in changed
+        if f"{name}@id" in applied and target.digester.value(properties.get(name)) == applied[f"{name}@id"]
+    }
+    return changed - same
+
+
+def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any, policy: Policy) -> frozenset[str]:
+    """Properties that the cloud shows otherwise than they were applied."""
+    if policy.drift is DriftPolicy.IGNORE or not rtype.service or not recorded.digests:
+        return frozenset()
+    return rtype.drift(desired, observed) - desired.changed
+
+
+def _replacement(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+    """Whether the change needs a new resource, or is refused.
+
+    What was never complete is still being made: properties that it lacks are not changed, but missing.
+    """
+    if not desired.changed:
+        return None
+    applied = desired.changed if WHOLE in recorded.digests else desired.changed & recorded.digests.keys()
+    return rtype.replacement(replace(desired, changed=applied), recorded, observed)
+
+
+def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded) -> Replace | None:
+    """Replace if the record's identity no longer matches, as a link to a resource that was replaced."""
+    draft = replace(recorded, data={**recorded.data, **rtype.intent(desired)})
+    return None if rtype.identity(draft) == rtype.identity(recorded) else Replace("what it stands for has changed")
+
+
+def _only_reported(recorded: Recorded, changed: frozenset[str], policy: Policy) -> bool:
+    """Whether what others did to the resource is not to be repaired."""
+    return policy.drift is not DriftPolicy.CORRECT and not changed and recorded.state == "Ready"
+
+
+def _disappeared(target: Target, properties: Mapping[str, Any], recorded: Recorded, policy: Policy) -> Decision:
+    """It existed, and somebody else deleted it."""
+    rtype = target.rtype
+    desired = target.desire(properties, _given(properties), recorded)
+    other = _identity_changed(rtype, desired, recorded)
+    if other is not None:
+        return Decision(Action(Verb.REPLACE, other.why), desired, other, recorded)
+    why = "it is gone from the cloud"
+    drift = "" if policy.drift is DriftPolicy.IGNORE else "gone from the cloud"
+    if _only_reported(recorded, frozenset(), policy):
+        return Decision(Action(Verb.REPORT, why), desired, Ready(), recorded, drift)
+    if rtype.identity(recorded) is not None:
+        recorded = replace(recorded, digests={}, references={}, state="Creating", confirmed=False)
+        return Decision(Action(Verb.RECREATE, why), desired, rtype.step(desired, recorded, None), recorded, drift)
+    return Decision(Action(Verb.RECREATE, why), desired, Replace(why), recorded, drift)

@@ -1,0 +1,112 @@
+"""What is known of a Stack's resources while a reconciliation goes on: their states, and those that are ready."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconcilers.model import Desired, Fault, Recorded
+from reconcilers.resource_type import ResourceType
+
+
+class ResourceError(Exception):
+    """One resource cannot be brought to what is desired.
+
+    ``path`` is the dotted path in the template, ``name`` the logical name (which may hold dots itself).
+    """
+
+    def __init__(self, name: str, rtype: str, reason: str, fault: Fault, *, at: str = "", request_id: str = "") -> None:
+        self.path = f"resources.{name}" + (f".{at}" if at else "")
+        super().__init__(f"{self.path}: {reason}")
+        self.name = name
+        self.rtype = rtype
+        self.reason = reason
+        self.fault = fault
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceProgress:
+    """The state of one resource, for status and events. ``state`` is a StackResource's ``status.state``."""
+
+    type: str
+    state: str
+    message: str = ""
+    fault: Fault | None = None
+    request_id: str = ""
+
+
+class ProgressTracker:
+    """The states of all resources; calls ``changed`` at each change of one."""
+
+    def __init__(self, changed: Callable[[str, ResourceProgress], None] = lambda _name, _progress: None) -> None:
+        self.resources: dict[str, ResourceProgress] = {}
+        self.drifted: dict[str, str] = {}
+        """What was found to differ from what was applied and is not repaired (yet), by resource."""
+        self.repaired: dict[str, str] = {}
+        self._changed = changed
+
+    def move(self, name: str, progress: ResourceProgress) -> None:
+        """Note a resource's state."""
+        if self.resources.get(name) != progress:
+            self.resources[name] = progress
+            self._changed(name, progress)
+
+    def leave(self, name: str) -> None:
+        """The resource does not exist any more."""
+        self.resources.pop(name, None)
+        self._changed(name, ResourceProgress("", "Deleted"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyResource:
+    """A resource that is as desired, for those that refer to it. ``read`` are attributes that cost a call each."""
+
+    rtype: ResourceType
+    desired: Desired | None
+    recorded: Recorded
+    observed: Any
+    read: Mapping[str, Any] = field(default_factory=dict)
+    _cache: list[dict[str, Any]] = field(default_factory=list)
+
+    def attributes(self) -> dict[str, Any]:
+        """All attributes; computed at the first call."""
+        if not self._cache:
+            self._cache.append({**self.rtype.attributes(self.desired, self.recorded, self.observed), **self.read})
+        return self._cache[0]
+
+    def reference(self) -> Any:
+        """The value of get_resource."""
+        return self.rtype.reference(self.recorded, self.attributes())
+
+
+class BackgroundWrites:
+    """Writes that nobody needs to wait for while the reconciliation goes on.
+
+    An asynchronous context: its exit waits for all writes, and raises what the first failed one raised.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.error: BaseException | None = None
+        """What the first failed write raised: nothing more shall be begun."""
+
+    def begin(self, write: Coroutine[Any, Any, None]) -> None:
+        """Begin a write."""
+        task = asyncio.ensure_future(write)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.error = self.error or (None if task.cancelled() else task.exception())
+
+    async def __aenter__(self) -> None:
+        """Begin."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Wait for all."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        if self.error is not None:
+            raise self.error

@@ -1,0 +1,77 @@
+"""Makes one recorded resource go."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from reconcilers.engine import planner, recovery
+from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
+from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Send, Wait
+
+
+class ResourceRemover(ResourceDriver):
+    """Removes a resource from its record alone; then the record goes."""
+
+    verb = "Deleting"
+    leaving = True
+    retry_delays: tuple[float, ...] = recovery.LONG_PATIENCE
+
+    @override
+    def foreign(self) -> None:
+        # There is nothing of ours to remove.
+        return
+
+    @override
+    async def look(self) -> Any:
+        if self.recorded.confirmed and self.rtype.deletes_without_read:
+            # It is ours, whatever state it is in: a look would change nothing, and a list of ports costs Neutron more
+            # than their deletion.
+            return {"id": self.recorded.physical_id}
+        observed = await super().look()
+        uncertain = self.rtype.service and not self.recorded.confirmed and self.recorded.state == "Creating"
+        # What may still be made is waited for: without its record it would be nobody's.
+        while observed is None and uncertain and self.create_may_be_under_way():
+            await self.wait_for_late_create()
+            self.retry_delays = ()
+            observed = await super().look()
+        return observed
+
+    @override
+    async def advance(self) -> bool | None:
+        """True when nothing is left."""
+        if not self.recorded.retain and not self.recorded.external:
+            if self.observed is NOT_OBSERVED:
+                self.observed = await self.look()
+            if POSSIBLE_DUPLICATE in self.recorded.data and self.recorded.confirmed:
+                await self.remove_duplicates()
+        action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view())
+        self.begin(action)
+        match outcome:
+            case Gone() | Ready():
+                return await self.forget()
+            case Send():
+                self.report("being deleted")
+                await self.send(outcome)
+                if outcome.deletes:
+                    return await self.forget()
+            case Wait():
+                await self.wait(outcome)
+            case Pause():
+                await self.pause(outcome)
+            case Failed():
+                raise self.failure(outcome.reason, outcome.fault, outcome.property)
+        return None
+
+    async def forget(self) -> bool | None:
+        """Remove the record, unless a duplicate may still appear."""
+        kept = self.recorded.retain or self.recorded.external
+        if not kept and POSSIBLE_DUPLICATE in self.recorded.data and self.create_may_be_under_way():
+            await self.wait_for_late_create()
+            return None
+        await self.drop(self.recorded)
+        return True
+
+    async def wait_for_late_create(self) -> None:
+        """Let some time pass before the next look for what may still be made."""
+        self.report("its creation may still be under way")
+        await self.context.control.pause(recovery.LONG_PATIENCE[-1])

@@ -1,0 +1,75 @@
+"""What is desired of one resource: its definition with all functions evaluated. A value; nothing here calls anybody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hot_translator import Definition
+from hot_translator.expression import Scope
+from reconcilers.digests import Digester
+from reconcilers.model import Desired, Recorded
+from reconcilers.resource_type import ResourceType
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One resource of the template.
+
+    ``template`` has all properties of the type as the template gives them, None for those that it does not give: what
+    digests are made of; ``whole`` is the digest of all of them. ``requires`` are the names of the cloud resources that
+    it depends on.
+    """
+
+    rtype: ResourceType
+    definition: Definition
+    requires: frozenset[str]
+    template: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    whole: str
+    digester: Digester
+
+    @property
+    def name(self) -> str:
+        """The logical name."""
+        return self.definition.name
+
+    @property
+    def retain(self) -> bool:
+        """Whether the resource stays when it leaves the template or the Stack is deleted."""
+        return self.definition.deletion_policy == "Retain"
+
+    def desire(self, properties: Mapping[str, Any], changed: frozenset[str], recorded: Recorded) -> Desired:
+        """The values in the form that types take, for a record of this name."""
+        return Desired(
+            name=self.definition.name,
+            physical_name=recorded.physical_name,
+            properties=properties,
+            changed=changed,
+            metadata=self.metadata,
+            wanted=self.definition.attributes_used,
+            seed=self.digester.seed(recorded.token),
+        )
+
+    def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
+        """Names of the properties whose value in the template is not the one that ``applied`` has the digest of."""
+        return self.digester.changed(self.template, applied)
+
+    def identified(self, properties: Mapping[str, Any]) -> dict[str, str]:
+        """Digests of the properties with ids in place of names, where they differ from the template's."""
+        return {
+            f"{name}@id": self.digester.value(value)
+            for name, value in properties.items()
+            if value is not None and value is not self.template.get(name) and value != self.template.get(name)
+        }
+
+
+def target_of(
+    rtype: ResourceType, definition: Definition, requires: frozenset[str], scope: Scope, digester: Digester
+) -> Target:
+    """Evaluate a definition's functions. Raises TranslationError.
+
+    It may take as long as the template's functions allow: not for the event loop, unless ``definition.is_constant``.
+    """
+    template = {**dict.fromkeys(rtype.schema.properties), **definition.resolve(scope)}
+    metadata = definition.resolve_metadata(scope)
+    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester)
