@@ -81,11 +81,11 @@ class ResourceDriver(ABC):
         if self.recorded.physical_id is None:
             return await self.recover()
         if self.rtype.listing and self.recorded.confirmed and not self.stale_list:
+            if self.rtype.list_key in self.context.unreadable:
+                await self.list_again()
             found = self.context.seen(self.rtype, self.recorded.physical_id)
             if found is not None:
                 return found
-            if self.rtype.list_key in self.context.unreadable:
-                return await self.read_in_list(self.recorded.physical_id)
         observed = await self.context.observer.read(self.rtype, self.recorded)
         if observed is None and self.recorded.confirmed and self.rtype.read(self.recorded).path == self.rtype.listing:
             # The decisive read is a list too, and a list may lag behind.
@@ -93,17 +93,19 @@ class ResourceDriver(ABC):
             observed = await self.context.observer.read(self.rtype, self.recorded)
         if observed is not None and not self.recorded.confirmed:
             return self.verify_ownership(observed)
+        if observed is None and REFUSED in self.recorded.data:
+            # Nothing exists under its id now, so what a further request makes is its own.
+            data = {key: value for key, value in self.recorded.data.items() if key != REFUSED}
+            self.recorded = replace(self.recorded, data=data)
         return observed
 
-    async def read_in_list(self, physical_id: str) -> Any:
+    async def list_again(self) -> None:
         """The first list of this kind failed: all that wait for the kind share one more try."""
         context = self.context
         since = context.started if not self.error_count else asyncio.get_running_loop().time() - RETRY.first
         snapshot = await context.control.wait_for(context.observer.snapshot(self.rtype, since=since))
         context.snapshots[self.rtype.list_key] = snapshot
         context.unreadable.pop(self.rtype.list_key, None)
-        found = snapshot.find(self.rtype, physical_id)
-        return found if found is not None else await context.observer.read(self.rtype, self.recorded)
 
     def verify_ownership(self, observed: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A resource exists under the id that we chose, and nobody recorded its creation: it, if it is ours."""
