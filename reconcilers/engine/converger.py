@@ -317,8 +317,12 @@ class ResourceConverger(ResourceDriver):
                 # Dependants need not wait: until it is stored, the token tells what was made.
                 self.context.background.begin(self.save())
         read = {name: await self.read_attribute(name, desired) for name in target.definition.attributes_used}
-        known = {name: value for name, value in read.items() if value is not NOT_OBSERVED}
-        return ReadyResource(self.rtype, desired, self.recorded, self.observed, known)
+        return ReadyResource(self.rtype, desired, self.recorded, self.observed, self.only_read(read))
+
+    @staticmethod
+    def only_read(read: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that were read by calls of their own."""
+        return {name: value for name, value in read.items() if value is not NOT_OBSERVED}
 
     async def read_attribute(self, name: str, desired: Desired) -> Any:
         """An attribute that costs calls of its own; NOT_OBSERVED for all others."""

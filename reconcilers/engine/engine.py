@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import Definition, Translation, TranslationError
+from hot_translator.expression import Scope
 from reconcilers import registry
 from reconcilers.engine import external
 from reconcilers.engine.cleanup import Cleanup
@@ -89,7 +90,7 @@ class Engine:
         for error in sweep.failed:
             self._fail(error)
         cleanup = Cleanup(self.context, self.result)
-        cleanup.leaving = [one for one in self._all() if one.name not in definitions]
+        cleanup.leaving = [one for one in self.all_records() if one.name not in definitions]
         async with self.context.background, self._early_intents():
             never = await run_in_dependency_order(
                 {name: needs[name] for name in sweep.waiting},
@@ -138,7 +139,7 @@ class Engine:
         credentials are refused.
         """
         kinds: dict[tuple[Any, ...], ResourceType] = {}
-        for recorded in self._all():
+        for recorded in self.all_records():
             rtype = registry.find(recorded.type)
             if rtype is None or not rtype.listing or recorded.physical_id is None or recorded.external:
                 continue
@@ -182,8 +183,8 @@ class Engine:
                 self.context.settle(name, ready)
         return sweep
 
-    def driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
-        """The driver of a definition, its functions evaluated. Raises ResourceError."""
+    def driver(self, definition: Definition, requires: frozenset[str], scope: Scope | None = None) -> ResourceConverger:
+        """The driver of a definition, its functions evaluated in the scope (the context). Raises ResourceError."""
         name = definition.name
         rtype = registry.find(definition.type)
         if rtype is None:
@@ -194,19 +195,20 @@ class Engine:
             reason = "Kiln makes no snapshots before it deletes yet: use Retain or Delete"
             raise ResourceError(name, definition.type, reason, Fault.INVALID, at="deletion_policy")
         try:
-            target = target_of(rtype, definition, requires, self.context, self.context.digester)
+            target = target_of(rtype, definition, requires, scope or self.context, self.context.digester)
         except TranslationError as error:
             raise _refused(definition, error) from error
         return ResourceConverger(self.context, target, self.records[name])
 
     # One resource.
 
-    def _all(self) -> Iterable[Recorded]:
+    def all_records(self) -> Iterable[Recorded]:
+        """The Stack's records, as they were given."""
         return (recorded for candidates in self.records.values() for recorded in candidates)
 
     def _left_over(self) -> dict[str, Recorded]:
         """The records that stand for nothing desired, by key."""
-        newest = {**{recorded.key: recorded for recorded in self._all()}, **self.context.written}
+        newest = {**{recorded.key: recorded for recorded in self.all_records()}, **self.context.written}
         gone = self.current | self.context.deleted
         return {key: recorded for key, recorded in newest.items() if key not in gone}
 

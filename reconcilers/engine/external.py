@@ -18,7 +18,22 @@ ACTION: Final = Action(Verb.REFER, "external_id")
 async def refer(
     context: ReconcileContext, definition: Definition, requires: frozenset[str], candidates: Iterable[Recorded]
 ) -> ReadyResource:
-    """The resource of a definition's ``external_id``. Raises ResourceError, CloudError."""
+    """The resource of a definition's ``external_id``, recorded. Raises ResourceError, CloudError."""
+    known = list(candidates)
+    found = await find(context, definition, requires, known)
+    if found.recorded.key and found.recorded.state == "Ready":
+        return found
+    recorded = found.recorded
+    if not recorded.key:
+        stored = await context.store.create(_intent(recorded))
+        recorded = replace(recorded, key=stored.key, version=stored.version)
+    return replace(found, recorded=await context.store.save(replace(recorded, state="Ready", requires=requires)))
+
+
+async def find(
+    context: ReconcileContext, definition: Definition, requires: frozenset[str], candidates: Iterable[Recorded]
+) -> ReadyResource:
+    """The resource of a definition's ``external_id``, with a record that may not be stored yet."""
     name, kind, identity = definition.name, definition.type, definition.external_id
     rtype = registry.find(kind)
     if rtype is None:
@@ -28,16 +43,28 @@ async def refer(
         raise ResourceError(name, kind, reason, Fault.INVALID, at="external_id")
     known = list(candidates)
     recorded = next((one for one in known if one.external and one.physical_id == identity), None)
-    new = recorded is None
     if recorded is None:
         serial = 1 + max((one.serial for one in known), default=-1)
         token, physical_name = intended_name(context, name, serial, rtype)
-        intent = Intent(name, kind, serial, token, physical_name, requires, {}, {}, retain=True, external=True)
-        recorded = await context.store.create(intent)
+        draft = Recorded("", name, kind, token, physical_name, serial=serial, requires=requires)
+        recorded = replace(draft, retain=True, external=True)
     recorded = replace(recorded, physical_id=identity, confirmed=True)
     observed = await context.observer.read(rtype, recorded)
     if observed is None:
         raise ResourceError(name, kind, f"there is no {kind} {identity}", Fault.INVALID, at="external_id")
-    if recorded.state != "Ready" or new:
-        recorded = await context.store.save(replace(recorded, state="Ready", requires=requires))
     return ReadyResource(rtype, None, recorded, observed)
+
+
+def _intent(draft: Recorded) -> Intent:
+    return Intent(
+        draft.name,
+        draft.type,
+        draft.serial,
+        draft.token,
+        draft.physical_name,
+        draft.requires,
+        {},
+        {},
+        retain=True,
+        external=True,
+    )

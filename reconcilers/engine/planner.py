@@ -124,17 +124,17 @@ def decide(
         outcome = _identity_changed(rtype, desired, recorded) or rtype.step(desired, recorded, observed)
         action = _action_of(outcome, Action(Verb.CREATE, properties=desired.changed))
         return Decision(action, desired, outcome, recorded)
-    changed = _changed(target, properties, recorded)
-    desired = target.desire(properties, changed, recorded)
+    differs = changed(target, properties, recorded)
+    desired = target.desire(properties, differs, recorded)
     drift = _drift(rtype, desired, recorded, observed, policy)
     reported = ", ".join(sorted(drift)) if WHOLE in recorded.digests else ""
     repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
-    desired = replace(desired, changed=changed | repaired)
+    desired = replace(desired, changed=differs | repaired)
     outcome = _replacement(rtype, desired, recorded, observed) or rtype.step(desired, recorded, observed)
     verb = "replace" if isinstance(outcome, Replace) else "update"
-    if changed and recorded.state == "Ready" and verb in target.definition.restricted_actions:
+    if differs and recorded.state == "Ready" and verb in target.definition.restricted_actions:
         outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
-    if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and _only_reported(recorded, changed, policy):
+    if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and _only_reported(recorded, differs, policy):
         return Decision(Action(Verb.REPORT, outcome.reason), desired, Ready(), recorded, outcome.reason)
     usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
@@ -215,18 +215,18 @@ def _given(properties: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, value in properties.items() if value is not None)
 
 
-def _changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -> frozenset[str]:
+def changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -> frozenset[str]:
     """Names of the properties to apply. Another name of the same thing is no change."""
     applied = recorded.digests
     if applied.get(WHOLE) == target.whole:
         return frozenset()
-    changed = target.changed(applied)
+    names = target.changed(applied)
     same = {
         name
-        for name in changed
+        for name in names
         if f"{name}@id" in applied and target.digester.value(properties.get(name)) == applied[f"{name}@id"]
     }
-    return changed - same
+    return names - same
 
 
 def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any, policy: Policy) -> frozenset[str]:
