@@ -51,6 +51,11 @@ class Place:
         """The name in the flat result."""
         return f"{self.prefix}{local}"
 
+    @property
+    def too_deep(self) -> bool:
+        """Whether no template and no group may be nested here. Heat counts both: each is a stack of its own there."""
+        return self.depth >= self.tree.limits.depth
+
 
 @dataclass(frozen=True, slots=True)
 class Facade:
@@ -260,7 +265,7 @@ class Plain:
     def attribute(self, attribute: str, path: list[Any]) -> Any:
         """One attribute, checked against the schema, and a path into it."""
         if self._schema is not None and not self._schema.has_attribute(attribute):
-            raise unknown_attribute(self.local_name, attribute, self._schema.attributes)
+            raise UnknownAttributeError(self.local_name, self._written_type, attribute, self._schema.attributes)
         self._place.tree.attributes_used.setdefault(self.name, set()).add(attribute)
         value = Attribute(self.name, attribute)
         return SelectPath(value, path, select_attribute) if path else value
@@ -282,10 +287,15 @@ class Plain:
         define(self._place, self.local_name, self._written_type, self._type, schema, sections)
 
 
-def unknown_attribute(name: str, attribute: str, known: Iterable[str]) -> LookupError:
-    """The error for an attribute that a resource does not have."""
-    hint = did_you_mean(attribute, known)
-    return LookupError(f"The Referenced Attribute ({name} {attribute}) is incorrect{hint}")
+class UnknownAttributeError(LookupError):
+    """A resource has no attribute of this name; ``known`` are those that it has."""
+
+    def __init__(self, name: str, type_name: str, attribute: str, known: Iterable[str]) -> None:
+        hint = did_you_mean(attribute, known)
+        super().__init__(f"The Referenced Attribute ({name} {attribute}) is incorrect{hint}")
+        self.type = type_name
+        self.attribute = attribute
+        self.known = known
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hot_translator import catalogue, properties
 from hot_translator.compiler import select
-from hot_translator.entities import Place, Sections, Whole, define, make_entity, unknown_attribute
+from hot_translator.entities import Place, Sections, UnknownAttributeError, Whole, define, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import Dynamic, Through, is_dynamic, leaves, settled
-from hot_translator.functions.base import Path
+from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import (
     WithoutNulls,
     indexed_names,
@@ -23,7 +23,8 @@ from hot_translator.members import (
     with_index,
     without_nulls,
 )
-from hot_translator.nested import inner_attribute, nested_pseudo
+from hot_translator.names import did_you_mean
+from hot_translator.nested import TOO_DEEP, inner_attribute, nested_pseudo
 from hot_translator.registry import Implementation
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Group:
         self._schema = catalogue.lookup(type_name)
         self._entities: dict[str, Entity] = {}
         self._sound = True
+        self._guessed: set[str] = set()
 
     @cached_property
     def raw(self) -> dict[str, Any]:
@@ -101,8 +103,9 @@ class Group:
 
     def known(self, key: str) -> Any:
         """A property that decides on the members: its value, or its default. None when it is wrong."""
+        raw = self.raw.get(key)
         try:
-            value = settled(self.raw.get(key))
+            value = settled(raw)
         except TranslationError:
             self._sound = False  # reported where the call stands
             return None
@@ -110,22 +113,30 @@ class Group:
             self._refuse(key, f"The {key} of a group must be known before anything is created: not from a resource")
             return None
         schema = self._schema.properties.get(key) if self._schema is not None else None
+        if schema is not None and value is not None and is_dynamic(raw):
+            self._guessed.add(key)
+            if properties.refusal(self._schema, key, value) is not None:
+                value = None  # made of a stand-in for a parameter without a value: nobody can tell
         if value is None:
             return schema.default if schema else None
         return value
 
-    def number(self, key: str) -> int:
-        """A property that is a number; 0 when it is wrong."""
+    def number(self, key: str) -> int | None:
+        """A property that is a number; None when it is not given, or wrong."""
         value = self.known(key)
         try:
-            return int(value or 0)
-        except (TypeError, ValueError):
-            return 0
+            return None if value is None else int(value)
+        except (TypeError, ValueError, OverflowError):
+            self._refuse(key, "The size of a group must be a number")
+            return None
 
     @cached_property
     def names(self) -> list[str]:
         """The members' names, in order."""
         raw = self.raw
+        if self._place.too_deep:
+            reason = TOO_DEEP.format(self._place.tree.limits.depth)
+            self._refuse_with(InvalidTemplate(f"{self._sections.path}.type", reason))
         names = self.member_names() if raw and self._sound else []
         self._place.tree.members[self.name] = tuple(names)
         return names
@@ -148,6 +159,7 @@ class Group:
             registry=place.registry.child(Implementation(self._type), self.local_name),
             pseudo=nested_pseudo(place, self.local_name),
             prefix=f"{self.name}/",
+            depth=place.depth + 1,
             parent=self.name,
             needs=place.needs | sections.needs | requires,
         )
@@ -195,12 +207,28 @@ class Group:
 
     def own(self, attribute: str, path: list[Any]) -> Any:
         """An attribute of this kind of group only, or else of each member."""
-        return [self.entity(name).attribute(attribute, path) for name in self.names]
+        return list(self._of_members(attribute, attribute, path).values())
 
     def _each(self, attribute: str, path: list[Any]) -> Any:
         if not path or not isinstance(path[0], str):
-            raise unknown_attribute(self.local_name, attribute, [])
-        return {name: self.entity(name).attribute(path[0], path[1:]) for name in self.names}
+            msg = f"The Referenced Attribute ({self.local_name} {attribute}) is incorrect: it needs an attribute's name"
+            raise LaterError(msg)
+        return self._of_members(f"{attribute} {path[0]}", path[0], path[1:])
+
+    def _of_members(self, shown: str, attribute: str, path: list[Any]) -> dict[str, Any]:
+        """An attribute of each member by the members' names."""
+        found = {}
+        for name in self.names:
+            try:
+                found[name] = self.entity(name).attribute(attribute, path)
+            except UnknownAttributeError as error:
+                hint = did_you_mean(error.attribute, error.known)
+                msg = (
+                    f"The Referenced Attribute ({self.local_name} {shown}) is incorrect: "
+                    f"the members ({error.type}) have no attribute {error.attribute}{hint}"
+                )
+                raise LaterError(msg) from None
+        return found
 
     def all_attributes(self) -> Any:
         """The group's own attributes."""
@@ -242,7 +270,7 @@ class ResourceGroup(Group):
 
     def member_names(self) -> list[str]:
         """The first ``count`` numbers that were not removed."""
-        count = self._limit(self.number("count"), "count")
+        count = self._limit(self.number("count") or 0, "count")
         tree = self._place.tree
         policies = self.known("removal_policies") or []
         mode = str(self.known("removal_policies_mode") or "append").lower()
@@ -311,16 +339,18 @@ class AutoScalingGroup(Group):
 
     def member_names(self) -> list[str]:
         """Those that exist and those that are to be added."""
-        minimum, maximum = self.number("min_size"), self.number("max_size")
-        desired = self.known("desired_capacity")
+        minimum, maximum = self.number("min_size") or 0, self.number("max_size") or 0
+        desired = self.number("desired_capacity")
         if maximum < minimum:
-            self._refuse("min_size", "MinSize can not be greater than MaxSize")
-            return []
-        if desired is not None and not minimum <= int(desired) <= maximum:
+            if not self._guessed:
+                self._refuse("min_size", "MinSize can not be greater than MaxSize")
+                return []
+            maximum = minimum
+        if desired is not None and not minimum <= desired <= maximum and not self._guessed:
             self._refuse("desired_capacity", f"desired_capacity must be between {minimum} and {maximum}")
             return []
         existing = list(self._place.tree.group_references.get(self.name, {}))
-        size = scaled_size(minimum, maximum, None if desired is None else int(desired), len(existing) or None)
+        size = scaled_size(minimum, maximum, desired, len(existing) or None)
         key = f"{self._place.pseudo.stack_id}/{self.name}"
         return scaled_names(key, self._limit(size, "max_size"), existing)
 
@@ -340,7 +370,7 @@ class AutoScalingGroup(Group):
         if index.lstrip("-").isdigit():
             if not -len(self.names) <= int(index) < len(self.names):
                 msg = f"The Referenced Attribute ({self.local_name} {attribute}) is incorrect: it has no such member"
-                raise LookupError(msg)
+                raise LaterError(msg)
             attribute = ".".join([prefix, self.names[int(index)], *rest])
         return super().one(attribute, path)
 
@@ -349,9 +379,7 @@ class AutoScalingGroup(Group):
         if attribute == "current_size":
             return len(self.names)
         if attribute == "outputs_list":
-            if not path or not isinstance(path[0], str):
-                raise unknown_attribute(self.local_name, attribute, [])
-            return super().own(path[0], path[1:])
+            return list(self._each(attribute, path).values())
         return super().own(attribute, path)
 
 

@@ -17,6 +17,7 @@ from hot_translator.allowance import left
 from hot_translator.catalogue.model import Constraint, PropertyType
 from hot_translator.constraints import check_custom
 from hot_translator.expression import UNKNOWN
+from hot_translator.names import did_you_mean
 
 Check = Callable[[Any], str | None]
 
@@ -26,6 +27,12 @@ HIDDEN: Final = "******"
 PATTERN_SECONDS: Final = 1.0
 """How long one pattern may work on one value; a catastrophic expression is refused, not waited for."""
 
+MAX_CHOICES: Final = 20
+"""How many allowed values a message names."""
+MAX_SHOWN: Final = 200
+"""Characters of one value in a message."""
+
+_SHORTEST_RUN: Final = 3
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
@@ -89,7 +96,7 @@ def _modulo(rule: dict[str, Any], _type: PropertyType, shown: str | None) -> Che
 
 
 def _allowed_values(allowed: list[Any], type_: PropertyType, shown: str | None) -> Check:
-    choices = f"[{', '.join(json.dumps(value, default=str) for value in allowed)}]"
+    choices = _choices(allowed)
     converted = [_converted(value, type_) for value in allowed]
 
     def check(value: Any) -> str | None:
@@ -100,9 +107,34 @@ def _allowed_values(allowed: list[Any], type_: PropertyType, shown: str | None) 
             value = wrong[0]
         elif _converted(value, type_) in converted:
             return None
-        return f"{shown or json.dumps(value, default=str)} is not an allowed value {choices}"
+        if shown:
+            return f"{shown} is not an allowed value {choices}"
+        hint = did_you_mean(value, (one for one in allowed if isinstance(one, str))) if isinstance(value, str) else ""
+        return f"{json.dumps(value, default=str)[:MAX_SHOWN]} is not an allowed value {choices}{hint}"
 
     return check
+
+
+def _choices(allowed: list[Any]) -> str:
+    """The allowed values for a message: whole numbers in a row as ``0 to 255``, and the end of a long list left out."""
+    parts: list[str] = []
+    start = 0
+    while start < len(allowed):
+        end = start + 1
+        while end < len(allowed) and _follows(allowed[end - 1], allowed[end]):
+            end += 1
+        if end - start > _SHORTEST_RUN:
+            parts.append(f"{allowed[start]} to {allowed[end - 1]}")
+        else:
+            parts += (json.dumps(value, default=str)[:MAX_SHOWN] for value in allowed[start:end])
+        start = end
+    if len(parts) > MAX_CHOICES:
+        parts[MAX_CHOICES:] = [f"... ({len(allowed)} in all)"]
+    return f"[{', '.join(parts)}]"
+
+
+def _follows(one: Any, other: Any) -> bool:
+    return type(one) is int and type(other) is int and other == one + 1
 
 
 def _allowed_pattern(pattern: str, _type: PropertyType, shown: str | None) -> Check:

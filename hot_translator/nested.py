@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from hot_translator import properties
 from hot_translator.catalogue.model import AttributeSchema, PropertySchema, TypeSchema
 from hot_translator.compiler import select
-from hot_translator.entities import Facade, Place, Sections, Whole, define, unknown_attribute
+from hot_translator.entities import Facade, Place, Sections, UnknownAttributeError, Whole, define
 from hot_translator.errors import InvalidTemplate, Problems, TranslationError
 from hot_translator.expression import UNKNOWN, Dynamic, Leaf, Scope, Through, has_unknown, is_dynamic, leaves, resolve
-from hot_translator.functions.base import Path
+from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import short_id
-from hot_translator.parameters import ParameterSchema, check_value
+from hot_translator.names import did_you_mean
+from hot_translator.parameters import ParameterSchema, check_value, missing, unknown
 from hot_translator.registry import Implementation
 from hot_translator.template import Template, parse_file
 from hot_translator.tree import Pseudo
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hot_translator.unit import Unit
 
 _ID: Final = "OS::stack_id"
+TOO_DEEP: Final = "Templates are nested deeper than {}: each group counts as one more, as in Heat"
 
 
 class ParameterValue(Dynamic):
@@ -44,9 +46,7 @@ class ParameterValue(Dynamic):
         if value is UNKNOWN or (self._schema.kind != "map" and has_unknown(value)):
             return UNKNOWN
         value = as_parameter(self._schema, value)
-        if value is None:
-            value = self._schema.default
-        if value is None or (self._schema.kind == "map" and not isinstance(value, str)):
+        if self._schema.kind == "map" and not isinstance(value, str):
             return value
         return check_value(self._schema, value, self._path)[0]
 
@@ -60,8 +60,16 @@ class ParameterValue(Dynamic):
         return self._value.referenced if isinstance(self._value, Dynamic) else None
 
 
+_EMPTY: Final[Mapping[str, Any]] = {"string": "", "number": 0, "boolean": False, "list": "", "map": {}}
+
+
 def as_parameter(schema: ParameterSchema, value: Any) -> Any:
-    """A property's value as Heat hands it to the inner template: lists as comma separated text, maps as they are."""
+    """A property's value as Heat hands it to the inner template: lists as comma separated text, maps as they are.
+
+    Null is the type's empty value, and not the parameter's default: that counts where the property is not given.
+    """
+    if value is None:
+        return _EMPTY[schema.kind]
     if schema.kind == "list" and isinstance(value, list):
         if value and isinstance(value[0], Mapping):
             items = [item if isinstance(item, Mapping) else {} for item in value]
@@ -99,15 +107,17 @@ class Nested:
             reason = f'The template "{key}" of the type {self._written_type} is not among the files'
             self._sections.report(InvalidTemplate(str(path), reason))
             return None
-        if self._place.depth >= tree.limits.depth:
-            reason = f"Templates are nested deeper than {tree.limits.depth}"
-            self._sections.report(InvalidTemplate(str(path), reason))
+        if self._place.too_deep:
+            self._sections.report(InvalidTemplate(str(path), TOO_DEEP.format(tree.limits.depth)))
             return None
         try:
-            return parse_file(tree.file(found, None), found)
+            template = parse_file(tree.file(found, None), found)
         except TranslationError as error:
             self._sections.report(_moved(error, self._inner_path))
             return None
+        for warning in template.warnings:
+            tree.warn(_moved(warning, self._inner_path))
+        return template
 
     @cached_property
     def _inner_path(self) -> Path:
@@ -183,7 +193,7 @@ class Nested:
         values = {}
         for name, value in compiled.items():
             schema = template.parameters.get(name)
-            if schema is not None and value is not None:
+            if schema is not None:
                 values[name] = self._value(schema, value, f"{path}.{name}")
         return values
 
@@ -218,7 +228,7 @@ class Nested:
         if attribute == "show":
             shown = {"id": self._pseudo.stack_id, "stack_name": self._pseudo.stack_name}
             return Through(self.name, select(shown, path))
-        raise unknown_attribute(self.local_name, attribute, unit.template.outputs)
+        raise UnknownAttributeError(self.local_name, self._written_type, attribute, unit.template.outputs)
 
     def all_attributes(self) -> Any:
         """All outputs."""
@@ -232,6 +242,7 @@ class Nested:
         if unit is not None:
             members = unit.expand()
             unit.outputs()
+            unit.warn_of_outputs()
         sections = self._sections
         define(
             self._place,
@@ -247,16 +258,23 @@ class Nested:
 def inner_attribute(group: str, attribute: str, path: list[Any], has: Any, entity: Any) -> Any:
     """``resource.NAME`` or ``resource.NAME.ATTRIBUTE`` of a group or nested template."""
     _, name, *rest = attribute.split(".", 2)
+    incorrect = f"The Referenced Attribute ({group} {attribute}) is incorrect"
     if not has(name):
-        msg = f"The Referenced Attribute ({group} {attribute}) is incorrect: it has no member {name}"
-        raise LookupError(msg)
+        msg = f"{incorrect}: it has no member {name}"
+        raise LaterError(msg)
     inner: Entity = entity(name)
     keys = [*rest, *path]
     if not keys:
         return inner.reference()
     if not isinstance(keys[0], str):
-        raise unknown_attribute(group, f"{attribute} {keys[0]}", [])
-    return inner.attribute(keys[0], keys[1:])
+        msg = f"{incorrect}: {keys[0]} is no attribute's name"
+        raise LaterError(msg)
+    try:
+        return inner.attribute(keys[0], keys[1:])
+    except UnknownAttributeError as error:
+        hint = did_you_mean(error.attribute, error.known)
+        msg = f"{incorrect}: the member {name} ({error.type}) has no attribute {error.attribute}{hint}"
+        raise LaterError(msg) from None
 
 
 def nested_pseudo(place: Place, local_name: str) -> Pseudo:
@@ -314,6 +332,29 @@ class _ByUrlSections:
 
 
 class _ByUrl(Nested):
+    """A nested stack by its template's URL. What it is given is taken as a stack's own parameters are: a map for a text
+    parameter becomes text, null counts as not given.
+    """
+
+    def _values(self, template: Template) -> dict[str, Any]:
+        compiled = self._sections.properties
+        path = str(self._sections.properties_path)
+        if not isinstance(compiled, dict):
+            reason = "The parameters of a nested stack must be a map that is known before anything is created"
+            self._sections.report(InvalidTemplate(path, reason))
+            return {}
+        given = {name: value for name, value in compiled.items() if value is not None}
+        for name in given.keys() - template.parameters.keys():
+            self._sections.report(unknown(name, template.parameters, f"{path}.{name}"))
+        values = {}
+        for name, schema in template.parameters.items():
+            if name in given:
+                value = given[name]
+                values[name] = ParameterValue(schema, value, f"{path}.{name}") if is_dynamic(value) else value
+            elif schema.default is None and self._place.defaults.get(name) is None:
+                self._sections.report(missing(name, path))
+        return values
+
     def attribute(self, attribute: str, path: list[Any]) -> Any:
         """``Outputs.NAME``."""
         return super().attribute(attribute.removeprefix("Outputs."), path)

@@ -14,7 +14,7 @@ import regex
 from hot_translator.catalogue.model import Constraint, ConstraintKind
 from hot_translator.constraints import CustomConstraint, needs_cloud
 from hot_translator.errors import InvalidParameter, InvalidTemplate, TranslationError
-from hot_translator.limits import Check, compile_check, to_number
+from hot_translator.limits import compile_check, to_number
 from hot_translator.names import nearest
 from hot_translator.versions import Version
 
@@ -353,17 +353,14 @@ def _broken(schema: ParameterSchema, value: Any, *, custom: bool) -> Iterator[st
         if constraint.kind == "custom" and (not custom or needs_cloud(constraint.value)):
             continue
         try:
-            reason = _check(constraint, schema.kind)(value)
+            reason = compile_check(constraint, schema.kind, secret=schema.hidden)(value)
         except TypeError:
-            reason = f"{value!r} is a {type(value).__name__}, which has no {constraint.kind}: put quotes around a text"
+            given = shown(schema, repr(value))
+            reason = f"{given} is a {type(value).__name__}, which has no {constraint.kind}: put quotes around a text"
         except (ValueError, OverflowError) as error:
-            reason = str(error)
+            reason = f"{HIDDEN_TEXT} is not a valid {schema.type}" if schema.hidden else str(error)
         if reason:
             yield reason
-
-
-def _check(constraint: Constraint, kind: Kind) -> Check:
-    return compile_check(constraint, kind)
 
 
 def check_default(schema: ParameterSchema, section: str) -> None:
@@ -377,10 +374,9 @@ def check_default(schema: ParameterSchema, section: str) -> None:
             value = value.split(",") if isinstance(value, str) else _list(value)
         reasons = list(_broken(schema, value, custom=False))
     except (ValueError, TypeError) as error:
-        reasons = [str(error)]
+        reasons = [_untyped(schema, error)]
     if reasons:
-        why = "; ".join(_without_value(schema, schema.default, reason) for reason in reasons)
-        raise InvalidTemplate(path, f"Invalid default {shown(schema, schema.default)} ({why})")
+        raise InvalidTemplate(path, f"Invalid default {shown(schema, schema.default)} ({'; '.join(reasons)})")
 
 
 def shown(schema: ParameterSchema, value: Any) -> str:
@@ -394,10 +390,9 @@ def check_value(schema: ParameterSchema, value: Any, path: str) -> tuple[Any, li
         result = typed(schema, value)
         reasons = list(_broken(schema, result if schema.kind in ("list", "map") else value, custom=True))
     except (ValueError, TypeError) as error:
-        reasons, result = [str(error)], None
+        reasons, result = [_untyped(schema, error)], None
     if reasons:
-        reason = "; ".join(_without_value(schema, value, reason) for reason in reasons)
-        raise InvalidParameter(path, f"Parameter '{schema.name}' is invalid: {reason}")
+        raise InvalidParameter(path, f"Parameter '{schema.name}' is invalid: {'; '.join(reasons)}")
     return result, [
         CustomConstraint(path, constraint.value, result, constraint.message)
         for constraint in schema.constraints
@@ -405,11 +400,9 @@ def check_value(schema: ParameterSchema, value: Any, path: str) -> tuple[Any, li
     ]
 
 
-def _without_value(schema: ParameterSchema, value: Any, reason: str) -> str:
-    if not schema.hidden:
-        return reason
-    message = next((one.message for one in schema.constraints if one.message and one.message == reason), "")
-    return message or f"the value (hidden) of type {type(value).__name__} is not a valid {schema.type}"
+def _untyped(schema: ParameterSchema, error: Exception) -> str:
+    """Why a value is none of the parameter's type, without the value where it is hidden."""
+    return f"{HIDDEN_TEXT} is not a valid {schema.type}" if schema.hidden else str(error)
 
 
 def missing(name: str, path: str) -> InvalidParameter:

@@ -50,6 +50,17 @@ def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | No
     return values
 
 
+def refusal(schema: TypeSchema | None, name: str, value: Any) -> str | None:
+    """Why a known value is none for this property, or None when it is one."""
+    node = _node(schema).nodes.get(name) if schema is not None else None
+    try:
+        if node is not None:
+            node.value(value)
+    except RefusedError as refused:
+        return refused.reason
+    return None
+
+
 def check_update_policy(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> None:
     """As ``check``, for the update_policy section."""
     if not schema.placeholder:

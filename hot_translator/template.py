@@ -46,7 +46,8 @@ class OutputSnippet:
 class Template:
     """A parsed template. Nothing in it is compiled; ``translate`` does that, with parameters and files at hand.
 
-    ``text`` is the source when there was one, and ``source`` the name of its file: for messages.
+    ``text`` is the source when there was one, and ``source`` the name of its file: for messages. ``warnings`` are
+    what was read over, as Heat does.
     """
 
     version: Version
@@ -60,6 +61,7 @@ class Template:
     text: str | None = field(default=None, repr=False)
     source: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[TranslationError, ...] = ()
 
     def located(self, error: TranslationError) -> TranslationError:
         """The error with the line and column of its path, where the text is at hand."""
@@ -101,6 +103,8 @@ def parse_template(
     except TranslationError as error:
         raise locate_error(error, text, name) from None
     else:
+        for warning in template.warnings:
+            locate_error(warning, text, name)
         if problems is not None:
             problems += [locate_error(problem, text, name) for problem in parser.problems]
         return template
@@ -117,6 +121,7 @@ class _Parser:
         self._version = versions.of(data)
         self._words = self._version.words
         self.problems: list[TranslationError] = []
+        self.warnings: list[TranslationError] = []
 
     def parse(self, text: str | None, source: str | None) -> Template:
         """The template, or all its problems."""
@@ -137,6 +142,7 @@ class _Parser:
             text=text,
             source=source,
             raw=self._data,
+            warnings=tuple(self.warnings),
         )
         for name in template.parameters.keys() & template.resources.keys():
             self._refuse(f"{words.resources}.{name}", f"Duplicate names: {name} is a parameter and a resource")
@@ -224,6 +230,7 @@ class _Parser:
             self._refuse(path, f'Resource {name} is missing "{words.type}"')
         elif not isinstance(type_name, str):
             self._refuse(f"{path}.{words.type}", f"Resource {name} {words.type} type must be string")
+        self._check_nulls(raw, name, path)
         depends_on = self._depends_on(raw, name, path)
         description = raw.get(words.resource_description)
         if description is not None and not isinstance(description, str):
@@ -250,6 +257,19 @@ class _Parser:
             if key not in known:
                 hint = _did_you_mean(key, known)
                 self._refuse(f"{path}.{key}", f"Invalid keyword(s) inside a resource definition: {key}{hint}")
+
+    def _check_nulls(self, raw: Mapping[str, Any], name: str, path: str) -> None:
+        """Refuse a section that is there and null: a key whose value was forgotten, or commented out."""
+        words = self._words
+        wanted = {words.properties: "a map", words.metadata: "a map", words.update_policy: "a map"}
+        wanted |= {words.deletion_policy: "a string", words.resource_description: "a string"}
+        if self._version.has_conditions:
+            wanted |= {words.condition: "a string or a boolean"}
+            wanted |= {words.external_id: "a string"} if words.external_id else {}
+        for key, kind in wanted.items():
+            if key in raw and raw[key] is None:
+                reason = f"Resource {name} {key} must be {kind}, and is null: leave it out, or give it a value"
+                self._refuse(f"{path}.{key}", reason)
 
     def _depends_on(self, raw: Mapping[str, Any], name: str, path: str) -> tuple[str, ...]:
         key = self._words.depends_on
@@ -278,7 +298,8 @@ class _Parser:
             if self._version.is_hot:
                 for key in [key for key in raw if key not in keys]:
                     hint = _did_you_mean(key, keys)
-                    self._refuse(f"{path}.{key}", f'"{key}" is not a valid keyword inside an output definition{hint}')
+                    reason = f'"{key}" means nothing inside an output definition, and is ignored{hint}'
+                    self.warnings.append(InvalidTemplate(f"{path}.{key}", reason))
             condition = raw.get(words.condition) if self._version.has_conditions else None
             description = str(raw.get(words.resource_description) or "")
             outputs[name] = OutputSnippet(name, raw[words.value], description, condition)

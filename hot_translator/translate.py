@@ -10,7 +10,7 @@ from hot_translator import implicit
 from hot_translator.allowance import limited
 from hot_translator.entities import Place
 from hot_translator.environment import Environment, merge_environments, with_flat_parameters
-from hot_translator.errors import TranslationError, raise_all
+from hot_translator.errors import InvalidParameter, TranslationError, raise_all
 from hot_translator.loader import forget_places
 from hot_translator.parameters import HIDDEN_TEXT, ParameterSchema, unknown
 from hot_translator.registry import Registry
@@ -48,8 +48,9 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     """
     template = _with_hidden(template, hidden)
     tree = Tree(files or {}, limits or Limits(), group_state or {}, group_references or {})
-    merged = _environment(environment, template, tree.files)
-    merged = with_flat_parameters(merged, parameters or {})
+    merged = _environment(environment, template, tree)
+    if parameters:
+        merged = with_flat_parameters(_declared(merged, template, tree), parameters)
     for name in merged.parameters:
         if name not in template.parameters:
             tree.report(unknown(name, template.parameters, f"{template.version.words.parameters}.{name}"))
@@ -60,6 +61,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         unit = Unit(template, place, merged.parameters)
         unit.expand()
         outputs = unit.outputs()
+        unit.warn_of_outputs()
     except TranslationError as error:
         tree.report(error)
     _raise(tree, template)
@@ -80,7 +82,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         order=order,
         group_state=dict(tree.new_group_state),
         members=dict(tree.members),
-        warnings=_warnings(unit),
+        warnings=_warnings(tree, template),
         event_sinks=tuple(merged.event_sinks),
         template_version=template.version.value,
     )
@@ -96,7 +98,7 @@ def _with_hidden(template: Template, names: Collection[str]) -> Template:
 
 
 def _raise(tree: Tree, template: Template) -> None:
-    hidden = sorted((value for value in tree.hidden_values if len(value) >= _SHORTEST), key=len, reverse=True)
+    hidden = _secrets(tree)
     for problem in tree.problems:
         locate_error(problem, template.text, template.source)
         problem.conceal(hidden, HIDDEN_TEXT)
@@ -104,10 +106,18 @@ def _raise(tree: Tree, template: Template) -> None:
     raise_all(tree.problems)
 
 
-def _warnings(unit: Unit) -> tuple[TranslationError, ...]:
-    warnings = tuple(unit.template.located(failure.error) for failure in unit.failures())
+def _warnings(tree: Tree, template: Template) -> tuple[TranslationError, ...]:
+    hidden = _secrets(tree)
+    for warning in tree.warnings:
+        template.located(warning)
+        warning.conceal(hidden, HIDDEN_TEXT)
     forget_places()
-    return warnings
+    return (*template.warnings, *tree.warnings)
+
+
+def _secrets(tree: Tree) -> list[str]:
+    """The hidden values to keep out of messages, longest first."""
+    return sorted((value for value in tree.hidden_values if len(value) >= _SHORTEST), key=len, reverse=True)
 
 
 def _complete(tree: Tree) -> dict[str, Definition]:
@@ -129,14 +139,30 @@ def _complete(tree: Tree) -> dict[str, Definition]:
     return complete
 
 
-def _environment(
-    given: Environment | Sequence[Environment], template: Template, files: Mapping[str, str]
-) -> Environment:
+def _declared(merged: Environment, template: Template, tree: Tree) -> Environment:
+    """The environment without the parameters that no template of the tree declares, each with a warning.
+
+    Heat reads over them as soon as parameters are given beside the environment, so that several templates may share
+    one environment; without such parameters it refuses them, as a parameter that a template does not declare.
+    """
+    undeclared = merged.parameters.keys() - template.parameters.keys()
+    if not undeclared:
+        return merged
+    known = all_schemas(template, tree.files)
+    left_out = sorted(name for name in undeclared if name not in known)
+    for name in left_out:
+        reason = f"no template declares the parameter {name} of the environment: it is left out"
+        tree.warn(InvalidParameter(f"parameters.{name}", reason, source=merged.source))
+    parameters = {name: value for name, value in merged.parameters.items() if name not in left_out}
+    return replace(merged, parameters=parameters)
+
+
+def _environment(given: Environment | Sequence[Environment], template: Template, tree: Tree) -> Environment:
     if isinstance(given, Environment):
         return given
     if not given:
         return Environment()
-    return merge_environments(given, all_schemas(template, files)) if len(given) > 1 else given[0]
+    return merge_environments(given, all_schemas(template, tree.files)) if len(given) > 1 else given[0]
 
 
 def all_schemas(template: Template, files: Mapping[str, str]) -> dict[str, ParameterSchema]:

@@ -92,6 +92,8 @@ class Definition:
     def _finalize(self, resolved: Any) -> dict[str, Any]:
         if resolved is None or resolved is OMITTED:
             resolved = {}
+        if self.external_id is not None:
+            return {}  # it is there already, and what the template says of it counts for nothing
         if self.virtual or self.schema is None:
             return resolved if isinstance(resolved, dict) else {}
         return properties.finalize(self.schema, resolved, f"{self.path}.properties", self.description)
@@ -128,9 +130,9 @@ class Translation:
     """A template with its parameters, environment and files: everything that can be known without a cloud.
 
     ``hidden_values`` are the texts of hidden parameters, to be kept out of everything that is shown. ``lookups`` are
-    the parameter values that must name an object of the cloud. ``warnings`` are errors that are certain to come when
-    outputs are resolved. ``group_state`` is to be stored and given to the next translation: the member names of each
-    group that must never be used again.
+    the parameter values that must name an object of the cloud. ``warnings`` are what is wrong and stops nothing:
+    outputs that are certain to have no value, words that are ignored. ``group_state`` is to be stored and given to the
+    next translation: the member names of each group that must never be used again.
     """
 
     description: str

@@ -14,7 +14,7 @@ from hot_translator.parameters import ParameterSchema
 from hot_translator.translation import Definition
 
 MAX_DEPTH: Final = 5
-"""How deep templates may nest, as in Heat."""
+"""How deep templates and groups may nest, as in Heat."""
 MAX_RESOURCES: Final = 50_000
 """Resources of the whole tree. Heat's default is 1,000; this is only to stop a slip of the pen."""
 
@@ -52,6 +52,7 @@ class Tree:
     group_references: Mapping[str, Mapping[str, Any]]
     definitions: dict[str, Definition] = field(default_factory=dict)
     problems: list[TranslationError] = field(default_factory=list)
+    warnings: list[TranslationError] = field(default_factory=list)
     lookups: list[CustomConstraint] = field(default_factory=list)
     hidden_values: set[str] = field(default_factory=set)
     attributes_used: dict[str, set[str]] = field(default_factory=dict)
@@ -69,6 +70,13 @@ class Tree:
             if key not in self._seen:
                 self._seen.add(key)
                 self.problems.append(problem)
+
+    def warn(self, warning: TranslationError) -> None:
+        """Keep a warning, once."""
+        key = (warning.path, warning.reason)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.warnings.append(warning)
 
     def count(self, number: int, path: str) -> None:
         """Count resources; raises ``InvalidTemplate`` when they are too many."""

@@ -42,14 +42,23 @@ class Unit:
 
     def report(self, error: TranslationError) -> None:
         """Record a problem, with its place in this template's text."""
-        if self.place.path is not None:
-            prefix = f"{self.place.path}."
-            for problem in error.problems:
-                if problem.source is None and problem.path.startswith(prefix):
-                    whole, problem.path = problem.path, problem.path.removeprefix(prefix)
-                    locate_error(problem, self.template.text, self.template.source)
-                    problem.path = whole
+        self._locate(error)
         self.tree.report(error)
+
+    def warn(self, warning: TranslationError) -> None:
+        """Record a warning, with its place in this template's text."""
+        self._locate(warning)
+        self.tree.warn(warning)
+
+    def _locate(self, error: TranslationError) -> None:
+        if self.place.path is None:
+            return
+        prefix = f"{self.place.path}."
+        for problem in error.problems:
+            if problem.source is None and problem.path.startswith(prefix):
+                whole, problem.path = problem.path, problem.path.removeprefix(prefix)
+                locate_error(problem, self.template.text, self.template.source)
+                problem.path = whole
 
     # parameters
 
@@ -182,9 +191,12 @@ class Unit:
             made[name] = Output(name, snippet.description, value, hidden=self._outputs[name][1])
         return made
 
-    def failures(self) -> list[Failure]:
-        """The calls in outputs that are certain to fail."""
-        return [failure for value, _ in self._outputs.values() for failure in failures(value) if not failure.reported]
+    def warn_of_outputs(self) -> None:
+        """Warn of the calls in outputs that are certain to fail: such an output will have no value."""
+        for value, _ in self._outputs.values():
+            for failure in failures(value):
+                if not failure.reported:
+                    self.warn(type(failure.error)(failure.error.path, failure.error.reason))
 
     # what functions look up besides
 

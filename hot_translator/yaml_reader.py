@@ -6,6 +6,7 @@ bounded, an alias costs nothing, and CloudFormation's short tags are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -42,6 +43,7 @@ _SHORT_TAGS: Final = frozenset(
     {"And", "Base64", "Equals", "FindInMap", "GetAZs", "If", "Join", "MemberListToMap", "Not", "Or", "Replace"}
     | {"ResourceFacade", "Select", "Split"}
 )
+_JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
 _MERGE: Final = object()
 _NO_KEY: Final = object()
 _OPEN: Final = object()
@@ -69,7 +71,7 @@ def read_yaml(text: str, what: str, source: str | None) -> Any:
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
         reason = ": ".join(part for part in (error.context, error.problem) if part) or "not readable"
-        raise reader.refusal(reason, mark) from None
+        raise reader.refusal(reason, mark, error.context_mark) from None
     except (yaml.YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else "not readable"
         raise reader.refusal(reason, None) from None
@@ -113,8 +115,12 @@ class _Reader:
         finally:
             parser.dispose()
 
-    def refusal(self, reason: str, mark: Any) -> InvalidTemplate:
-        """An error at a place of the text."""
+    def refusal(self, reason: str, mark: Any, context: Any = None) -> InvalidTemplate:
+        """An error at a place of the text, and in the context of another."""
+        if any(_JINJA.search(self._line(place)) for place in (mark, context) if place is not None):
+            reason = (
+                f"this is a Jinja template ({{{{ }}}} or {{% %}}): render it first, and use what comes out ({reason})"
+            )
         return InvalidTemplate(
             self._what,
             f"Error parsing {self._what}: {reason}",
@@ -122,6 +128,11 @@ class _Reader:
             column=mark.column + 1 if mark else None,
             source=self._source,
         )
+
+    def _line(self, mark: Any) -> str:
+        start = self._text.rfind("\n", 0, mark.index) + 1
+        end = self._text.find("\n", mark.index)
+        return self._text[start : end if end >= 0 else None]
 
     def _open(self, event: Any, *, is_map: bool) -> None:
         self._count += 1

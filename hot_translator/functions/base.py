@@ -79,6 +79,12 @@ class Environs(Protocol):
         """That section of the resource in the parent template which this template stands for; LookupError without."""
 
 
+class LaterError(LookupError):
+    """What get_attr names is not there, in a place that Heat looks at only when it resolves the call: in an output it
+    costs the value, in a property it is refused since it is certain to fail.
+    """
+
+
 class Failure(Dynamic):
     """A call whose arguments are known and which refuses them: resolving it raises. ``reported``: it is a problem
     of the template already, wherever it stands.

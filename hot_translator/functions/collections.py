@@ -309,6 +309,10 @@ class RepeatMaps(Repeat):
 def _substitute(template: Any, replacements: list[tuple[Any, Any]]) -> Any:
     if isinstance(template, str):
         for key, value in replacements:
+            if not isinstance(key, str) or not isinstance(value, str):
+                what = f"the value {str(value)[:200]} of {key!r}" if isinstance(key, str) else f"the key {key!r}"
+                msg = f"{what} in for_each is no text: only text can be replaced by text, so put it in quotes"
+                raise TypeError(msg)
             check_size(len(template) + template.count(key) * len(value))
             template = template.replace(key, value)
         return template

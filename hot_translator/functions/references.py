@@ -6,7 +6,17 @@ from typing import Any
 
 from hot_translator.errors import InvalidTemplate, ResolutionError
 from hot_translator.expression import Dynamic, is_dynamic
-from hot_translator.functions.base import Environs, Failure, Function, Path, find_failure, is_list, message, strip
+from hot_translator.functions.base import (
+    Environs,
+    Failure,
+    Function,
+    LaterError,
+    Path,
+    find_failure,
+    is_list,
+    message,
+    strip,
+)
 from hot_translator.functions.select import SelectPath, select_parameter
 
 
@@ -124,6 +134,8 @@ class GetAttr(Function):
             return self.environs.attribute(name, attribute, arguments[2:])
         except KeyError:
             raise InvalidTemplate(str(self.path), f'The specified reference "{name}" is incorrect') from None
+        except LaterError as error:
+            return Failure(ResolutionError(str(self.path), str(error)))
         except LookupError as error:
             raise InvalidTemplate(str(self.path), message(error)) from None
 

@@ -62,7 +62,7 @@ def test_every_problem_is_reported_at_its_path() -> None:
     }
     assert problems_of(raw) == {
         "size": "9 is out of range (min: 1, max: 5)",
-        "mode": '"Fast" is not an allowed value ["fast", "slow"]',
+        "mode": '"Fast" is not an allowed value ["fast", "slow"]; did you mean "fast"?',
         "tags": "'a,b' is not a list",
         "few": "length (3) is out of range (min: None, max: 2)",
         "nics[1].fixed": "Error validating value '1.2.3': Invalid IP address",

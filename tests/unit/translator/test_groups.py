@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hot_translator import UNKNOWN, Limits, Translation
+from hot_translator import UNKNOWN, Limits, Translation, TranslationError
 
 Translate = Callable[..., Translation]
 Refuse = Callable[..., list[str]]
@@ -293,15 +293,34 @@ def test_wrong_groups(refused: Refuse, group: str, properties: str, reason: str)
     "reference",
     ["[group, resource.7]", "[group, resource.0, 1]", "[group, attributes]", "[group, attributes, 1]", "[group, nope]"],
 )
-def test_wrong_attributes_of_a_group(refused: Refuse, reference: str) -> None:
-    (problem,) = refused(GROUP + f"      bad: {{value: {{get_attr: {reference}}}}}\n")
-    assert "outputs.bad.value.get_attr: The Referenced Attribute (" in problem
+def test_wrong_attributes_of_a_group_cost_an_output_its_value(
+    translated: Translate, cloud: Any, reference: str
+) -> None:
+    translation = translated(GROUP + f"      bad: {{value: {{get_attr: {reference}}}}}\n")
+    (warning,) = translation.warnings
+    assert str(warning).startswith("outputs.bad.value.get_attr: The Referenced Attribute (group ")
+    with pytest.raises(TranslationError, match="The Referenced Attribute"):
+        translation.outputs["bad"].resolve(cloud())
 
 
 @pytest.mark.parametrize("reference", ["[group, resource.9]", "[group, outputs_list]", "[group, resource.nope]"])
-def test_wrong_attributes_of_a_scaling_group(refused: Refuse, reference: str) -> None:
-    (problem,) = refused(SCALING + f"      bad: {{value: {{get_attr: {reference}}}}}\n")
-    assert "The Referenced Attribute (group " in problem
+def test_wrong_attributes_of_a_scaling_group_cost_an_output_its_value(translated: Translate, reference: str) -> None:
+    (warning,) = translated(SCALING + f"      bad: {{value: {{get_attr: {reference}}}}}\n").warnings
+    assert "The Referenced Attribute (group " in str(warning)
+
+
+@pytest.mark.parametrize("reference", ["[group, gone]", "[group, resource.7]", "[group, attributes]"])
+def test_wrong_attributes_of_a_group_in_a_property_are_refused(refused: Refuse, reference: str) -> None:
+    text = f"""
+    heat_template_version: 2018-08-31
+    resources:
+      group:
+        type: OS::Heat::ResourceGroup
+        properties: {{count: 2, resource_def: {{type: OS::Heat::RandomString}}}}
+      value: {{type: OS::Heat::Value, properties: {{value: {{get_attr: {reference}}}}}}}
+    """
+    (problem,) = refused(text)
+    assert problem.startswith("resources.value.properties.value.get_attr: The Referenced Attribute (group ")
 
 
 def test_properties_of_members_may_be_one_value_from_a_resource(translated: Translate, cloud: Any) -> None:

@@ -129,7 +129,7 @@ resources:
     """
     value = translated(outer, files={"in.yaml": inner}).definitions["in/v"]
     there = {("net", "mtu"): "2", ("net", "subnets"): ["a", 1], ("net", "show"): {"k": 1}, ("net", "name"): None}
-    assert value.resolve(cloud({}, there))["value"] == [2, ["a", "1"], {"k": 1}, "d"]
+    assert value.resolve(cloud({}, there))["value"] == [2, ["a", "1"], {"k": 1}, ""]
     as_text = there | {("net", "show"): '{"k": 2}', ("net", "name"): 5}
     assert value.resolve(cloud({}, as_text))["value"][2:] == [{"k": 2}, "5"]
     maps = there | {("net", "subnets"): [{"a": 1}, {"b": 2}]}
@@ -234,11 +234,20 @@ def test_wrong_properties_of_a_nested_template(refused: Refuse, properties: str,
     assert any(problem.startswith(path) and reason in problem for problem in problems), problems
 
 
-@pytest.mark.parametrize("reference", ["[app, nope]", "[app, resource.nope]", "[app, resource.port, 1]", "[app, sise]"])
+@pytest.mark.parametrize("reference", ["[app, nope]", "[app, sise]"])
 def test_wrong_attributes_of_a_nested_template(refused: Refuse, reference: str) -> None:
     text = OUTER + f"      bad: {{value: {{get_attr: {reference}}}}}\n"
     (problem,) = refused(text, files={"app.yaml": APP})
     assert problem.startswith("outputs.bad.value.get_attr: The Referenced Attribute (app ")
+
+
+@pytest.mark.parametrize("reference", ["[app, resource.nope]", "[app, resource.port, 1]", "[app, resource.port.nope]"])
+def test_what_an_output_does_not_find_inside_of_a_nested_template_is_a_warning(
+    translated: Translate, reference: str
+) -> None:
+    text = OUTER + f"      bad: {{value: {{get_attr: {reference}}}}}\n"
+    (warning,) = translated(text, files={"app.yaml": APP}).warnings
+    assert str(warning).startswith("outputs.bad.value.get_attr: The Referenced Attribute (app resource.")
 
 
 def test_problems_inside_name_the_file_and_its_lines(translated: Translate) -> None:

@@ -58,7 +58,6 @@ HEAD = "heat_template_version: 2018-08-31\n"
         ("resources: {true: {type: X}}", "resources.true", "put it in quotes"),
         ("outputs: {o: text}", "outputs.o", "must be a map"),
         ("outputs: {o: {}}", "outputs.o", "must contain a value key"),
-        ("outputs: {o: {value: 1, valeu: 2}}", "outputs.o.valeu", "did you mean value?"),
         ("parameters: {p: 5}", "parameters.p", "expected a mapping"),
         ("parameters: {p: {}}", "parameters.p", "Missing parameter type"),
         ("parameters: {p: {type: strng}}", "parameters.p.type", "Invalid type (strng)"),
