@@ -112,6 +112,12 @@ class Sections(Protocol):
     def report(self, error: TranslationError) -> None:
         """Record a problem."""
 
+    def break_rule(self, error: TranslationError) -> None:
+        """Record a broken rule between properties."""
+
+    def warn(self, warning: TranslationError) -> None:
+        """Record a warning."""
+
 
 class Written:
     """The sections of a resource that stands in a template, each compiled when it is first asked for."""
@@ -245,6 +251,14 @@ class Written:
         """Record a problem."""
         self._unit.report(error)
 
+    def break_rule(self, error: TranslationError) -> None:
+        """Record a broken rule between properties."""
+        self._unit.break_rule(error)
+
+    def warn(self, warning: TranslationError) -> None:
+        """Record a warning."""
+        self._unit.warn(warning)
+
 
 class Plain:
     """A resource with a type of the catalogue."""
@@ -281,9 +295,12 @@ class Plain:
         sections, schema = self._sections, self._schema
         if schema is not None and sections.external_id is None:
             problems: list[TranslationError] = []
-            properties.check(schema, sections.properties, str(sections.properties_path), problems)
+            path = str(sections.properties_path)
+            properties.check(schema, sections.properties, path, problems)
             for problem in problems:
                 sections.report(problem)
+            for broken in properties.broken_rules(schema, sections.properties, path) if not problems else ():
+                sections.break_rule(broken)
         define(self._place, self.local_name, self._written_type, self._type, schema, sections)
 
 
@@ -340,6 +357,7 @@ def define(
         update_policy=_update_policy(schema, sections, kind),
         requires=(frozenset(requires) | sections.needs | place.needs | (whole.members if whole else frozenset())),
         path=str(sections.path),
+        properties_path=str(sections.properties_path),
         kind=kind,
         deletion_policy="Retain" if external_id is not None else deletion_policy,
         external_id=external_id,

@@ -196,11 +196,11 @@ def settled(value: Any) -> Any:
     """
     if not is_dynamic(value) or any(True for _ in leaves(value)):
         return value
-    return resolve(value, _Nowhere())
+    return resolve(value, Guesses())
 
 
-class _Nowhere:
-    """The scope of what refers to no resource: never asked."""
+class Nowhere:
+    """The scope in which nothing is known of any resource."""
 
     def reference(self, name: str) -> Any:
         """Nothing."""
@@ -213,6 +213,13 @@ class _Nowhere:
     def attributes(self, name: str) -> Any:
         """Nothing."""
         return UNKNOWN
+
+
+class Guesses(Nowhere):
+    """The same, in which a stand-in for a parameter without a value gives a sample: something must be decided."""
+
+
+NOWHERE: Final = Nowhere()
 
 
 def has_unknown(value: Any) -> bool:

@@ -56,6 +56,14 @@ class MemberSections:
         """Record a problem."""
         self._group.report(error)
 
+    def break_rule(self, error: TranslationError) -> None:
+        """Record a broken rule between properties."""
+        self._group.break_rule(error)
+
+    def warn(self, warning: TranslationError) -> None:
+        """Record a warning."""
+        self._group.warn(warning)
+
 
 def _hidden(group: Sections, compiled: Any) -> frozenset[str]:
     if not group.hidden_properties:
@@ -245,6 +253,7 @@ class Group:
             self.entity(name).define()
             if len(self._place.tree.problems) > before:
                 break  # the others would only say it again
+        self._warn_of_batches()
         defined = self._place.tree.definitions
         members = frozenset(full for name in names if (full := self.inner_place.name(name)) in defined)
         define(
@@ -256,6 +265,18 @@ class Group:
             self._sections,
             whole=Whole("group", members, self.reference()),
         )
+
+    def _warn_of_batches(self) -> None:
+        """Warn of batches, which are checked and not carried out: where they are wanted, an outage would surprise."""
+        sections = self._sections
+        policy = sections.update_policy if isinstance(sections.update_policy, dict) else {}
+        written = [(str(sections.path), "update_policy", name) for name in policy if policy[name]]
+        if self.raw.get("rolling_updates"):
+            written.append((str(sections.properties_path), "", "rolling_updates"))
+        for path, section, name in written:
+            where = ".".join(part for part in (path, section, name) if part)
+            reason = f"{name} is not carried out yet: all members are made and changed at once"
+            sections.warn(InvalidTemplate(where, reason))
 
     def _limit(self, size: int, key: str) -> int:
         limit = self._place.tree.limits.resources

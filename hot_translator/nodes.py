@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hot_translator.catalogue.model import Alias, PropertySchema
 from hot_translator.errors import InvalidTemplate, TranslationError, under
-from hot_translator.expression import UNKNOWN, Dynamic, Omitted
+from hot_translator.expression import UNKNOWN, Dynamic, Omitted, has_unknown
 from hot_translator.limits import HIDDEN, Check, compile_check, to_number
 from hot_translator.names import did_you_mean
 
@@ -43,12 +43,14 @@ class Node(ABC):
         """The value in the property's type; null is the type's empty value. Raises ``RefusedError``."""
 
     def value(self, given: Any) -> Any:
-        """The final value of a resolved one. Raises ``RefusedError``."""
+        """The final value of a resolved one; its constraints wait until all of it is known. Raises ``RefusedError``."""
         if given is UNKNOWN:
             return UNKNOWN
         if given is None and self.default is not None:
             return copied(self.default)
         value = self.coerce(given)
+        if self.checks and has_unknown(value):
+            return value
         for check in self.checks:
             reason = check(value)
             if reason is not None:
@@ -66,7 +68,11 @@ class Node(ABC):
 
     def shown(self, value: Any) -> str:
         """The value as a message may show it."""
-        return f"{HIDDEN} (a {type(value).__name__})" if self.secret else repr(value)
+        if self.secret:
+            return f"{HIDDEN} (a {type(value).__name__})"
+        if isinstance(value, dict | list) and (_partly_later(value) or has_unknown(value)):
+            return "a map" if isinstance(value, dict) else "a list"
+        return repr(value)
 
 
 class AnyNode(Node):
@@ -173,7 +179,9 @@ class ListNode(Node):
     def check(self, raw: Any, path: str, problems: list[TranslationError]) -> None:
         """As for every node, but each item on its own when some depend on resources or are wrong."""
         if not isinstance(raw, list) or self.items is None:
-            if not _partly_later(raw):
+            if isinstance(raw, dict):
+                problems.append(InvalidTemplate(path, f"{self.shown(raw)} is not a list"))
+            elif not _partly_later(raw):
                 super().check(raw, path, problems)
             return
         before = len(problems)
@@ -207,7 +215,9 @@ class DictNode(Node):
     def check(self, raw: Any, path: str, problems: list[TranslationError]) -> None:
         """As for every node, but each entry on its own."""
         if not isinstance(raw, dict) or self.inner is None:
-            if not _partly_later(raw):
+            if isinstance(raw, list) and not self.convert:
+                problems.append(InvalidTemplate(path, f"{self.shown(raw)} is not a map"))
+            elif not _partly_later(raw):
                 super().check(raw, path, problems)
             return
         before = len(problems)
@@ -300,6 +310,8 @@ class MapNode:
             if move.append:
                 if value and present is not UNKNOWN:
                     moved[move.new] = [*(present or ()), _filled(move.template, value)]
+            elif value is UNKNOWN or present is UNKNOWN:
+                moved[move.new] = UNKNOWN
             elif value and present:
                 raise _both(move)
             else:

@@ -156,7 +156,7 @@ def parse_schema(name: str, raw: Any, version: Version) -> ParameterSchema:
 def _check_booleans(values: list[Any], path: str) -> None:
     for value in values:
         try:
-            _boolean(value)
+            to_boolean(value)
         except ValueError as error:
             raise InvalidTemplate(path, str(error)) from None
 
@@ -324,7 +324,8 @@ def _json(value: Any) -> Any:
         raise ValueError(msg) from None
 
 
-def _boolean(value: Any) -> bool:
+def to_boolean(value: Any) -> bool:
+    """A boolean in the words that Heat takes for one (true, yes, on, 1, ...). Raises ValueError."""
     word = str(value).strip().lower()
     if word in _TRUE:
         return True
@@ -343,7 +344,7 @@ _CONVERSIONS: Final[Mapping[Kind, Callable[[Any], Any]]] = {
     "number": _number,
     "list": _list,
     "map": _json,
-    "boolean": _boolean,
+    "boolean": to_boolean,
 }
 
 

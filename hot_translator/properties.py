@@ -7,14 +7,16 @@ Each schema is compiled once into a tree of nodes, so that a small resource cost
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from hot_translator import rules
 from hot_translator.catalogue.model import TypeSchema
-from hot_translator.errors import ResolutionError, TranslationError, under
-from hot_translator.expression import UNKNOWN
-from hot_translator.nodes import MapNode, RefusedError, compile_map
+from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
+from hot_translator.expression import NOWHERE, UNKNOWN, resolve
+from hot_translator.functions.base import find_failure
+from hot_translator.nodes import MapNode, RefusedError, compile_map, problem
 
 _COMPILED = 4096  # more than all types together; the schemas of nested templates come and go
 
@@ -25,8 +27,45 @@ def check(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationErr
     Parts that depend on resources (``Dynamic``) are skipped wherever they stand. ``path`` is that of the
     properties section: ``resources.web.properties``.
     """
-    if not schema.placeholder:
-        _node(schema).check(raw, path, problems)
+    if schema.placeholder:
+        return
+    before = len(problems)
+    node = _node(schema)
+    node.check(raw, path, problems)
+    if len(problems) == before:
+        try:
+            _so_far(schema, raw)
+        except RefusedError as refused:
+            problems.append(problem(path, refused))
+
+
+def broken_rules(schema: TypeSchema, raw: Any, path: str) -> Iterator[TranslationError]:
+    """The rules between properties that a compiled property tree is certain to break, one that ``check`` passed."""
+    try:
+        values = None if schema.placeholder else _so_far(schema, raw)
+    except RefusedError:
+        return
+    for breach in rules.breaches(schema.name, values or {}) if values is not None else ():
+        yield InvalidTemplate(_below(path, breach.path), breach.reason)
+
+
+def _so_far(schema: TypeSchema, raw: Any) -> dict[str, Any] | None:
+    """The final values as far as they are known before anything is created; None when nothing is, or a call fails."""
+    if find_failure(raw) is not None:
+        return None
+    try:
+        known = resolve(raw, NOWHERE)
+    except TranslationError:
+        return None  # a call that fails, which is reported where it stands
+    if known is UNKNOWN:
+        return None
+    return rules.refine(schema.name, _node(schema).values(known or {}))
+
+
+def _below(path: str, keys: Iterable[str | int]) -> str:
+    for key in keys:
+        path = under(path, key)
+    return path
 
 
 def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | None = None) -> dict[str, Any]:
@@ -42,7 +81,7 @@ def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | No
         return {}
     if resolved is UNKNOWN:
         return dict.fromkeys(schema.properties, UNKNOWN)
-    values = _finalize(_node(schema), resolved, path)
+    values = _finalize(_node(schema), resolved, path, schema.name)
     if description and "description" not in values:
         own = schema.properties.get("description")
         if own is not None and own.update == "in-place":
@@ -72,17 +111,15 @@ def finalize_update_policy(schema: TypeSchema, resolved: Any, path: str) -> dict
     return {} if schema.placeholder else _finalize(_policy_node(schema), resolved, path)
 
 
-def _finalize(node: MapNode, resolved: Any, path: str) -> dict[str, Any]:
+def _finalize(node: MapNode, resolved: Any, path: str, type_name: str = "") -> dict[str, Any]:
     if resolved is None:
         resolved = {}
     if not isinstance(resolved, Mapping):
         raise ResolutionError(path, f"must be a map, got {type(resolved).__name__}")
     try:
-        return node.values(resolved)
+        return rules.refine(type_name, node.values(resolved))
     except RefusedError as refused:
-        for key in reversed(refused.keys):
-            path = under(path, key)
-        raise ResolutionError(path, refused.reason) from None
+        raise ResolutionError(_below(path, reversed(refused.keys)), refused.reason) from None
 
 
 @lru_cache(maxsize=_COMPILED)

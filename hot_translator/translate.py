@@ -82,7 +82,8 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         order=order,
         group_state=dict(tree.new_group_state),
         members=dict(tree.members),
-        warnings=_warnings(tree, template),
+        warnings=(*template.warnings, *_told(tree, template, tree.warnings)),
+        broken_rules=_told(tree, template, tree.broken_rules),
         event_sinks=tuple(merged.event_sinks),
         template_version=template.version.value,
     )
@@ -106,13 +107,14 @@ def _raise(tree: Tree, template: Template) -> None:
     raise_all(tree.problems)
 
 
-def _warnings(tree: Tree, template: Template) -> tuple[TranslationError, ...]:
+def _told(tree: Tree, template: Template, found: list[TranslationError]) -> tuple[TranslationError, ...]:
+    """What was found, with its places and without hidden values."""
     hidden = _secrets(tree)
-    for warning in tree.warnings:
-        template.located(warning)
-        warning.conceal(hidden, HIDDEN_TEXT)
+    for one in found:
+        template.located(one)
+        one.conceal(hidden, HIDDEN_TEXT)
     forget_places()
-    return (*template.warnings, *tree.warnings)
+    return tuple(found)
 
 
 def _secrets(tree: Tree) -> list[str]:

@@ -51,6 +51,7 @@ class Definition:
     update_policy: Mapping[str, Any]
     requires: frozenset[str]
     path: str
+    properties_path: str = ""
     kind: Kind = "resource"
     deletion_policy: str = "Delete"
     external_id: str | None = None
@@ -96,7 +97,8 @@ class Definition:
             return {}  # it is there already, and what the template says of it counts for nothing
         if self.virtual or self.schema is None:
             return resolved if isinstance(resolved, dict) else {}
-        return properties.finalize(self.schema, resolved, f"{self.path}.properties", self.description)
+        path = self.properties_path or f"{self.path}.properties"
+        return properties.finalize(self.schema, resolved, path, self.description)
 
     def resolve_metadata(self, scope: Scope) -> dict[str, Any]:
         """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""
@@ -146,6 +148,9 @@ class Translation:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The local names of each group's members, in order."""
     warnings: tuple[TranslationError, ...] = ()
+    broken_rules: tuple[TranslationError, ...] = ()
+    """The rules between the properties of a resource (``hot_translator.rules``) that are certain to be broken: what
+    they say is as sure as a problem of the template, but it is the types' and not the language's."""
     event_sinks: tuple[Any, ...] = ()
     template_version: str = ""
 

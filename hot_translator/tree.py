@@ -53,6 +53,7 @@ class Tree:
     definitions: dict[str, Definition] = field(default_factory=dict)
     problems: list[TranslationError] = field(default_factory=list)
     warnings: list[TranslationError] = field(default_factory=list)
+    broken_rules: list[TranslationError] = field(default_factory=list)
     lookups: list[CustomConstraint] = field(default_factory=list)
     hidden_values: set[str] = field(default_factory=set)
     attributes_used: dict[str, set[str]] = field(default_factory=dict)
@@ -65,18 +66,22 @@ class Tree:
 
     def report(self, error: TranslationError) -> None:
         """Keep a problem, once."""
+        self._keep(error, self.problems)
+
+    def warn(self, warning: TranslationError) -> None:
+        """Keep a warning, once."""
+        self._keep(warning, self.warnings)
+
+    def break_rule(self, error: TranslationError) -> None:
+        """Keep a broken rule between properties, once."""
+        self._keep(error, self.broken_rules)
+
+    def _keep(self, error: TranslationError, kept: list[TranslationError]) -> None:
         for problem in error.problems:
             key = (problem.path, problem.reason)
             if key not in self._seen:
                 self._seen.add(key)
-                self.problems.append(problem)
-
-    def warn(self, warning: TranslationError) -> None:
-        """Keep a warning, once."""
-        key = (warning.path, warning.reason)
-        if key not in self._seen:
-            self._seen.add(key)
-            self.warnings.append(warning)
+                kept.append(problem)
 
     def count(self, number: int, path: str) -> None:
         """Count resources; raises ``InvalidTemplate`` when they are too many."""

@@ -50,6 +50,11 @@ class Unit:
         self._locate(warning)
         self.tree.warn(warning)
 
+    def break_rule(self, error: TranslationError) -> None:
+        """Record a broken rule between properties, with its place in this template's text."""
+        self._locate(error)
+        self.tree.break_rule(error)
+
     def _locate(self, error: TranslationError) -> None:
         if self.place.path is None:
             return

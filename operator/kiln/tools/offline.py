@@ -48,6 +48,8 @@ def run(inputs: Inputs, *, stack_name: str = "", stand_in: bool = False) -> Outc
         # That a file is missing is said already, with more words, where it is named.
         absent = {(file_of(problem, inputs), problem.line) for problem in inputs.problems}
         problems += [it for it in error.problems if (file_of(it, inputs), it.line) not in absent]
+    if translation is not None:
+        problems += translation.broken_rules
     return Outcome(_in_order(problems, inputs), missing, template, None if problems else translation)
 
 

@@ -7,7 +7,7 @@ known, in conditions and counts, it is one that the parameter's declaration allo
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from hot_translator.expression import Dynamic, Leaf, Scope
+from hot_translator.expression import UNKNOWN, Dynamic, Guesses, Leaf, Scope
 from hot_translator.parameters import ParameterSchema
 
 _SAMPLES: Final[Mapping[str, Any]] = {"string": "", "number": 1, "boolean": True, "list": [], "map": {}}
@@ -23,8 +23,8 @@ class StandIn(Dynamic):
         self._sample = sample(schema)
 
     def resolve(self, scope: Scope) -> Any:
-        """A value that the declaration allows."""
-        return self._sample
+        """A value that the declaration allows, where one must be known; else it is not."""
+        return self._sample if isinstance(scope, Guesses) else UNKNOWN
 
     def leaves(self) -> Iterator[Leaf]:
         """None: it depends on no resource."""

@@ -19,6 +19,7 @@ resources:
     metadata: {note: {list_join: [" ", [{get_param: password}, is secret]]}}
     properties:
       flavor: m1
+      image: cirros
       admin_pass: {get_param: password}
       networks: [{network: {get_resource: net}, fixed_ip: 10.0.0.9}]
       user_data: {str_replace: {template: "p=$p id=$id", params: {$p: {get_param: password}, $id: {get_resource: net}}}}
