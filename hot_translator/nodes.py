@@ -6,11 +6,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from hot_translator.catalogue.model import Alias, PropertySchema
 from hot_translator.errors import InvalidTemplate, TranslationError, under
 from hot_translator.expression import UNKNOWN, Dynamic, Omitted, has_unknown
+from hot_translator.functions.base import Call
 from hot_translator.limits import HIDDEN, Check, compile_check, to_number
 from hot_translator.names import did_you_mean
 
@@ -28,6 +29,10 @@ class Node(ABC):
     """One property: what its type makes of a value, then its constraints."""
 
     __slots__ = ("checks", "convert", "default", "implemented", "secret")
+
+    own: ClassVar[type] = str
+    foreign: ClassVar[tuple[type, ...]] = ()
+    """The property's type, and the types of which no value can become it."""
 
     def __init__(self, schema: PropertySchema, *, secret: bool) -> None:
         self.checks: tuple[Check, ...] = tuple(
@@ -60,11 +65,19 @@ class Node(ABC):
     def check(self, raw: Any, path: str, problems: list[TranslationError]) -> None:
         """Append what is certainly wrong with a compiled value."""
         if isinstance(raw, _LATER):
+            self.check_kind(raw, path, problems)
             return
         try:
             self.value(raw)
         except RefusedError as refused:
             problems.append(problem(path, refused))
+
+    def check_kind(self, raw: Any, path: str, problems: list[TranslationError]) -> None:
+        """Append it when a call is certain to give a kind of value that is none of the property's type."""
+        gives = raw.gives if isinstance(raw, Call) else None
+        if gives is not None and gives in self.foreign and not (self.convert and gives is not dict):
+            reason = f"{_KINDS[gives]} (of the function {raw.path.key}) is not a {_KINDS[self.own]}"
+            problems.append(InvalidTemplate(path, reason))
 
     def shown(self, value: Any) -> str:
         """The value as a message may show it."""
@@ -92,6 +105,7 @@ class StringNode(Node):
     """Text; bools and integers become text, other values are refused."""
 
     __slots__ = ()
+    foreign = (list, dict)
 
     def coerce(self, value: Any) -> str:
         """The text."""
@@ -108,6 +122,8 @@ class IntegerNode(Node):
     """Whatever Python's int() takes: "5", 5.7 (5), True (1)."""
 
     __slots__ = ()
+    own = float
+    foreign = (list, dict)
 
     def coerce(self, value: Any) -> int:
         """The integer."""
@@ -121,6 +137,8 @@ class NumberNode(Node):
     """A number as it is, text as an integer or else as a float."""
 
     __slots__ = ()
+    own = float
+    foreign = (list, dict)
 
     def coerce(self, value: Any) -> int | float:
         """The number."""
@@ -134,6 +152,8 @@ class BooleanNode(Node):
     """A bool, or "true" or "false" in any case."""
 
     __slots__ = ()
+    own = bool
+    foreign = (list, dict)
 
     def coerce(self, value: Any) -> bool:
         """The bool."""
@@ -151,6 +171,8 @@ class ListNode(Node):
     """A list; each item by ``items`` when the schema says what they are."""
 
     __slots__ = ("items",)
+    own = list
+    foreign = (str, dict)
 
     def __init__(self, schema: PropertySchema, items: Node | None, *, secret: bool) -> None:
         super().__init__(schema, secret=secret)
@@ -181,6 +203,8 @@ class ListNode(Node):
         if not isinstance(raw, list) or self.items is None:
             if isinstance(raw, dict):
                 problems.append(InvalidTemplate(path, f"{self.shown(raw)} is not a list"))
+            elif isinstance(raw, _LATER):
+                self.check_kind(raw, path, problems)
             elif not _partly_later(raw):
                 super().check(raw, path, problems)
             return
@@ -195,6 +219,8 @@ class DictNode(Node):
     """A map; its keys by ``inner`` when the schema names them."""
 
     __slots__ = ("inner",)
+    own = dict
+    foreign = (str, list)
 
     def __init__(self, schema: PropertySchema, inner: MapNode | None, *, secret: bool) -> None:
         super().__init__(schema, secret=secret)
@@ -217,6 +243,8 @@ class DictNode(Node):
         if not isinstance(raw, dict) or self.inner is None:
             if isinstance(raw, list) and not self.convert:
                 problems.append(InvalidTemplate(path, f"{self.shown(raw)} is not a map"))
+            elif isinstance(raw, _LATER):
+                self.check_kind(raw, path, problems)
             elif not _partly_later(raw):
                 super().check(raw, path, problems)
             return
@@ -412,6 +440,7 @@ def _filled(template: Any, value: Any) -> Any:
     return {key: value if item == "@" else item for key, item in template.items()}
 
 
+_KINDS: Final[Mapping[type, str]] = {str: "text", list: "list", dict: "map", float: "number", bool: "boolean"}
 _LATER: Final = (Dynamic, Omitted, type(UNKNOWN))
 _LEAVES: Final[dict[str, type[Node]]] = {
     "any": AnyNode,

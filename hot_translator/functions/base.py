@@ -108,12 +108,13 @@ class Failure(Dynamic):
 class Call(Dynamic):
     """A call whose arguments depend on resources, kept until they are known."""
 
-    __slots__ = ("_arguments", "_compute", "path")
+    __slots__ = ("_arguments", "_compute", "gives", "path")
 
-    def __init__(self, compute: Callable[[Any], Any], arguments: Any, path: Path) -> None:
+    def __init__(self, compute: Callable[[Any], Any], arguments: Any, path: Path, gives: type | None = None) -> None:
         self._compute = compute
         self._arguments = arguments
         self.path = path
+        self.gives = gives
 
     def resolve(self, scope: Scope) -> Any:
         """The function's value; ``UNKNOWN`` as long as any part of its arguments is."""
@@ -145,6 +146,8 @@ class Function:
     unpacked = False
     """Whether the function takes its arguments one by one. An omitted item of the list then counts as null and keeps
     its place; else it is dropped from the list, as Heat does."""
+    gives: type | None = None
+    """What every call of it gives (str, list or dict), where that is the same for all arguments."""
 
     def __init__(self, name: str, environs: Environs, path: Path) -> None:
         self.name = name
@@ -165,14 +168,30 @@ class Function:
     def fold(self, arguments: Any) -> Any:
         """Compute at once what is known already."""
         if is_dynamic(arguments):
-            failure = find_failure(arguments)
-            return failure or Call(self.settle_and_compute, arguments, self.path)
+            failure = find_failure(arguments) or self._refusal(arguments)
+            return failure or Call(self.settle_and_compute, arguments, self.path, self.gives)
+        return self._tried(strip_items(arguments))
+
+    def _tried(self, arguments: Any) -> Any:
         try:
-            return self.settle_and_compute(strip_items(arguments))
+            return self.settle_and_compute(arguments)
         except TranslationError as error:
             return Failure(error)
         except REFUSALS as error:
             return Failure(ResolutionError(str(self.path), message(error)))
+
+    def _refusal(self, arguments: Any) -> Failure | None:
+        """What the known part of the arguments is refused for, whatever the resources give for the rest."""
+        fitting = self.fitting(arguments)
+        result = None if fitting is None else self._tried(fitting)
+        return result if isinstance(result, Failure) else None
+
+    def fitting(self, arguments: Any) -> Any:
+        """The arguments with values that the function takes in the place of those that depend on resources.
+
+        None when nothing can be said of the known ones.
+        """
+        return None
 
     def settle_and_compute(self, arguments: Any) -> Any:
         """Treat omitted items as the function does, then compute."""
@@ -224,6 +243,22 @@ def strip(value: Any) -> Any:
         return {key: strip(item) for key, item in value.items() if item is not OMITTED}
     if isinstance(value, list):
         return [strip(item) for item in value if item is not OMITTED]
+    return value
+
+
+def known_or(value: Any, fitting: Any) -> Any:
+    """A value without its dynamic parts: ``fitting`` when all of it is one, else null in the place of each."""
+    return fitting if isinstance(value, Dynamic) else plain(value)
+
+
+def plain(value: Any) -> Any:
+    """Compiled data with null in the place of each dynamic part."""
+    if isinstance(value, Dynamic):
+        return None
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     return value
 
 

@@ -9,14 +9,32 @@ from typing import Any
 
 from hot_translator.errors import InvalidTemplate
 from hot_translator.expression import Dynamic
-from hot_translator.functions.base import MAX_RESULT, Function, bounded, check_size, is_list, is_map, strip
+from hot_translator.functions.base import (
+    MAX_RESULT,
+    Function,
+    bounded,
+    check_size,
+    is_list,
+    is_map,
+    known_or,
+    plain,
+    strip,
+)
 from hot_translator.functions.text import as_json
+
+
+def _known_items(value: Any, fitting: Any) -> Any:
+    """A list with ``fitting`` for each item that is unknown; an unknown list is empty."""
+    if isinstance(value, Dynamic):
+        return []
+    return [known_or(item, fitting) for item in value] if isinstance(value, list) else plain(value)
 
 
 class ListJoin(Function):
     """``{list_join: [delimiter, list, ...]}``. Lists and maps in it become JSON; null becomes ""."""
 
     unpacked = True
+    gives = str
 
     def check(self, arguments: Any) -> None:
         """Refuse anything but a delimiter and lists."""
@@ -29,6 +47,11 @@ class ListJoin(Function):
         """An omitted list is no list, an omitted delimiter is null."""
         delimiter, *lists = arguments
         return super().settle_and_compute([delimiter, *strip(lists)])
+
+    def fitting(self, arguments: Any) -> Any:
+        """No text for each unknown item, no item for each unknown list."""
+        delimiter, *lists = arguments if isinstance(arguments, list) else [arguments]
+        return [known_or(delimiter, ""), *(_known_items(one, "") for one in lists)]
 
     def compute(self, arguments: Any) -> Any:
         """The text."""
@@ -96,6 +119,12 @@ class ListJoinPlain(ListJoin):
 class ListConcat(Function):
     """``{list_concat: [list, ...]}``."""
 
+    gives = list
+
+    def fitting(self, arguments: Any) -> Any:
+        """An empty list for each unknown one."""
+        return _known_items(arguments, [])
+
     def compute(self, arguments: Any) -> Any:
         """One list; null counts as an empty one."""
         if not is_list(arguments):
@@ -131,6 +160,12 @@ def unique(items: list[Any]) -> list[Any]:
 class MapMerge(Function):
     """``{map_merge: [map, ...]}``: shallow, later ones win."""
 
+    gives = dict
+
+    def fitting(self, arguments: Any) -> Any:
+        """An empty map for each unknown one."""
+        return _known_items(arguments, {})
+
     def compute(self, arguments: Any) -> Any:
         """One map; null counts as an empty one."""
         if not is_list(arguments) and arguments != "":
@@ -147,6 +182,12 @@ class MapMerge(Function):
 
 class MapReplace(Function):
     """``{map_replace: [map, {keys: {old: new}, values: {old: new}}]}``."""
+
+    gives = dict
+
+    def fitting(self, arguments: Any) -> Any:
+        """An empty map for each unknown one."""
+        return [known_or(one, {}) for one in arguments] if isinstance(arguments, list) else plain(arguments)
 
     def compute(self, arguments: Any) -> Any:
         """The map with its keys renamed and its values replaced."""
@@ -197,6 +238,11 @@ class Filter(Function):
             return arguments[1]
         return super().fold(arguments)
 
+    def fitting(self, arguments: Any) -> Any:
+        """No values, or a list of one, where they are unknown."""
+        values, items = arguments if isinstance(arguments, list) else (None, None)
+        return [known_or(values, []), known_or(items, [""])]
+
     def compute(self, arguments: Any) -> Any:
         """What is left of the list."""
         values, items = arguments
@@ -227,6 +273,11 @@ class Contains(Function):
             msg = f'Arguments to "{self.name}" must be of the form: [value1, [value1, value2]]'
             raise ValueError(msg)
 
+    def fitting(self, arguments: Any) -> Any:
+        """A text, or an empty list, where they are unknown."""
+        value, items = arguments
+        return [known_or(value, ""), known_or(items, [])]
+
     def compute(self, arguments: Any) -> Any:
         """Whether it is."""
         value, items = arguments
@@ -240,6 +291,7 @@ class Repeat(Function):
     """``{repeat: {for_each: {var: list}, template, permutations}}``."""
 
     unpacked = True
+    gives = list
     maps_iterate = True
     """Whether a map in for_each gives its keys (from 2016-10-14)."""
     reads_permutations = True
@@ -263,6 +315,18 @@ class Repeat(Function):
         if not isinstance(arguments["for_each"], dict | Dynamic):
             msg = f'The "for_each" argument to "{self.name}" must contain a map'
             raise TypeError(msg)
+
+    def fitting(self, arguments: Any) -> Any:
+        """No item for each unknown list, and the texts of the template: what is long is left to the real call."""
+        for_each = arguments["for_each"]
+        if isinstance(for_each, Dynamic):
+            return None
+        lists = {key: _known_items(value, "") for key, value in for_each.items()}
+        if not isinstance(arguments["template"], Dynamic):
+            lists = {key: value[:1] or [""] if isinstance(value, list) else value for key, value in lists.items()}
+        elif self.reads_permutations and not arguments.get("permutations", True):
+            return None  # lists of unknown lengths
+        return {"for_each": lists, "template": plain(arguments["template"])}
 
     def compute(self, arguments: Any) -> Any:
         """The template, once for each combination."""
@@ -336,6 +400,13 @@ class FnSelect(Function):
             msg = f'Arguments to "{self.name}" must be of the form [index, collection]'
             raise ValueError(msg)
 
+    def fitting(self, arguments: Any) -> Any:
+        """The index counts by itself where it is neither a name nor a number."""
+        index, items = arguments
+        if isinstance(index, Dynamic) or (isinstance(items, Dynamic) and isinstance(index, str | int)):
+            return None
+        return [plain(index), known_or(items, [])]
+
     def compute(self, arguments: Any) -> Any:
         """The entry."""
         index, items = arguments
@@ -375,6 +446,11 @@ class MemberListToMap(Function):
         if not isinstance(arguments[0], str) or not isinstance(arguments[1], str):
             msg = f"{self.name} Key Name and Value Name must be strings"
             raise TypeError(msg)
+
+    def fitting(self, arguments: Any) -> Any:
+        """An entry for each unknown item."""
+        key_name, value_name, members = arguments
+        return [known_or(key_name, "k"), known_or(value_name, "v"), _known_items(members, ".member.0.k=v")]
 
     def compute(self, arguments: Any) -> Any:
         """The map of each member's key to its value."""

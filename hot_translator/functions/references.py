@@ -15,6 +15,7 @@ from hot_translator.functions.base import (
     find_failure,
     is_list,
     message,
+    plain,
     strip,
 )
 from hot_translator.functions.select import SelectPath, select_parameter
@@ -158,6 +159,10 @@ class FnGetAtt(GetAttr):
 
 class GetFile(Function):
     """``{get_file: key}``: the text of a file that came with the template."""
+
+    def fitting(self, arguments: Any) -> Any:
+        """Lists and maps are no key."""
+        return None if isinstance(arguments, Dynamic) else plain(arguments)
 
     def compute(self, arguments: Any) -> Any:
         """The text."""

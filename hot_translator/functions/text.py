@@ -10,7 +10,7 @@ from urllib import parse
 
 from hot_translator.errors import ResolutionError
 from hot_translator.expression import OMITTED, Dynamic
-from hot_translator.functions.base import Failure, Function, check_size, is_list, is_map
+from hot_translator.functions.base import Failure, Function, check_size, is_list, is_map, known_or, plain
 
 
 def as_json(value: Any) -> str:
@@ -22,6 +22,7 @@ class StrReplace(Function):
     """``{str_replace: {template, params}}``: longest keys first, and what was put in is not searched again."""
 
     unpacked = True
+    gives = str
     serialises = True
     """Whether lists and maps may be put in, as JSON (from 2015-10-15)."""
     every_key_must_occur = False
@@ -41,6 +42,16 @@ class StrReplace(Function):
         if not isinstance(params, Mapping | Dynamic) and params is not OMITTED:
             msg = f'"{self.name}" parameters must be a mapping'
             raise TypeError(msg)
+
+    def fitting(self, arguments: Any) -> Any:
+        """A template of all placeholders, and a value for each, where they are unknown."""
+        return dict(zip(("template", "params"), self.known(arguments["template"], arguments["params"]), strict=True))
+
+    @staticmethod
+    def known(template: Any, params: Any) -> tuple[Any, Any]:
+        """The same of the two arguments."""
+        values = {key: known_or(value, "x") for key, value in params.items()} if isinstance(params, dict) else {}
+        return known_or(template, "\0".join(map(str, values))), values or known_or(params, {})
 
     def compute(self, arguments: Any) -> Any:
         """The template with its placeholders replaced."""
@@ -128,6 +139,11 @@ class FnReplace(StrReplacePlain):
             raise (ValueError if is_list(arguments) else TypeError)(msg)
         self._check_params(arguments[0])
 
+    def fitting(self, arguments: Any) -> Any:
+        """As str_replace."""
+        template, params = self.known(arguments[1], arguments[0])
+        return [params, template]
+
     def compute(self, arguments: Any) -> Any:
         """The text with its placeholders replaced."""
         return self.replace(arguments[1], arguments[0])
@@ -140,6 +156,14 @@ class StrSplit(Function):
         """Refuse a text or a map."""
         if isinstance(arguments, str | dict):
             raise TypeError(self._usage())
+
+    def fitting(self, arguments: Any) -> Any:
+        """A text without the delimiter; of the index, only whether it is a number."""
+        if not isinstance(arguments, list) or len(arguments) < 2:
+            return plain(arguments)
+        delimiter, text, *more = arguments
+        index = more[:1] if more and not isinstance(more[0], Dynamic) and not _is_index(more[0]) else []
+        return [known_or(delimiter, ","), known_or(text, "x"), *index]
 
     def compute(self, arguments: Any) -> Any:
         """The pieces, or the one at the index; null for a null text."""
@@ -168,6 +192,14 @@ class StrSplit(Function):
         return f'Incorrect arguments to "{self.name}" should be: [",", "apples,pears", <index>]'
 
 
+def _is_index(value: Any) -> bool:
+    try:
+        int(value)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
 class FnSplit(Function):
     """``{Fn::Split: [delimiter, text]}``. The delimiter must be written out: Heat does not resolve it."""
 
@@ -186,6 +218,11 @@ class FnSplit(Function):
             msg = f'Incorrect arguments to "{self.name}" should be: [",", "str1,str2"]'
             raise (ValueError if is_list(arguments) else TypeError)(msg)
 
+    def fitting(self, arguments: Any) -> Any:
+        """A text for each unknown one."""
+        delimiter, text = arguments
+        return [known_or(delimiter, ","), known_or(text, "x")]
+
     def compute(self, arguments: Any) -> Any:
         """The pieces."""
         delimiter, text = arguments
@@ -201,6 +238,10 @@ class FnSplit(Function):
 class Base64(Function):
     """``{Fn::Base64: text}``: the text as it is, for Heat encodes user data itself."""
 
+    def fitting(self, arguments: Any) -> Any:
+        """Lists and maps are no text."""
+        return None if isinstance(arguments, Dynamic) else plain(arguments)
+
     def compute(self, arguments: Any) -> Any:
         """The text."""
         if not isinstance(arguments, str):
@@ -211,6 +252,14 @@ class Base64(Function):
 
 class Digest(Function):
     """``{digest: [algorithm, text]}``: the hexadecimal digest of the text in latin-1."""
+
+    gives = str
+
+    def fitting(self, arguments: Any) -> Any:
+        """An algorithm, or a text, where they are unknown."""
+        if not isinstance(arguments, list):
+            return None if isinstance(arguments, Dynamic) else plain(arguments)
+        return [known_or(item, "" if index else "sha256") for index, item in enumerate(arguments)]
 
     def compute(self, arguments: Any) -> Any:
         """The digest."""
@@ -232,6 +281,7 @@ class Digest(Function):
 class MakeUrl(Function):
     """``{make_url: {scheme, username, password, host, port, path, query, fragment}}``."""
 
+    gives = str
     keys = ("scheme", "username", "password", "host", "port", "path", "query", "fragment")
 
     def check(self, arguments: Any) -> None:
@@ -269,6 +319,10 @@ class MakeUrl(Function):
         if not 0 < port <= 65535:
             msg = f"Invalid URL port {port}, must be in range 1-65535"
             raise ValueError(msg)
+
+    def fitting(self, arguments: Any) -> Any:
+        """Without the unknown parts."""
+        return {key: plain(part) for key, part in arguments.items() if not isinstance(part, Dynamic)}
 
     def compute(self, arguments: Any) -> Any:
         """The URL, each part quoted as it needs."""

@@ -1,15 +1,16 @@
 """From a command line's inputs to a translation, with every problem on the way and where it is in which file."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from hot_translator import Environment, Pseudo, Template, Translation, parse_environment, parse_template, translate
-from hot_translator.errors import TranslationError
+from hot_translator.errors import InvalidTemplate, TranslationError
 from kiln.tools.command_line import Inputs
 from kiln.tools.placeholders import StandIn
+from reconcilers import registry
 
 _ID: Final = uuid.UUID(int=0)
 
@@ -22,6 +23,7 @@ class Outcome:
     missing: tuple[str, ...] = ()
     template: Template | None = None
     translation: Translation | None = field(default=None, repr=False)
+    warnings: tuple[TranslationError, ...] = ()
 
 
 def run(inputs: Inputs, *, stack_name: str = "", stand_in: bool = False) -> Outcome:
@@ -50,7 +52,21 @@ def run(inputs: Inputs, *, stack_name: str = "", stand_in: bool = False) -> Outc
         problems += [it for it in error.problems if (file_of(it, inputs), it.line) not in absent]
     if translation is not None:
         problems += translation.broken_rules
-    return Outcome(_in_order(problems, inputs), missing, template, None if problems else translation)
+    if problems or translation is None:
+        return Outcome(_in_order(problems, inputs), missing, template)
+    warnings = [*translation.warnings, *_not_built(translation, template)]
+    return Outcome((), missing, template, translation, _in_order(warnings, inputs))
+
+
+def _not_built(translation: Translation, template: Template) -> Iterator[TranslationError]:
+    """A warning for the first resource of each type that Kiln cannot make."""
+    told = set()
+    for definition in translation.definitions.values():
+        if definition.virtual or definition.type in told or registry.find(definition.type) is not None:
+            continue
+        told.add(definition.type)
+        reason = f"the type {definition.type} is not built yet: the template is checked, and cannot be deployed"
+        yield template.located(InvalidTemplate(f"{definition.path}.type", reason))
 
 
 def file_of(problem: TranslationError, inputs: Inputs) -> str:

@@ -1,6 +1,7 @@
 """Which files a template or an environment names, as Heat's command line client finds them, and how to rename them.
 
-A template names files with ``get_file`` and with a resource type that is a template; an environment with the values
+A template names files with ``get_file``, with a resource type that is a template, and with the ``TemplateURL`` of a
+CloudFormation stack; an environment with the values
 of its resource_registry. The text is never rendered anew: where a name must change, that scalar alone is replaced.
 """
 
@@ -81,7 +82,9 @@ def renamed(text: str, names: Mapping[FileName, str]) -> str:
 
 
 def _names_file(key: Any, value: str) -> bool:
-    return bool(value) and (key == "get_file" or (key in ("type", "Type") and value.endswith(TEMPLATE_ENDINGS)))
+    if key in ("type", "Type"):
+        return value.endswith(TEMPLATE_ENDINGS)
+    return bool(value) and key in ("get_file", "TemplateURL")
 
 
 def _composed(text: str, what: str, source: str) -> yaml.Node | None:

@@ -7,16 +7,18 @@ from typing import Any, Final
 
 import yaml
 
-from hot_translator import HIDDEN_TEXT, UNKNOWN, Definition, Translation, TranslationError
-from hot_translator.expression import leaves
+from hot_translator import HIDDEN_TEXT, UNKNOWN, Definition, Output, Parameter, Translation, TranslationError
+from hot_translator.expression import NOWHERE, Dynamic, leaves
 from kiln.tools import command_line as given
-from kiln.tools.offline import Outcome, run
-from kiln.tools.validate import print_problems
+from kiln.tools.offline import run
+from kiln.tools.validate import print_problems, print_warnings
 
 DESCRIPTION = """Print the resources of a template with their final properties, in the order of their dependencies.
 
-What only the cloud will know stands as "(known after NAME ...)", hidden parameters and what is made of them as ******.
-Every parameter needs a value. The waves are the resources that may be made side by side, one wave after the other."""
+What only the cloud will know stands as "(known after NAME ...)", hidden parameters and what is made of them as ******,
+what is made of a parameter without a value as "(needs a parameter)". Where a condition or a size needs such a value,
+one is taken that the parameter allows. With --strict a parameter without a value is refused. The waves are the
+resources that may be made side by side, one wave after the other."""
 
 _SHORTEST_SECRET: Final = 4
 """Shorter hidden values are parts of ordinary words: what is made of them is hidden where it is known to be."""
@@ -29,6 +31,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     )
     given.add_arguments(parser)
     parser.add_argument("--stack-name", default="", metavar="NAME", help="the stack's name; default: the file's")
+    parser.add_argument("--strict", action="store_true", help="a parameter without a value is a problem")
     parser.add_argument("--json", action="store_true", help="print JSON instead of YAML")
     parser.set_defaults(handler=main)
 
@@ -36,15 +39,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 def main(arguments: argparse.Namespace) -> int:
     """Exit code 0: printed; 1: the inputs have problems."""
     inputs = given.read(arguments)
-    outcome = run(inputs, stack_name=arguments.stack_name)
+    outcome = run(inputs, stack_name=arguments.stack_name, stand_in=not arguments.strict)
     if outcome.translation is None:
         print_problems(outcome, inputs)
         return 1
-    try:
-        rendered = render(outcome.translation)
-    except TranslationError as error:
-        print_problems(Outcome(error.problems), inputs)
-        return 1
+    print_warnings(outcome, inputs)
+    rendered = render(outcome.translation)
     if arguments.json:
         print(json.dumps(rendered, indent=2))
     else:
@@ -53,15 +53,12 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def render(translation: Translation) -> dict[str, Any]:
-    """The translation as plain data. Raises ``TranslationError`` for a value that a type refuses."""
+    """The translation as plain data. A value that cannot be had stands with the reason."""
     resources = {name: _resource(translation.definitions[name]) for name in translation.order}
-    outputs = {
-        name: HIDDEN_TEXT if output.hidden else _shown(output.resolve(_NothingYet()), output.value)
-        for name, output in translation.outputs.items()
-    }
+    outputs = {name: HIDDEN_TEXT if output.hidden else _output(output) for name, output in translation.outputs.items()}
     rendered = {
         "description": translation.description,
-        "parameters": {name: parameter.text for name, parameter in translation.parameters.items()},
+        "parameters": {name: _text(parameter) for name, parameter in translation.parameters.items()},
         "waves": [list(wave) for wave in translation.waves()],
         "resources": resources,
         "outputs": outputs,
@@ -70,26 +67,22 @@ def render(translation: Translation) -> dict[str, Any]:
     return masked
 
 
-class _NothingYet:
-    """What is known of the resources before any is made."""
+def _text(parameter: Parameter) -> str | None:
+    """A parameter's value as text; null without one."""
+    return None if isinstance(parameter.value, Dynamic) else parameter.text
 
-    def reference(self, name: str) -> Any:
-        """Nothing."""
-        return UNKNOWN
 
-    def attribute(self, name: str, attribute: str) -> Any:
-        """Nothing."""
-        return UNKNOWN
-
-    def attributes(self, name: str) -> Any:
-        """Nothing."""
-        return UNKNOWN
+def _output(output: Output) -> Any:
+    """An output's value, or why it will have none."""
+    try:
+        return _shown(output.resolve(NOWHERE), output.value)
+    except TranslationError as error:
+        return f"(no value: {error.reason})"
 
 
 def _resource(definition: Definition) -> dict[str, Any]:
     """A definition, without what is as usual."""
-    scope = _NothingYet()
-    values = definition.resolve(scope)
+    values = definition.resolve(NOWHERE)
     sources = _by_present_names(definition)
     hidden_names = _present_names(definition, definition.hidden_properties)
     shown = {}
@@ -101,7 +94,7 @@ def _resource(definition: Definition) -> dict[str, Any]:
         "kind": definition.kind,
         "requires": sorted(definition.requires),
         "properties": shown,
-        "metadata": _shown(definition.resolve_metadata(scope), definition.metadata),
+        "metadata": _shown(definition.resolve_metadata(NOWHERE), definition.metadata),
         "update_policy": dict(definition.update_policy or {}),
         "deletion_policy": definition.deletion_policy,
         "external_id": definition.external_id,
@@ -126,7 +119,7 @@ def _shown(value: Any, source: Any) -> Any:
     """A value in which each unknown part says what it waits for; ``source`` is the expression that it came from."""
     if value is UNKNOWN:
         names = sorted({leaf.resource for leaf in leaves(source)})
-        return f"(known after {', '.join(names)})" if names else "(known later)"
+        return f"(known after {', '.join(names)})" if names else "(needs a parameter)"
     if isinstance(value, Mapping):
         return {key: _shown(item, _part(source, key)) for key, item in value.items()}
     if isinstance(value, list | tuple):

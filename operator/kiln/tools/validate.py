@@ -12,9 +12,10 @@ from kiln.tools.offline import Outcome, file_of, run
 
 DESCRIPTION = """Check a template, its environments and all files that they name, without a cloud or a cluster.
 
-Every problem is printed as FILE:LINE:COLUMN: PATH: REASON. A warning is of an output that will have no value. Names of
-flavors, images, networks and the like are not looked up. Parameters without a value are only listed, and what depends
-on them is not checked, unless --strict."""
+Every problem is printed as FILE:LINE:COLUMN: PATH: REASON. A warning is of what stops nothing, or not yet: an output
+that will have no value, a type that Kiln knows and cannot make so far, a word that is ignored. Names of flavors, images,
+networks and the like are not looked up. Parameters without a value are only listed, and what depends on them is not
+checked, unless --strict."""
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
@@ -43,7 +44,7 @@ def as_text(outcome: Outcome, inputs: Inputs) -> str:
         number = len(outcome.problems)
         lines.append(f"{number} problem{'s' * (number > 1)}")
     elif outcome.translation:
-        lines += [line_of(it, inputs, "warning: ") for it in outcome.translation.warnings]
+        lines += [line_of(it, inputs, "warning: ") for it in outcome.warnings]
         lines.append(f"{inputs.template.name}: valid, {len(outcome.translation.definitions)} resources")
     if outcome.missing and not outcome.problems:
         lines.append(f"parameters without a value: {', '.join(outcome.missing)}")
@@ -58,7 +59,7 @@ def as_json(outcome: Outcome, inputs: Inputs) -> dict[str, Any]:
         "missingParameters": list(outcome.missing),
     }
     if outcome.translation:
-        report["warnings"] = [_as_json(warning, inputs) for warning in outcome.translation.warnings]
+        report["warnings"] = [_as_json(warning, inputs) for warning in outcome.warnings]
         report["resources"] = len(outcome.translation.definitions)
     return report
 
@@ -78,6 +79,14 @@ def line_of(problem: TranslationError, inputs: Inputs, word: str = "") -> str:
     """One problem as compilers print it."""
     place = [file_of(problem, inputs), *(str(part) for part in (problem.line, problem.column) if part is not None)]
     return f"{':'.join(place)}: {word}{problem}"
+
+
+def print_warnings(outcome: Outcome, inputs: Inputs) -> None:
+    """What the other commands say beside their output about inputs that are valid."""
+    for warning in outcome.warnings:
+        print(line_of(warning, inputs, "warning: "), file=sys.stderr)
+    if outcome.missing:
+        print(f"parameters without a value: {', '.join(outcome.missing)}", file=sys.stderr)
 
 
 def print_problems(outcome: Outcome, inputs: Inputs) -> None:

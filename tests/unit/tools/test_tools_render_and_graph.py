@@ -72,9 +72,14 @@ def test_the_stacks_name_is_that_of_the_file_or_the_given_one(folder) -> None:
     assert yaml.safe_load(made.kiln("render", *argv)[1])["outputs"] == {"o": "prod"}
 
 
-def test_a_missing_parameter_is_a_problem_of_render_but_not_of_graph(folder) -> None:
+def test_what_needs_a_missing_parameter_is_marked_unless_strict(folder) -> None:
     made = folder({"web.yaml": TEMPLATE})
     code, out, err = made.kiln("render", "-t", "web.yaml")
+    assert (code, err) == (0, "parameters without a value: password, public\n")
+    rendered = yaml.safe_load(out)
+    assert rendered["parameters"] == {"password": None, "public": None}
+    assert rendered["outputs"]["both"] == ["(known after net)", "(needs a parameter)"]
+    code, out, err = made.kiln("render", "-t", "web.yaml", "--strict")
     assert (code, out) == (1, "")
     assert "web.yaml:4:3: parameters.password: The Parameter (password) was not provided" in err
     code, out, err = made.kiln("graph", "-t", "web.yaml")
