@@ -2,8 +2,10 @@
 
 These are the rules of Heat's ``add_dependencies``. Heat compares ids, which do not exist before the creation, so it
 also ties together resources that have nothing to do with each other; here two values are the same network (or
-subnet, or router) when they are the same constant or refer to the same resource. An implicit edge that would
-close a circle is left out: what the template states is stronger.
+subnet, or router) when they are the same constant or refer to the same resource. An edge leads to resources of the
+same stack (nested template or group), as in Heat, or of one around it. Where there is none and the network is a
+resource of the tree, it leads to those of other nested templates: they are about the same network. An implicit edge
+that would close a circle is left out: what the template states is stronger.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ def edges(definitions: Mapping[str, DefinitionLike]) -> list[Edge]:
         if rule is None:
             continue
         known = stated[name]
+        index.at = name
         needs = dict.fromkeys(need for need in rule(definition, index) if need != name and need not in known)
         found += [(name, need) for need in needs]
     return _without_circles(stated, found) if found else found
@@ -59,6 +62,9 @@ def edges(definitions: Mapping[str, DefinitionLike]) -> list[Edge]:
 
 class _Index:
     """Where the rules find the other side of an edge: names of resources by what they belong to."""
+
+    at = ""
+    """The resource whose rule is at work."""
 
     def __init__(self, definitions: Mapping[str, DefinitionLike]) -> None:
         self.definitions = definitions
@@ -88,34 +94,45 @@ class _Index:
         elif kind == "AWS::EC2::RouteTable":
             yield self.route_tables_by_vpc, _get(it, "VpcId")
 
+    def of(self, names: Mapping[Key, list[str]], value: Any) -> Iterator[str]:
+        """The resources that belong to the network (subnet, router) that a value stands for."""
+        for key in sorted(_keys(value)):
+            yield from self.near(names, key)
+
+    def near(self, names: Mapping[Key, list[str]], key: Key) -> list[str]:
+        """Those of the same stack or of one around it; of a resource, where there are none, all."""
+        found = names.get(key, [])
+        near = [name for name in found if self.at.startswith(name[: name.rfind("/") + 1])]
+        return near or (found if key[0] == "ref" else [])
+
 
 Rule = Callable[[DefinitionLike, _Index], Iterator[str]]
 
 
 def _port(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """Any subnet of the network may be the one that gives the port its address."""
-    yield from _of(index.subnets_by_network, _get(it, "network", "network_id"))
+    yield from index.of(index.subnets_by_network, _get(it, "network", "network_id"))
 
 
 def _server(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """As a port, for each network that the server is to be attached to."""
     for network in _items(_get(it, "networks")):
-        yield from _of(index.subnets_by_network, _of_network(network))
+        yield from index.of(index.subnets_by_network, _of_network(network))
 
 
 def _router(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """The gateway is a port on the external network."""
-    yield from _of(index.subnets_by_network, _external_network(it))
+    yield from index.of(index.subnets_by_network, _external_network(it))
 
 
 def _router_gateway(it: DefinitionLike, index: _Index) -> Iterator[str]:
-    yield from _of(index.interfaces_by_router, _get(it, "router_id"))
-    yield from _of(index.subnets_by_network, _get(it, "network", "network_id"))
+    yield from index.of(index.interfaces_by_router, _get(it, "router_id"))
+    yield from index.of(index.subnets_by_network, _get(it, "network", "network_id"))
 
 
 def _floating_ip(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """The external network must be reachable before an address of it can be mapped to a port."""
-    yield from _of(index.gateways_by_network, _get(it, "floating_network", "floating_network_id"))
+    yield from index.of(index.gateways_by_network, _get(it, "floating_network", "floating_network_id"))
     yield from _interfaces_of_ports(it, index)
 
 
@@ -133,7 +150,7 @@ def _interfaces_of_ports(it: DefinitionLike, index: _Index) -> Iterator[str]:
 def _interfaces_of_server(server: DefinitionLike, index: _Index) -> Iterator[str]:
     for attachment in _items(_get(server, "networks")):
         yield from _interfaces_of_network(_of_network(attachment), index)
-        yield from _of(index.interfaces_by_subnet, _entry(attachment, "subnet"))
+        yield from index.of(index.interfaces_by_subnet, _entry(attachment, "subnet"))
         for _, name in sorted(_keys(_entry(attachment, "port"))):
             port = index.definitions.get(name)
             if port and canonical(port.type) == "OS::Neutron::Port":
@@ -146,24 +163,24 @@ def _interfaces_of_port(port: DefinitionLike, index: _Index) -> Iterator[str]:
         yield from _interfaces_of_network(_get(port, "network", "network_id"), index)
     for address in _items(addresses):
         subnet = address if isinstance(address, Dynamic) else _entry(address, "subnet", "subnet_id")
-        yield from _of(index.interfaces_by_subnet, subnet)
+        yield from index.of(index.interfaces_by_subnet, subnet)
 
 
 def _interfaces_of_network(network: Any, index: _Index) -> Iterator[str]:
-    for subnet in _of(index.subnets_by_network, network):
-        yield from index.interfaces_by_subnet.get(("ref", subnet), ())
+    for subnet in index.of(index.subnets_by_network, network):
+        yield from index.near(index.interfaces_by_subnet, ("ref", subnet))
 
 
 def _extra_route(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """A route's next hop must be on one of the router's networks."""
     router = _get(it, "router", "router_id")
-    yield from _of(index.interfaces_by_router, router)
-    yield from _of(index.gateways_by_router, router)
+    yield from index.of(index.interfaces_by_router, router)
+    yield from index.of(index.gateways_by_router, router)
 
 
 def _vpc_gateway_attachment(it: DefinitionLike, index: _Index) -> Iterator[str]:
     """A VPC's gateway is attached to the routers of its route tables."""
-    yield from _of(index.route_tables_by_vpc, _get(it, "VpcId"))
+    yield from index.of(index.route_tables_by_vpc, _get(it, "VpcId"))
 
 
 _RULES: Final[Mapping[str, Rule]] = {
@@ -213,11 +230,6 @@ def _keys(value: Any) -> set[Key]:
     if isinstance(value, Dynamic):
         return {("ref", leaf.resource) for leaf in leaves(value)} or {("same", str(id(value)))}
     return set() if value is None or isinstance(value, list | dict) else {("is", str(value))}
-
-
-def _of(names: Mapping[Key, list[str]], value: Any) -> Iterator[str]:
-    for key in sorted(_keys(value)):
-        yield from names.get(key, ())
 
 
 def _without_circles(stated: Mapping[str, set[str]], found: list[Edge]) -> list[Edge]:

@@ -99,7 +99,7 @@ class Nested:
     @cached_property
     def template(self) -> Template | None:
         """The inner template, None when it is missing or wrong (which is reported)."""
-        key, path = self._implementation.name, Path(self._sections.path, "type")
+        key, path = self._implementation.name, self._named_at
         tree = self._place.tree
         try:
             found = tree.file_key(key, self._place.source)
@@ -118,6 +118,11 @@ class Nested:
         for warning in template.warnings:
             tree.warn(_moved(warning, self._inner_path))
         return template
+
+    @property
+    def _named_at(self) -> Path:
+        """Where the template is named."""
+        return Path(self._sections.path, "type")
 
     @cached_property
     def _inner_path(self) -> Path:
@@ -335,6 +340,10 @@ class _ByUrl(Nested):
     """A nested stack by its template's URL. What it is given is taken as a stack's own parameters are: a map for a text
     parameter becomes text, null counts as not given.
     """
+
+    @property
+    def _named_at(self) -> Path:
+        return Path(self._sections.properties_path.parent, "TemplateURL")
 
     def _values(self, template: Template) -> dict[str, Any]:
         compiled = self._sections.properties

@@ -13,9 +13,9 @@ from kiln.tools.offline import Outcome, file_of, run
 DESCRIPTION = """Check a template, its environments and all files that they name, without a cloud or a cluster.
 
 Every problem is printed as FILE:LINE:COLUMN: PATH: REASON. A warning is of what stops nothing, or not yet: an output
-that will have no value, a type that Kiln knows and cannot make so far, a word that is ignored. Names of flavors, images,
-networks and the like are not looked up. Parameters without a value are only listed, and what depends on them is not
-checked, unless --strict."""
+that will have no value, a type that Kiln knows and cannot make so far, a word that is ignored. Names of flavors,
+images, networks and the like are not looked up. Parameters without a value are only listed, and what depends on them is
+not checked, unless --strict."""
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
