@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
-from hot_translator.expression import OMITTED, is_dynamic, settled
+from hot_translator.expression import OMITTED, UNKNOWN, Dynamic, Leaf, Scope, is_dynamic, settled
 from hot_translator.functions.base import Failure, Path
 from hot_translator.functions.select import SelectPath, select_attribute
 from hot_translator.template import Template
@@ -119,15 +119,22 @@ class Compiler:
         """A CloudFormation mapping."""
         return self.template.mappings[name]
 
-    def condition(self, name: str) -> bool:
-        """Whether a named condition holds; ValueError for an unknown name."""
+    def compile_branch(self, snippet: Any, path: Path) -> Any:
+        """A snippet of which nobody knows yet whether it is wanted: its errors are raised when it is resolved."""
+        return _Quiet(self).compile(snippet, path)
+
+    def condition(self, name: str) -> Any:
+        """Whether a named condition holds: a bool, or ``Dynamic``; ValueError for an unknown name."""
         if self._conditions is None:
             msg = f'Invalid condition "{name}"'
             raise ValueError(msg)
         return self._conditions.holds(name)
 
-    def evaluate(self, condition: Any, path: Path) -> bool:
-        """A condition as it stands at a resource, an output or an ``if``: a bool, a name, or a condition function."""
+    def evaluate(self, condition: Any, path: Path) -> Any:
+        """A condition as it stands at a resource, an output or an ``if``: a bool, a name, or a condition function.
+
+        Its value: a bool, or ``Dynamic`` when it depends on a resource, which a parameter of a nested template may.
+        """
         if self._conditions is None:
             return self.condition(str(condition))
         return self._conditions.evaluate(condition, path)
@@ -181,7 +188,7 @@ class Conditions:
         self._environs = _InCondition(compiler, functions)
         self._definitions = compiler.template.conditions
         self._section = compiler.template.version.words.conditions
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, Any] = {}
         self._open: set[str] = set()
 
     def check(self) -> None:
@@ -201,8 +208,11 @@ class Conditions:
     def _is_condition(self, definition: Any) -> bool:
         return isinstance(definition, bool) or is_call(self._functions, definition)
 
-    def holds(self, name: str) -> bool:
-        """A named condition; ValueError for an unknown name, ``InvalidTemplate`` for a wrong or circular definition."""
+    def holds(self, name: str) -> Any:
+        """A named condition: a bool, or ``Dynamic``.
+
+        Raises ValueError for an unknown name, ``InvalidTemplate`` for a wrong or circular definition.
+        """
         if name not in self._definitions:
             msg = f'Invalid condition "{name}"'
             raise ValueError(msg)
@@ -217,18 +227,22 @@ class Conditions:
                 self._open.discard(name)
         return self._known[name]
 
-    def _resolve(self, name: str, path: Path) -> bool:
+    def _resolve(self, name: str, path: Path) -> Any:
         definition = self._definitions[name]
         if not self._is_condition(definition):
             raise _no_condition(name, definition, path)
         value = self._value(definition, path)
+        if isinstance(value, Dynamic):
+            return Undecided(value, path)
         if not isinstance(value, bool):
             raise _no_condition(name, value, path)
         return value
 
-    def evaluate(self, condition: Any, path: Path) -> bool:
-        """A condition where it is used. Null counts as true, as in Heat."""
+    def evaluate(self, condition: Any, path: Path) -> Any:
+        """A condition where it is used: a bool, or ``Dynamic``. Null counts as true, as in Heat."""
         value = self._value(condition, path)
+        if isinstance(value, Dynamic):
+            return Undecided(value, path)
         if value is None or isinstance(value, bool):
             return value is not False
         if not isinstance(value, str):
@@ -242,11 +256,50 @@ class Conditions:
         value = compile_with(self._functions, self._environs, condition, path)
         if isinstance(value, Failure):
             raise value.error
-        value = settled(value)
-        if is_dynamic(value):
-            reason = "A condition must be known before anything is created: it must not depend on a resource"
-            raise InvalidTemplate(str(path), reason)
-        return value
+        return settled(value)
+
+
+class Undecided(Dynamic):
+    """A condition that depends on a resource: a bool when that is there."""
+
+    __slots__ = ("_path", "_value")
+
+    def __init__(self, value: Dynamic, path: Path) -> None:
+        self._value = value
+        self._path = path
+
+    def resolve(self, scope: Scope) -> Any:
+        """Whether it holds; ``UNKNOWN`` while the resource is not there."""
+        value = self._value.resolve(scope)
+        if value is UNKNOWN or isinstance(value, bool):
+            return value
+        raise ResolutionError(str(self._path), f'The condition is neither true nor false, but "{value}"')
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in the condition."""
+        return self._value.leaves()
+
+
+class _Quiet:
+    """The compiler of values that may never be wanted: errors are kept where they stand."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiler, name)
+
+    def compile(self, snippet: Any, path: Path) -> Any:
+        """The snippet as an expression."""
+        return compile_with(self._compiler.template.version.functions, self, snippet, path)
+
+    def compile_branch(self, snippet: Any, path: Path) -> Any:
+        """The same."""
+        return self.compile(snippet, path)
+
+    def report(self, error: TranslationError) -> Failure:
+        """What raises the error when it is resolved."""
+        return Failure(error)
 
 
 def _no_condition(name: str, definition: Any, path: Path) -> InvalidTemplate:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from hot_translator import catalogue, properties
 from hot_translator.catalogue import TypeSchema
 from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import AllAttributes, Attribute, Reference, is_dynamic, leaves, settled
+from hot_translator.expression import AllAttributes, Attribute, Dynamic, Reference, is_dynamic, leaves, settled
 from hot_translator.functions.base import Failure, Path, failures, strip
 from hot_translator.functions.select import SelectPath, select_attribute
 from hot_translator.names import did_you_mean
@@ -46,6 +46,8 @@ class Place:
     parent: str | None = None
     needs: frozenset[str] = frozenset()
     source: str | None = None
+    condition: Dynamic | None = None
+    """Whether what is made here exists, where that depends on a resource."""
 
     def name(self, local: str) -> str:
         """The name in the flat result."""
@@ -345,6 +347,7 @@ def define(
     compiled = sections.properties if external_id is None else {}
     unique = tuple(dict.fromkeys(leaves(compiled)))
     requires = {leaf.resource for leaf in unique} | {leaf.resource for leaf in leaves(sections.metadata)}
+    requires |= {leaf.resource for leaf in leaves(place.condition)}
     place.tree.definitions[name] = Definition(
         name=name,
         local_name=local_name,
@@ -361,6 +364,7 @@ def define(
         kind=kind,
         deletion_policy="Retain" if external_id is not None else deletion_policy,
         external_id=external_id,
+        condition=place.condition,
         description=sections.description,
         parent=place.parent,
         reference=whole.reference if whole else None,

@@ -7,7 +7,7 @@ stays are the calls whose result depends on a resource's id or attribute.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, final
 
@@ -79,6 +79,10 @@ class Dynamic:
         """The resource whose id this is, when it is no more than that (``get_resource``)."""
         return None
 
+    def never(self, value: Any) -> bool:
+        """Whether it is certain, before anything is created, that the value will not be this one."""
+        return False
+
 
 class Leaf(Dynamic):
     """A reference to one resource: the only nodes that read the scope."""
@@ -106,6 +110,10 @@ class Reference(Leaf):
     def referenced(self) -> str | None:
         """The resource."""
         return self.resource
+
+    def never(self, value: Any) -> bool:
+        """An id is text, and never empty."""
+        return not isinstance(value, str) or not value
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,63 @@ class Through(Dynamic):
     def referenced(self) -> str | None:
         """The resource whose id the value is."""
         return self._value.referenced if isinstance(self._value, Dynamic) else None
+
+    def never(self, value: Any) -> bool:
+        """As the value."""
+        return never(self._value, value)
+
+
+class Choice(Dynamic):
+    """One of two values, by a condition that depends on resources."""
+
+    __slots__ = ("_condition", "_no", "_yes")
+
+    def __init__(self, condition: Dynamic, yes: Any, no: Any) -> None:
+        self._condition = condition
+        self._yes = yes
+        self._no = no
+
+    def resolve(self, scope: Scope) -> Any:
+        """The chosen value; ``UNKNOWN`` while the condition is."""
+        chosen = self._condition.resolve(scope)
+        return UNKNOWN if chosen is UNKNOWN else resolve(self._yes if chosen else self._no, scope)
+
+    def leaves(self) -> Iterator[Leaf]:
+        """The references in the condition and in both values."""
+        yield from self._condition.leaves()
+        yield from leaves(self._yes)
+        yield from leaves(self._no)
+
+    def never(self, value: Any) -> bool:
+        """As both values."""
+        return never(self._yes, value) and never(self._no, value)
+
+
+def never(compiled: Any, value: Any) -> bool:
+    """Whether compiled data is certain not to become this value, which is plain."""
+    return certainly_equal(compiled, value) is False
+
+
+def certainly_equal(one: Any, other: Any) -> bool | None:
+    """Whether two compiled values are equal whatever the resources give; None when that depends on them."""
+    if isinstance(one, Dynamic) or isinstance(other, Dynamic):
+        if one == other:
+            return True
+        for left, right in ((one, other), (other, one)):
+            if isinstance(left, Dynamic) and not is_dynamic(right) and left.never(right):
+                return False
+        return None
+    if isinstance(one, dict) and isinstance(other, dict):
+        same_keys = one.keys() == other.keys()
+        return _all_equal((one[key], other[key]) for key in one) if same_keys else False
+    if isinstance(one, list) and isinstance(other, list):
+        return _all_equal(zip(one, other, strict=True)) if len(one) == len(other) else False
+    return bool(one == other)
+
+
+def _all_equal(pairs: Iterable[tuple[Any, Any]]) -> bool | None:
+    found = {certainly_equal(one, other) for one, other in pairs}
+    return False if False in found else None if None in found else True
 
 
 def resolve(value: Any, scope: Scope) -> Any:

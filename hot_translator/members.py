@@ -108,6 +108,10 @@ class Indexed(Dynamic):
         """The resource whose id the value is."""
         return self._value.referenced
 
+    def never(self, value: Any) -> bool:
+        """As the value, where that is an id: no index is replaced in those."""
+        return self.referenced is not None and self._value.never(value)
+
 
 def with_index(value: Any, variable: str, name: str) -> Any:
     """A member's properties: the index variable is replaced in every text, keys excepted."""

@@ -13,7 +13,19 @@ from hot_translator.catalogue.model import AttributeSchema, PropertySchema, Type
 from hot_translator.compiler import select
 from hot_translator.entities import Facade, Place, Sections, UnknownAttributeError, Whole, define
 from hot_translator.errors import InvalidTemplate, Problems, TranslationError
-from hot_translator.expression import UNKNOWN, Dynamic, Leaf, Scope, Through, has_unknown, is_dynamic, leaves, resolve
+from hot_translator.expression import (
+    OMITTED,
+    UNKNOWN,
+    Dynamic,
+    Leaf,
+    Scope,
+    Through,
+    has_unknown,
+    is_dynamic,
+    leaves,
+    never,
+    resolve,
+)
 from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import short_id
 from hot_translator.names import did_you_mean
@@ -43,6 +55,10 @@ class ParameterValue(Dynamic):
     def resolve(self, scope: Scope) -> Any:
         """The typed value; ``UNKNOWN`` while it, or a part of a list, is not there."""
         value = resolve(self._value, scope)
+        if value is OMITTED:
+            value = self._schema.default
+            if value is None:
+                raise missing(self._schema.name, self._path)
         if value is UNKNOWN or (self._schema.kind != "map" and has_unknown(value)):
             return UNKNOWN
         value = as_parameter(self._schema, value)
@@ -57,7 +73,14 @@ class ParameterValue(Dynamic):
     @property
     def referenced(self) -> str | None:
         """The resource whose id the value is."""
-        return self._value.referenced if isinstance(self._value, Dynamic) else None
+        is_text = self._schema.kind == "string" and isinstance(self._value, Dynamic)
+        return self._value.referenced if is_text else None
+
+    def never(self, value: Any) -> bool:
+        """A text as the value it is made of; a list of one id is never empty."""
+        if self._schema.kind == "string":
+            return not isinstance(value, str) or (isinstance(self._value, Dynamic) and self._value.never(value))
+        return self._schema.kind == "list" and value == [] and never(self._value, "")
 
 
 _EMPTY: Final[Mapping[str, Any]] = {"string": "", "number": 0, "boolean": False, "list": "", "map": {}}

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from hot_translator import properties
 from hot_translator.catalogue import TypeSchema
 from hot_translator.constraints import CustomConstraint
-from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import OMITTED, Leaf, Scope, leaves, resolve
+from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
+from hot_translator.expression import OMITTED, Dynamic, Leaf, Scope, leaves, resolve
 from hot_translator.parameters import Parameter
 
 Kind = Literal["resource", "group", "nested"]
@@ -35,9 +35,9 @@ class Definition:
     group or a nested template: it has no cloud resource of its own and requires its members.
 
     ``properties`` and ``metadata`` are compiled: plain data with ``Dynamic`` parts. ``requires`` are names of
-    definitions that must be there first. ``attributes_used`` are the attributes of this resource that anybody reads.
-    ``hidden_properties`` are the properties into which a hidden parameter went. ``reference`` is what get_resource
-    of a virtual one gives, compiled.
+    definitions that must be there first, if they are to exist (``exists``). ``attributes_used`` are the attributes of
+    this resource that anybody reads. ``hidden_properties`` are the properties into which a hidden parameter went.
+    ``reference`` is what get_resource of a virtual one gives, compiled.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Definition:
     kind: Kind = "resource"
     deletion_policy: str = "Delete"
     external_id: str | None = None
+    condition: Dynamic | None = None
     description: str = ""
     parent: str | None = None
     reference: Any = None
@@ -72,15 +73,26 @@ class Definition:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the properties depend on no resource."""
-        return not self._leaves
+        """Whether the properties, and whether it exists, depend on no resource."""
+        return not self._leaves and self.condition is None
+
+    def exists(self, scope: Scope) -> Any:
+        """Whether there is to be such a resource: true, false, or ``UNKNOWN`` while its condition is.
+
+        Only resources in nested templates have a condition that is still open (``condition``). One that is not to
+        exist is as one that the template does not have. Raises ``TranslationError``.
+        """
+        return True if self.condition is None else self.condition.resolve(scope)
 
     def resolve(self, scope: Scope) -> dict[str, Any]:
         """The property values, coerced and completed by the type's schema.
 
         ``UNKNOWN`` stands wherever a value depends on what is not there yet. The result is kept and given again as
-        long as what it was made of stays the same: do not change it. Raises ``TranslationError``.
+        long as what it was made of stays the same: do not change it. Raises ``TranslationError``; also when the
+        resource is not to exist.
         """
+        if self.exists(scope) is False:
+            raise ResolutionError(self.path, "The condition of the resource does not hold: it is not to exist")
         memo = self._memo
         read = [leaf.resolve(scope) for leaf in self._leaves]
         if memo.read is not None and memo.read == read:

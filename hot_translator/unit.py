@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hot_translator import versions
 from hot_translator.compiler import Compiler, Entity
+from hot_translator.conditional import Undecided, both
 from hot_translator.entities import Facade, Place, Written, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import is_dynamic
+from hot_translator.expression import Choice, Dynamic, is_dynamic
 from hot_translator.functions.base import Failure, Path, failures, strip
 from hot_translator.names import did_you_mean
 from hot_translator.parameters import Parameter, ParameterSchema, check_value, missing
@@ -35,7 +37,10 @@ class Unit:
         self._pseudo = _pseudo_parameters(template, place.pseudo)
         self._read_parameters()
         self.compiler.check_conditions()
-        self._enabled = {name: snippet for name, snippet in template.resources.items() if self._is_enabled(snippet)}
+        self._conditions = {name: self._condition(snippet) for name, snippet in template.resources.items()}
+        self._enabled = {
+            name: snippet for name, snippet in template.resources.items() if self._conditions[name] is not False
+        }
         self._entities: dict[str, Entity] = {}
         self._outputs: dict[str, tuple[Any, bool]] = {}
         self._open: list[str] = []
@@ -108,7 +113,8 @@ class Unit:
 
     # resources
 
-    def _is_enabled(self, snippet: ResourceSnippet) -> bool:
+    def _condition(self, snippet: ResourceSnippet) -> Any:
+        """Whether a resource exists: a bool, or ``Dynamic`` when that depends on another resource."""
         if snippet.condition is None:
             return True
         words = self.template.version.words
@@ -120,7 +126,7 @@ class Unit:
             return True
 
     def has_resource(self, name: str) -> bool:
-        """Whether an enabled resource has this name."""
+        """Whether a resource that is not certain to be switched off has this name."""
         return name in self._enabled
 
     def entity(self, name: str) -> Entity:
@@ -133,7 +139,12 @@ class Unit:
     def _make(self, snippet: ResourceSnippet) -> Entity:
         words = self.template.version.words
         path = self.compiler.section(words.resources, snippet.name)
-        return make_entity(snippet.name, snippet.type, self.place, Written(self, snippet, path))
+        condition = self._conditions[snippet.name]
+        if not isinstance(condition, Dynamic):
+            return make_entity(snippet.name, snippet.type, self.place, Written(self, snippet, path))
+        place = replace(self.place, condition=both(self.place.condition, condition))
+        entity = make_entity(snippet.name, snippet.type, place, Written(self, snippet, path))
+        return Undecided(entity, condition, snippet.name, path)
 
     def expand(self) -> frozenset[str]:
         """Make the definitions of all enabled resources; their names."""
@@ -178,14 +189,18 @@ class Unit:
 
     def _compile_output(self, snippet: OutputSnippet) -> Any:
         words = self.template.version.words
+        enabled: Any = True
         try:
             if snippet.condition is not None:
                 path = self.compiler.section(words.outputs, snippet.name, words.condition)
-                if not self.compiler.evaluate(snippet.condition, path):
+                enabled = self.compiler.evaluate(snippet.condition, path)
+                if not enabled:
                     return None
         except TranslationError as error:
             return self.compiler.report(error)
         path = self.compiler.section(words.outputs, snippet.name, words.value)
+        if isinstance(enabled, Dynamic):
+            return Choice(enabled, strip(self.compiler.compile_branch(snippet.value, path)), None)
         return strip(self.compiler.compile(snippet.value, path))
 
     def outputs(self) -> dict[str, Output]:

@@ -66,14 +66,17 @@ class Environs(Protocol):
     def is_call(self, snippet: Any) -> bool:
         """Whether a snippet is a call of a function of this version."""
 
-    def condition(self, name: str) -> bool:
-        """Whether a named condition holds; ValueError for an unknown name."""
+    def condition(self, name: str) -> Any:
+        """Whether a named condition holds: a bool, or ``Dynamic``; ValueError for an unknown name."""
 
     def evaluate(self, condition: Any, path: Path) -> Any:
-        """An inline condition: a bool or the name of a condition."""
+        """An inline condition, a bool or the name of a condition: a bool, or ``Dynamic``."""
 
     def compile(self, snippet: Any, path: Path) -> Any:
         """A snippet in which the functions of this template's version are compiled."""
+
+    def compile_branch(self, snippet: Any, path: Path) -> Any:
+        """The same of a value that may never be wanted: its errors are raised when it is."""
 
     def facade(self, section: str) -> Any:
         """That section of the resource in the parent template which this template stands for; LookupError without."""
@@ -129,6 +132,10 @@ class Call(Dynamic):
     def leaves(self) -> Iterator[Leaf]:
         """The references in the arguments."""
         return leaves(self._arguments)
+
+    def never(self, value: Any) -> bool:
+        """A call gives its own kind of value, where it has one."""
+        return self.gives is not None and not isinstance(value, self.gives)
 
 
 _CALL: Final = Call(lambda arguments: arguments, None, Path(None, ""))

@@ -1,13 +1,16 @@
-"""if, equals, not, and, or: known when the template is translated, since conditions never depend on resources."""
+"""if, equals, not, and, or.
+
+Conditions are known when the template is translated, but for those of a nested template on a parameter that comes from
+a resource: they are decided then as far as they can be, and else when the resource is there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import OMITTED
-from hot_translator.functions.base import REFUSALS, Function, is_list, message
+from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
+from hot_translator.expression import OMITTED, Choice, Dynamic, certainly_equal, is_dynamic
+from hot_translator.functions.base import REFUSALS, Call, Failure, Function, find_failure, is_list, message
 
 
 class If(Function):
@@ -28,6 +31,9 @@ class If(Function):
             raise
         except REFUSALS as error:
             raise InvalidTemplate(str(self.path), message(error)) from error
+        if isinstance(chosen, Dynamic):
+            branches = [self.environs.compile_branch(branch, self.path) for branch in (yes, *no)]
+            return Choice(chosen, branches[0], branches[1] if no else OMITTED)
         if chosen:
             return self.environs.compile(yes, self.path)
         return self.environs.compile(no[0], self.path) if no else OMITTED
@@ -50,6 +56,14 @@ class Equals(Function):
             msg = f'Arguments to "{self.name}" must be of the form: [value_1, value_2]'
             raise ValueError(msg)
 
+    def fold(self, arguments: Any) -> Any:
+        """Decided at once where the unknown values cannot change it: an id is never empty."""
+        if is_dynamic(arguments) and find_failure(arguments) is None:
+            equal = certainly_equal(*arguments)
+            if equal is not None:
+                return equal
+        return super().fold(arguments)
+
     def compute(self, arguments: Any) -> Any:
         """Whether they are equal as Python sees it: 7 and 7.0 are, 1 and "1" are not."""
         return bool(arguments[0] == arguments[1])
@@ -67,20 +81,18 @@ class And(Function):
             msg = f'The minimum number of condition arguments to "{self.name}" is 2'
             raise ValueError(msg)
 
-    def compute(self, arguments: Any) -> Any:
-        """Whether all hold."""
-        return all(self._conditions(arguments))
+    decisive = False
+    """What one condition must be to decide alone."""
 
-    def _conditions(self, arguments: Any) -> Iterator[bool]:
-        return (holds(self, argument) for argument in arguments)
+    def fold(self, arguments: Any) -> Any:
+        """Decided by those that are known where they suffice, else when the others are."""
+        return _combined(self, list(arguments), self.decisive) if is_list(arguments) else super().fold(arguments)
 
 
 class Or(And):
     """``{or: [condition, condition, ...]}``."""
 
-    def compute(self, arguments: Any) -> Any:
-        """Whether one holds."""
-        return any(self._conditions(arguments))
+    decisive = True
 
 
 class Not(Function):
@@ -92,9 +104,9 @@ class Not(Function):
             msg = f'Argument to "{self.name}" must be a condition'
             raise ValueError(msg)
 
-    def compute(self, arguments: Any) -> Any:
+    def fold(self, arguments: Any) -> Any:
         """Whether it does not hold."""
-        return not holds(self, arguments)
+        return _negated(self, arguments)
 
 
 class FnNot(Not):
@@ -108,13 +120,49 @@ class FnNot(Not):
             msg = f'Arguments to "{self.name}" must be of the form: [condition]'
             raise ValueError(msg)
 
-    def compute(self, arguments: Any) -> Any:
+    def fold(self, arguments: Any) -> Any:
         """Whether it does not hold."""
-        return not holds(self, arguments[0])
+        return _negated(self, arguments[0]) if is_list(arguments) else super().fold(arguments)
 
 
-def holds(function: Function, condition: Any) -> bool:
-    """A condition that is a bool, or the name of one. Null counts as true, as in Heat."""
+def _negated(function: Function, condition: Any) -> Any:
+    found = _found(function, condition)
+    if isinstance(found, Failure) or not isinstance(found, Dynamic):
+        return found if isinstance(found, Failure) else not found
+    return Call(lambda value: not holds(function, value), found, function.path, bool)
+
+
+def _combined(function: Function, conditions: list[Any], decisive: bool) -> Any:  # noqa: FBT001 - a value
+    undecided = []
+    for condition in conditions:
+        found = _found(function, condition)
+        if isinstance(found, Failure):
+            return found
+        if isinstance(found, Dynamic):
+            undecided.append(found)
+        elif found is decisive:
+            return decisive
+
+    def combine(values: list[Any]) -> bool:
+        return decisive if any(holds(function, value) is decisive for value in values) else not decisive
+
+    return Call(combine, undecided, function.path, bool) if undecided else not decisive
+
+
+def _found(function: Function, condition: Any) -> Any:
+    """What is known of a condition: a bool, or what it depends on, or its failure."""
+    if isinstance(condition, Dynamic):
+        return condition
+    try:
+        return holds(function, None if condition is OMITTED else condition)
+    except TranslationError as error:
+        return Failure(error)
+    except REFUSALS as error:
+        return Failure(ResolutionError(str(function.path), message(error)))
+
+
+def holds(function: Function, condition: Any) -> Any:
+    """A condition that is a bool, or the name of one. Null counts as true, as in Heat. ``Dynamic`` if undecided."""
     if condition is None or isinstance(condition, bool):
         return condition is not False
     if not isinstance(condition, str):

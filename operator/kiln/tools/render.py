@@ -93,13 +93,14 @@ def _resource(definition: Definition) -> dict[str, Any]:
         "type": definition.type,
         "kind": definition.kind,
         "requires": sorted(definition.requires),
+        "condition": _shown(definition.exists(NOWHERE), definition.condition),
         "properties": shown,
         "metadata": _shown(definition.resolve_metadata(NOWHERE), definition.metadata),
         "update_policy": dict(definition.update_policy or {}),
         "deletion_policy": definition.deletion_policy,
         "external_id": definition.external_id,
     }
-    usual = {"kind": "resource", "deletion_policy": "Delete", "external_id": None}
+    usual = {"kind": "resource", "deletion_policy": "Delete", "external_id": None, "condition": True}
     return {key: value for key, value in more.items() if value not in ({}, [], usual.get(key, ""))}
 
 
