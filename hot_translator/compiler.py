@@ -299,7 +299,7 @@ class _Quiet:
 
     def report(self, error: TranslationError) -> Failure:
         """What raises the error when it is resolved."""
-        return Failure(error)
+        return Failure(ResolutionError(error.path, error.reason))
 
 
 def _no_condition(name: str, definition: Any, path: Path) -> InvalidTemplate:

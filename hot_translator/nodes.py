@@ -76,7 +76,7 @@ class Node(ABC):
         """Append it when a call is certain to give a kind of value that is none of the property's type."""
         gives = raw.gives if isinstance(raw, Call) else None
         if gives is not None and gives in self.foreign and not (self.convert and gives is not dict):
-            reason = f"{_KINDS[gives]} (of the function {raw.path.key}) is not a {_KINDS[self.own]}"
+            reason = f"{_KINDS[gives]} (of the function {raw.path.key}) is not {_KINDS[self.own]}"
             problems.append(InvalidTemplate(path, reason))
 
     def shown(self, value: Any) -> str:
@@ -440,7 +440,13 @@ def _filled(template: Any, value: Any) -> Any:
     return {key: value if item == "@" else item for key, item in template.items()}
 
 
-_KINDS: Final[Mapping[type, str]] = {str: "text", list: "list", dict: "map", float: "number", bool: "boolean"}
+_KINDS: Final[Mapping[type, str]] = {
+    str: "text",
+    list: "a list",
+    dict: "a map",
+    float: "a number",
+    bool: "a boolean",
+}
 _LATER: Final = (Dynamic, Omitted, type(UNKNOWN))
 _LEAVES: Final[dict[str, type[Node]]] = {
     "any": AnyNode,

@@ -278,12 +278,13 @@ def test_a_nested_template_that_cannot_be_read(refused: Refuse, inner: str, path
     assert refused(outer, files={"in.yaml": inner})[0].startswith(path)
 
 
-def test_a_condition_must_not_depend_on_a_resource(refused: Refuse) -> None:
+def test_the_size_of_a_group_must_not_depend_on_a_resource(refused: Refuse) -> None:
     inner = """
 heat_template_version: 2018-08-31
 parameters: {p: {type: string}}
 conditions: {c: {equals: [{get_param: p}, x]}}
-resources: {v: {type: OS::Heat::Value, condition: c, properties: {value: 1}}}
+resources:
+  g: {type: OS::Heat::ResourceGroup, properties: {count: {if: [c, 1, 2]}, resource_def: {type: OS::Heat::None}}}
 """
     outer = """
     heat_template_version: 2018-08-31
