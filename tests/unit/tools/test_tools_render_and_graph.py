@@ -113,3 +113,41 @@ def test_a_graph_of_a_wrong_template_is_refused(folder) -> None:
     code, out, err = made.kiln("graph", "-t", "t.yaml")
     assert (code, out) == (1, "")
     assert "OS::No::Type" in err
+
+
+def test_an_output_without_a_value_says_why(folder) -> None:
+    template = (
+        "heat_template_version: 2018-08-31\noutputs:\n  gone: {value: {get_resource: wrod}}\n  there: {value: 1}\n"
+    )
+    code, out, err = folder({"t.yaml": template}).kiln("render", "-t", "t.yaml")
+    assert code == 0
+    outputs = yaml.safe_load(out)["outputs"]
+    assert outputs == {"gone": '(no value: The specified reference "wrod" is incorrect)', "there": 1}
+    assert err.startswith("t.yaml:3:18: warning: outputs.gone.value.get_resource: ")
+
+
+def test_an_existing_resource_is_shown_without_properties(folder) -> None:
+    resource = "{type: OS::Neutron::FloatingIP, external_id: 5a8e}"
+    template = f"heat_template_version: 2018-08-31\nresources: {{address: {resource}}}\n"
+    code, out, _ = folder({"t.yaml": template}).kiln("render", "-t", "t.yaml")
+    shown = yaml.safe_load(out)["resources"]["address"]
+    assert (code, shown) == (
+        0,
+        {"type": "OS::Neutron::FloatingIP", "deletion_policy": "Retain", "external_id": "5a8e"},
+    )
+
+
+def test_a_condition_that_waits_for_a_resource_is_shown(folder) -> None:
+    inner = """
+        heat_template_version: 2018-08-31
+        parameters: {p: {type: string}}
+        resources: {r: {type: OS::Heat::RandomString, condition: {equals: [{get_param: p}, x]}}}
+        """
+    outer = """
+        heat_template_version: 2018-08-31
+        resources:
+          word: {type: OS::Heat::RandomString}
+          in: {type: in.yaml, properties: {p: {get_resource: word}}}
+        """
+    _, out, _ = folder({"t.yaml": outer, "in.yaml": inner}).kiln("render", "-t", "t.yaml")
+    assert yaml.safe_load(out)["resources"]["in/r"]["condition"] == "(known after word)"

@@ -229,3 +229,65 @@ def test_a_semicolon_in_a_value_is_part_of_it(folder) -> None:
     made = folder({"t.yaml": "heat_template_version: 2018-08-31\nparameters: {s: {type: string}}\n"})
     _, out, _ = made.kiln("render", "-t", "t.yaml", "--json", "--parameter", "s=echo 1; echo 2")
     assert json.loads(out)["parameters"] == {"s": "echo 1; echo 2"}
+
+
+def test_a_size_from_a_map_without_a_value_is_no_crash(folder) -> None:
+    template = """
+        heat_template_version: 2018-08-31
+        parameters: {sizes: {type: json}, least: {type: number}}
+        resources:
+          group:
+            type: OS::Heat::AutoScalingGroup
+            properties:
+              min_size: {get_param: least}
+              max_size: 3
+              desired_capacity: {get_param: [sizes, web]}
+              resource: {type: OS::Heat::RandomString}
+          members:
+            type: OS::Heat::ResourceGroup
+            properties: {count: {get_param: [sizes, count]}, resource_def: {type: OS::Heat::RandomString}}
+        """
+    made = folder({"t.yaml": template})
+    for command in ("validate", "graph", "render"):
+        code, out, err = made.kiln(command, "-t", "t.yaml")
+        assert code == 0, out + err
+        assert "parameters without a value: sizes, least" in out + err or command == "graph"
+
+
+def test_a_type_that_is_not_built_is_a_warning_once(folder) -> None:
+    zone = "{type: OS::Designate::Zone, properties: {name: a.org., email: a@a.org}}"
+    made = folder({"t.yaml": f"heat_template_version: 2018-08-31\nresources:\n  a: {zone}\n  b: {zone}\n"})
+    code, out, _ = made.kiln("validate", "-t", "t.yaml")
+    (warning, valid) = out.splitlines()
+    assert (code, valid) == (0, "t.yaml: valid, 2 resources")
+    assert warning.startswith("t.yaml:3:7: warning: resources.a.type: the type OS::Designate::Zone is not built yet")
+
+
+def test_a_broken_rule_between_properties_is_a_problem_of_every_command(folder) -> None:
+    server = "{type: OS::Nova::Server, properties: {flavor: m1}}"
+    made = folder({"t.yaml": f"heat_template_version: 2018-08-31\nresources:\n  vm: {server}\n"})
+    for command in ("validate", "graph", "render"):
+        code, out, err = made.kiln(command, "-t", "t.yaml")
+        assert code == 1
+        assert "t.yaml:3:32: resources.vm.properties: Neither image nor a bootable volume" in out + err
+
+
+def test_the_template_of_a_cloudformation_stack_is_read_from_beside(folder) -> None:
+    files = {
+        "t.yaml": """
+            HeatTemplateFormatVersion: '2012-12-12'
+            Resources:
+              In: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: in.yaml, Parameters: {A: {b: c}}}}
+            """,
+        "in.yaml": """
+            HeatTemplateFormatVersion: '2012-12-12'
+            Parameters: {A: {Type: String}}
+            Resources: {R: {Type: OS::Heat::RandomString}}
+            """,
+    }
+    made = folder(files)
+    assert made.kiln("validate", "-t", "t.yaml") == (0, "t.yaml: valid, 2 resources\n", "")
+    (made.path / "in.yaml").unlink()
+    code, out, _ = made.kiln("validate", "-t", "t.yaml")
+    assert (code, out.count("in.yaml: No such file")) == (1, 1)
+    assert out.endswith("1 problem\n")
