@@ -298,10 +298,10 @@ class Plain:
         if schema is not None and sections.external_id is None:
             problems: list[TranslationError] = []
             path = str(sections.properties_path)
-            properties.check(schema, sections.properties, path, problems)
+            values = properties.check(schema, sections.properties, path, problems)
             for problem in problems:
                 sections.report(problem)
-            for broken in properties.broken_rules(schema, sections.properties, path) if not problems else ():
+            for broken in properties.broken_rules(schema, values, path) if values is not None else ():
                 sections.break_rule(broken)
         define(self._place, self.local_name, self._written_type, self._type, schema, sections)
 

@@ -21,31 +21,29 @@ from hot_translator.nodes import MapNode, RefusedError, compile_map, problem
 _COMPILED = 4096  # more than all types together; the schemas of nested templates come and go
 
 
-def check(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> None:
+def check(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> dict[str, Any] | None:
     """Append every problem of a compiled property tree that is certain before any resource exists.
 
     Parts that depend on resources (``Dynamic``) are skipped wherever they stand. ``path`` is that of the
-    properties section: ``resources.web.properties``.
+    properties section: ``resources.web.properties``. Gives the final values as far as they are known, with
+    ``UNKNOWN`` for the rest; None when nothing is, or when there are problems.
     """
     if schema.placeholder:
-        return
+        return None
     before = len(problems)
-    node = _node(schema)
-    node.check(raw, path, problems)
-    if len(problems) == before:
-        try:
-            _so_far(schema, raw)
-        except RefusedError as refused:
-            problems.append(problem(path, refused))
-
-
-def broken_rules(schema: TypeSchema, raw: Any, path: str) -> Iterator[TranslationError]:
-    """The rules between properties that a compiled property tree is certain to break, one that ``check`` passed."""
+    _node(schema).check(raw, path, problems)
+    if len(problems) > before:
+        return None
     try:
-        values = None if schema.placeholder else _so_far(schema, raw)
-    except RefusedError:
-        return
-    for breach in rules.breaches(schema.name, values or {}) if values is not None else ():
+        return _so_far(schema, raw)
+    except RefusedError as refused:
+        problems.append(problem(path, refused))
+        return None
+
+
+def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> Iterator[TranslationError]:
+    """The rules between properties that final values break, as far as they are known (``check``)."""
+    for breach in rules.breaches(schema.name, values):
         yield InvalidTemplate(_below(path, breach.path), breach.reason)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hot_translator import catalogue
 from hot_translator.errors import TranslationError
-from hot_translator.expression import Reference
+from hot_translator.expression import UNKNOWN, Reference
 from hot_translator.properties import broken_rules, check
 from hot_translator.rules import _RULES
 
@@ -21,9 +21,10 @@ def broken(type_name: str, **properties: Any) -> dict[str, str]:
     schema = catalogue.lookup(f"OS::{type_name}")
     assert schema is not None
     problems: list[TranslationError] = []
-    check(schema, properties, "p", problems)
+    values = check(schema, properties, "p", problems)
     assert problems == []
-    return {one.path.removeprefix("p").lstrip("."): one.reason for one in broken_rules(schema, properties, "p")}
+    assert values is not None
+    return {one.path.removeprefix("p").lstrip("."): one.reason for one in broken_rules(schema, values, "p")}
 
 
 @pytest.mark.parametrize(
@@ -214,5 +215,5 @@ def test_every_rule_is_of_a_type_and_of_properties_that_are_there() -> None:
 def test_nothing_known_breaks_nothing(type_name: str) -> None:
     schema = catalogue.lookup(type_name)
     assert schema is not None
-    everything = dict.fromkeys(schema.properties, LATER)
+    everything = dict.fromkeys(schema.properties, UNKNOWN)
     assert list(broken_rules(schema, everything, "p")) == []
