@@ -3,10 +3,11 @@
 The CRDs in crds/ are the API's definition; this module is how the operator spells it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import durationpy
 
@@ -26,6 +27,9 @@ LABEL_GONE = "kiln.dev/gone"
 """On a StackResource of a Stack that is being deleted: nothing is left of it in OpenStack, and it will be deleted."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
 """On a Stack: any new value asks for a reconciliation now, and failures are forgotten."""
+
+_LONGEST_NAME: Final = 253
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Key(NamedTuple):
@@ -161,6 +165,11 @@ def namespaced_name(obj: Mapping[str, Any]) -> Key:
     """Namespace and name of any object."""
     metadata = obj["metadata"]
     return Key(metadata["namespace"], metadata["name"])
+
+
+def is_object_name(name: str) -> bool:
+    """Whether Kubernetes allows this name for an object. Other names could change the path of an API call."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 def condition_of(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:

@@ -19,9 +19,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from kiln.api.v1alpha1 import Reason, stack_spec
+from kiln.api.v1alpha1 import Reason, is_object_name, stack_spec
 from kiln.kube.client import SECRETS, Kube
-from kiln.stack.inputs import is_name
 
 MAX_BYTES: Final = 64 << 10
 """Bytes of a clouds.yaml or of a bundle of certificates."""
@@ -139,7 +138,7 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Credential:
     """
     spec = stack_spec(stack)
     namespace = stack["metadata"]["namespace"]
-    secret = await kube.get(SECRETS, namespace, spec.secret_name) if is_name(spec.secret_name) else None
+    secret = await kube.get(SECRETS, namespace, spec.secret_name) if is_object_name(spec.secret_name) else None
     if secret is None:
         message = f"there is no Secret {spec.secret_name!r} in namespace {namespace!r}"
         raise CredentialsError(Reason.CREDENTIALS_NOT_FOUND, f"{_PATH}.secretName", message)

@@ -9,12 +9,12 @@ from typing import Final
 from hot_translator.allowance import limited
 from kiln import logs
 from kiln.api.v1alpha1 import Key
-from kiln.controller.requeue import PassEnd, Requeue
-from kiln.controller.shared import SharedState
 from kiln.controller.workqueue import Run
 from kiln.kube.client import STACKS, KubeError
 from kiln.stack import conditions, finalizer, orphans
 from kiln.stack.reconciliation import StackReconciliation
+from kiln.stack.requeue import PassEnd, Requeue
+from kiln.stack.shared import SharedState
 from reconcilers.backoff import Backoff
 from reconcilers.cloud import session
 from reconcilers.engine.control import EndReason, ReconciliationEnded

@@ -27,8 +27,7 @@ from typing import Any, Final
 from kiln import metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds.fair_executor import tenant
-from kiln.controller.requeue import SETTLED, PassEnd, Requeue
-from kiln.process.tasks import PASS
+from kiln.stack.requeue import SETTLED, PassEnd, Requeue
 from reconcilers.backoff import Backoff
 
 __all__ = ["Handler", "Key", "Run", "WorkQueue"]
@@ -38,6 +37,8 @@ Handler = Callable[[Key, "Run"], Awaitable[Requeue]]
 
 log = logging.getLogger(__name__)
 
+PASS: Final = "pass "
+"""Prefix of the names of the tasks that run reconciliations; the Stack's name follows."""
 UNEXPECTED: Final = Backoff(first=1.0, longest=300.0)
 """After errors that nobody expected."""
 

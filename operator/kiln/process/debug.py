@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from kiln.process.tasks import PASS
+from kiln.controller.workqueue import PASS
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,6 @@ from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.controller.controller import StackController
 from kiln.controller.deletion_watcher import DeletionWatcher
 from kiln.controller.event_filter import EventFilter
-from kiln.controller.shared import SharedState
 from kiln.controller.workqueue import WorkQueue
 from kiln.kube.client import STACK_RESOURCES, Kube, configuration
 from kiln.kube.event_recorder import EventRecorder
@@ -38,6 +37,7 @@ from kiln.kube.informer import Informer
 from kiln.kube.leader_election import Lease, LeaseLost
 from kiln.process import debug, http
 from kiln.settings import Settings
+from kiln.stack.shared import SharedState
 
 log = logging.getLogger(__name__)
 

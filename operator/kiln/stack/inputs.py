@@ -6,21 +6,17 @@ since any user's Stack is read into the memory that all share.
 
 import asyncio
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from kiln.api.v1alpha1 import Reason
+from kiln.api.v1alpha1 import Reason, is_object_name
 from kiln.kube.client import CONFIG_MAPS, SECRETS, Json, Kube, Resource
 
 MAX_TEXT: Final = 1 << 20
 """Bytes of one template, environment or file: what fits into one Kubernetes object."""
 MAX_TOTAL: Final = 1_250_000
 """Bytes of all inputs of one Stack: a StackRevision holds them, and Kubernetes takes objects of up to 1.5 MiB."""
-
-_LONGEST_NAME: Final = 253
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Reference(NamedTuple):
@@ -62,11 +58,6 @@ class Inputs:
         """All that came from Secrets."""
         given = (str(self.parameters[name]) for name in self.hidden)
         return frozenset({*given, *(self.files[name] for name in self.hidden_files)})
-
-
-def is_name(name: str) -> bool:
-    """Whether an object can have this name; one that cannot could mean another path of the API."""
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
@@ -126,7 +117,7 @@ async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> 
         "Secret": (SECRETS, Reason.SECRET_NOT_FOUND),
     }
     collection, missing = collections[reference.kind]
-    found = await kube.get(collection, namespace, reference.name) if is_name(reference.name) else None
+    found = await kube.get(collection, namespace, reference.name) if is_object_name(reference.name) else None
     if found is None:
         raise InputsError(missing, path, f"there is no {reference.kind} {reference.name!r} in namespace {namespace!r}")
     return found

@@ -11,27 +11,26 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hot_translator import Pseudo, Translation, TranslationError
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
 from kiln.clouds.credentials import CredentialsError
-from kiln.controller.requeue import PassEnd, Requeue
-from kiln.controller.shared import CloudAccess, SharedState
-from kiln.controller.workqueue import Run
 from kiln.stack import conditions, finalizer, inputs, objective, outputs, stack_secret, status, validation
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.reporter import StackReporter
+from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.revisions import Revision, Revisions
+from kiln.stack.shared import CloudAccess, SharedState
 from kiln.stack.status import StatusUpdate, StatusWriter
 from reconcilers.backoff import Backoff
 from reconcilers.digests import Digester
 from reconcilers.engine.context import Policy, ReconcileContext, in_executor
-from reconcilers.engine.control import Control, TimedOut
+from reconcilers.engine.control import Control, Slot, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.errors import CloudError
@@ -57,6 +56,12 @@ class Refused(Exception):  # noqa: N818
         super().__init__(update.state.message)
         self.update = update
         self.requeue = requeue
+
+
+class Run(Slot, Protocol):
+    """The work queue's handle on a reconciliation: its slot, and ``superseded``, set when it has to end."""
+
+    superseded: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True)

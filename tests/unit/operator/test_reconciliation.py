@@ -11,11 +11,11 @@ from harness.fake_openstack import FakeOpenStack, Refused
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.controller.controller import StackController
-from kiln.controller.requeue import PassEnd, Requeue
-from kiln.controller.shared import CloudAccess, SharedState
 from kiln.controller.workqueue import Run
 from kiln.kube.client import STACKS, Forbidden, NotFound, Resource
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
+from kiln.stack.requeue import PassEnd, Requeue
+from kiln.stack.shared import CloudAccess, SharedState
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 

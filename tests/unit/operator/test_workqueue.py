@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from kiln.controller.requeue import PassEnd, Requeue
 from kiln.controller.workqueue import Key, Run, WorkQueue
+from kiln.stack.requeue import PassEnd, Requeue
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]
 
