@@ -12,6 +12,7 @@ import yaml
 from hot_translator import Pseudo, ResolutionError, parse_environment, parse_template, translate
 from kiln import cli, metrics
 from kiln.api.v1alpha1 import Condition, Reason
+from kiln.stack.requeue import PassEnd
 from reconcilers.model import Fault
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -203,6 +204,13 @@ def test_operations_lists_every_metric_and_no_other() -> None:
     ours = {name for name in families if name.startswith("kiln_")}
     shown = {name.removesuffix("_total") for name in first_column("docs/operations.md", "Metrics")}
     assert shown == ours
+
+
+def test_operations_lists_every_result_of_a_reconciliation() -> None:
+    row = next(line for line in TEXTS["docs/operations.md"].splitlines() if line.startswith("| `kiln_passes_total`"))
+    assert re.findall(r"\b[A-Z][A-Za-z]+\b(?=,| \(| \|)", row.partition("`result`:")[2]) == list(PassEnd)
+    named = set(re.findall(r'kiln_passes_total\{result="(\w+)"', TEXTS["docs/operations.md"]))
+    assert named <= set(PassEnd)
 
 
 def test_generated_pages_are_up_to_date() -> None:
