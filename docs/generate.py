@@ -12,10 +12,10 @@ import yaml
 
 from hot_translator import catalogue
 from hot_translator.groups import GROUPS
+from kiln.api.kinds import OWN_KINDS
 from reconcilers import registry
 
 FOLDER = Path(__file__).resolve().parent
-KINDS = ("stacks", "stackresources", "stackrevisions")
 
 API = """# API reference: kiln.dev/v1alpha1
 
@@ -35,8 +35,8 @@ OS::Heat::AutoScalingGroup the members are built, at the size that the template 
 def api() -> str:
     """The text of api.md."""
     parts = [API]
-    for name in KINDS:
-        crd = yaml.safe_load((FOLDER.parent / f"crds/{name}.yaml").read_text())
+    for kind in OWN_KINDS:
+        crd = yaml.safe_load((FOLDER.parent / f"crds/{kind.plural}.yaml").read_text())
         parts.append(_kind(crd))
     return "\n".join(parts)
 

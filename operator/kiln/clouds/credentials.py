@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from kiln.api.kinds import SECRETS
 from kiln.api.v1alpha1 import Reason, is_object_name, stack_spec
-from kiln.kube.client import SECRETS, Kube
+from kiln.kube.client import Kube
 
 MAX_BYTES: Final = 64 << 10
 """Bytes of a clouds.yaml or of a bundle of certificates."""

@@ -8,9 +8,10 @@ from typing import Final
 
 from hot_translator.allowance import limited
 from kiln import logs
+from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run
-from kiln.kube.client import STACKS, KubeError
+from kiln.kube.client import KubeError
 from kiln.stack import conditions, finalizer, orphans
 from kiln.stack.reconciliation import StackReconciliation
 from kiln.stack.requeue import PassEnd, Requeue

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from kiln.kube.client import STACK_RESOURCES, Gone, KubeError
+from kiln.api.kinds import STACK_RESOURCES
+from kiln.kube.client import Gone, KubeError
 from kiln.kube.informer import Observe
 
 log = logging.getLogger(__name__)

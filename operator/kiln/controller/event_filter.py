@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import Any
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import BY_PLURAL, Relation
 from kiln.api.v1alpha1 import Condition, Key
 from kiln.controller.workqueue import WorkQueue
 from kiln.stack.inputs import Reference, references
@@ -112,12 +113,14 @@ class EventFilter:
 
     def observe(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         """One event: the collection's name; ADDED, MODIFIED, DELETED or None (a listing); and the object."""
-        if plural == "stacks":
-            self._stack(kind, obj)
-        elif plural == "stackresources":
-            self._resource(kind, obj)
-        elif plural in {"configmaps", "secrets"}:
-            self._input("ConfigMap" if plural == "configmaps" else "Secret", kind, obj)
+        resource = BY_PLURAL[plural]
+        match resource.watch.relation if resource.watch else None:
+            case Relation.STACK:
+                self._stack(kind, obj)
+            case Relation.OWNED:
+                self._owned(plural, kind, obj)
+            case Relation.INPUT:
+                self._input(resource.kind, kind, obj)
 
     def _stack(self, kind: str | None, obj: Mapping[str, Any]) -> None:
         key = v1alpha1.namespaced_name(obj)
@@ -147,11 +150,11 @@ class EventFilter:
         else:
             self._changed(key)
 
-    def _resource(self, kind: str | None, obj: Mapping[str, Any]) -> None:
+    def _owned(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]
         stack = (obj.get("spec") or {}).get("stackName")
         gone = kind == "DELETED" or "deletionTimestamp" in metadata
-        if stack and gone and not self._deleted("stackresources", metadata["namespace"], metadata["name"]):
+        if stack and gone and not self._deleted(plural, metadata["namespace"], metadata["name"]):
             self._changed(Key(metadata["namespace"], stack))
 
     def _input(self, what: str, kind: str | None, obj: Mapping[str, Any]) -> None:

@@ -13,8 +13,8 @@ import os
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
 
 import urllib3
 import urllib3.exceptions
@@ -22,7 +22,7 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 
 from kiln import metrics
-from kiln.api import v1alpha1
+from kiln.api.kinds import Resource
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -46,33 +46,6 @@ _CONTENT_TYPES: Final[Mapping[Patch, str]] = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-
-
-class Resource(NamedTuple):
-    """A collection of the API."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-
-    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """The URL path of the collection (in all namespaces where ``namespace`` is empty) or of one object."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
-        if namespace:
-            parts += ["namespaces", namespace]
-        parts.append(self.plural)
-        parts += [part for part in (name, subresource) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
-
-
-STACKS = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stacks", "Stack")
-STACK_RESOURCES = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stackresources", "StackResource")
-STACK_REVISIONS = Resource(v1alpha1.GROUP, v1alpha1.VERSION, "stackrevisions", "StackRevision")
-SECRETS = Resource("", "v1", "secrets", "Secret")
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-EVENTS = Resource("", "v1", "events", "Event")
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 
 class KubeError(Exception):
@@ -251,7 +224,7 @@ class Kube:
         query = {"fieldManager": manager}
         if how == "apply":
             query["force"] = "true" if force else "false"
-            body = {"apiVersion": f"{res.group}/{res.version}".lstrip("/"), "kind": res.kind, **body}
+            body = {"apiVersion": res.api_version, "kind": res.kind, **body}
             body["metadata"] = {**body.get("metadata", {}), "name": name}
         path = res.path(ns, name, subresource)
         try:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from kiln import metrics
-from kiln.kube.client import EVENTS, Forbidden, Kube, KubeError, NotFound
+from kiln.api.kinds import EVENTS
+from kiln.kube.client import Forbidden, Kube, KubeError, NotFound
 
 log = logging.getLogger(__name__)
 

@@ -22,23 +22,20 @@ from typing import Any, Final
 import kopf
 from kubernetes import client as kubernetes_client
 
-from kiln.api import v1alpha1
+from kiln.api.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
 Observe = Callable[[str, str | None, Mapping[str, Any]], None]
-"""Collection, kind of event, object; see ``kiln.controller.event_filter.Shell.observe``."""
+"""Collection, kind of event, object; see ``kiln.controller.event_filter.EventFilter.observe``."""
 
-_WATCHED: Final = ((v1alpha1.GROUP, v1alpha1.VERSION, "stacks"), ("", "v1", "configmaps"), ("", "v1", "secrets"))
+_WATCHED: Final = {one: one.watch for one in KINDS if one.watch is not None and not one.watch.deletions_only}
 _PAGE: Final = 500
 _JOIN: Final = 5.0
 _AGAIN: Final = 1.0
 """Seconds until a watch that ended by itself begins anew."""
 _BACKOFFS: Final = (1, 1, 2, 3)
 """Seconds between attempts at a list or a watch that failed; then five, for as long as it takes."""
-# Helm's releases and ServiceAccount tokens are many, large, and no input of a Stack; neither are Stacks' own Secrets.
-_NO_SECRETS: Final = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
-_NOT_OURS: Final = f"!{v1alpha1.LABEL_STACK}"
 
 
 class Informer:
@@ -150,8 +147,9 @@ class Informer:
             return observe
 
         kopf.on.login(registry=registry)(login)
-        for group, version, plural in _WATCHED:
-            kopf.on.event(group, version, plural, registry=registry, id=plural)(handler(plural))
+        for kind in _WATCHED:
+            on = kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
+            on(handler(kind.plural))
         return registry
 
 
@@ -187,8 +185,11 @@ def _settings() -> kopf.OperatorSettings:
     # The CRDs do not come and go while the operator runs, and their watch would need rights of its own.
     settings.scanning.disabled = True
     settings.watching.chunk_size = _PAGE
-    settings.watching.field_selectors["v1", "secrets"] = _NO_SECRETS
-    settings.watching.label_selectors["v1", "secrets"] = _NOT_OURS
+    for kind, watch in _WATCHED.items():
+        if watch.fields:
+            settings.watching.field_selectors[kind.api_version, kind.plural] = watch.fields
+        if watch.labels:
+            settings.watching.label_selectors[kind.api_version, kind.plural] = watch.labels
     settings.persistence.diffbase_storage = _NoMemory()
     # An object's worker is done as soon as its event is handed over.
     settings.queueing.idle_timeout = 0.1

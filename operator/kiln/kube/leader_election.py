@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from kiln import metrics
-from kiln.kube.client import LEASES, AlreadyExists, Conflict, Json, Kube, KubeError, NotFound
+from kiln.api.kinds import LEASES
+from kiln.kube.client import AlreadyExists, Conflict, Json, Kube, KubeError, NotFound
 
 log = logging.getLogger(__name__)
 

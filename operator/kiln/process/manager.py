@@ -25,13 +25,14 @@ import urllib3
 from kubernetes.config import ConfigException
 
 from kiln import logs, metrics
+from kiln.api.kinds import STACK_RESOURCES
 from kiln.clouds.connections import AddressGuard, CloudConnections, default_denied
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.controller.controller import StackController
 from kiln.controller.deletion_watcher import DeletionWatcher
 from kiln.controller.event_filter import EventFilter
 from kiln.controller.workqueue import WorkQueue
-from kiln.kube.client import STACK_RESOURCES, Kube, configuration
+from kiln.kube.client import Kube, configuration
 from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.informer import Informer
 from kiln.kube.leader_election import Lease, LeaseLost

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.api import v1alpha1
-from kiln.kube.client import STACKS, Conflict, Kube, NotFound
+from kiln.api.kinds import STACKS
+from kiln.kube.client import Conflict, Kube, NotFound
 from reconcilers.engine.control import EndReason, ReconciliationEnded
 
 

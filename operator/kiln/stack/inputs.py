@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
 from kiln.api.v1alpha1 import Reason, is_object_name
-from kiln.kube.client import CONFIG_MAPS, SECRETS, Json, Kube, Resource
+from kiln.kube.client import Json, Kube
 
 MAX_TEXT: Final = 1 << 20
 """Bytes of one template, environment or file: what fits into one Kubernetes object."""

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import SECRETS, STACK_RESOURCES, STACKS
 from kiln.api.v1alpha1 import Key
-from kiln.kube.client import SECRETS, STACK_RESOURCES, STACKS, Json, Kube, NotFound
+from kiln.kube.client import Json, Kube, NotFound
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.resource_store import recorded_of

@@ -16,7 +16,8 @@ from typing import Any
 from typing_extensions import override
 
 from kiln.api import v1alpha1
-from kiln.kube.client import STACK_RESOURCES, AlreadyExists, Conflict, Forbidden, Kube, NotFound
+from kiln.api.kinds import STACK_RESOURCES
+from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, NotFound
 from reconcilers import identifiers
 from reconcilers.engine.context import ResourceStore
 from reconcilers.engine.control import EndReason, ReconciliationEnded

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiln.api import v1alpha1
-from kiln.kube.client import SECRETS, STACK_REVISIONS, Kube
+from kiln.api.kinds import SECRETS, STACK_REVISIONS
+from kiln.kube.client import Kube
 from kiln.stack.inputs import Inputs
 from reconcilers.digests import Digester
 

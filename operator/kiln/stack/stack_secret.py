@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import SECRETS
 from kiln.clouds.credentials import Credential
-from kiln.kube.client import SECRETS, Kube, NotFound
+from kiln.kube.client import Kube, NotFound
 
 
 async def load_or_create_digest_key(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import TranslationError
+from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
-from kiln.kube.client import STACKS, Kube, KubeError, NotFound
+from kiln.kube.client import Kube, KubeError, NotFound
 from reconcilers.engine.progress import ProgressTracker
 
 MOST_FAILURES = 10

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kiln.kube.client import CONFIG_MAPS, SECRETS, AlreadyExists, Conflict, KubeError, NotFound, Resource
+from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
+from kiln.kube.client import AlreadyExists, Conflict, KubeError, NotFound
 
 Json = dict[str, Any]
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import OWN_KINDS
 from reconcilers.model import DriftPolicy
 
 FOLDER = Path(__file__).parents[3] / "crds"
@@ -26,8 +27,10 @@ def walk(schema, path=""):
             yield from walk(schema[part], f"{path}[]")
 
 
-def test_the_kinds_of_the_api_are_there():
-    assert {crd["spec"]["names"]["kind"] for crd in CRDS.values()} >= {"Stack", "StackResource", "StackRevision"}
+def test_every_kind_of_the_operator_has_a_crd_and_every_crd_a_kind():
+    assert {name: crd["spec"]["names"]["kind"] for name, crd in CRDS.items()} == {
+        kind.plural: kind.kind for kind in OWN_KINDS
+    }
 
 
 @pytest.mark.parametrize("name", CRDS)

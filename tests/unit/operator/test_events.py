@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from kiln.kube.client import EVENTS, Forbidden, Unreachable
+from kiln.api.kinds import EVENTS
+from kiln.kube.client import Forbidden, Unreachable
 from kiln.kube.event_recorder import MAX_MESSAGE, WINDOW, EventRecorder
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]

@@ -8,19 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client as kubernetes_client
 
-from kiln.kube.client import (
-    CONFIG_MAPS,
-    STACK_RESOURCES,
-    STACKS,
-    AlreadyExists,
-    Conflict,
-    Forbidden,
-    Gone,
-    Invalid,
-    Kube,
-    KubeError,
-    Unreachable,
-)
+from kiln.api.kinds import CONFIG_MAPS, STACK_RESOURCES, STACKS
+from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Gone, Invalid, Kube, KubeError, Unreachable
 
 
 class Server:

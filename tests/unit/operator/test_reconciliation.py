@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from harness.fake_openstack import FakeOpenStack, Refused
 
+from kiln.api.kinds import STACKS, Resource
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.controller.controller import StackController
 from kiln.controller.workqueue import Run
-from kiln.kube.client import STACKS, Forbidden, NotFound, Resource
+from kiln.kube.client import Forbidden, NotFound
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import CloudAccess, SharedState
