@@ -1,8 +1,9 @@
-"""Writes api.md and resource-types.md out of the CRDs, the catalogue and the registry.
+"""Writes api.md, options.md and resource-types.md out of the CRDs, the command line, the catalogue and the registry.
 
 .venv/bin/python docs/generate.py
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from hot_translator import catalogue
 from hot_translator.groups import GROUPS
+from kiln import settings
 from kiln.api.kinds import OWN_KINDS
 from reconcilers import registry
 
@@ -21,6 +23,12 @@ API = """# API reference: kiln.dev/v1alpha1
 
 Made from [crds/](../crds) by `docs/generate.py`. `kubectl explain stack.spec` says the same. Reasons of conditions and
 what to do about them are in [operations.md](operations.md#conditions-and-their-reasons).
+"""
+OPTIONS = """# Options of `kiln run`
+
+Made from the operator's settings by `docs/generate.py`. The chart sets some of them from its values; `extraArgs` takes
+the others. [operations.md](operations.md) says when to change them.
+
 """
 TYPES = """# Resource types
 
@@ -113,7 +121,18 @@ def types() -> str:
     return TYPES + "\n".join(rows) + "\n"
 
 
-PAGES = {"api.md": api, "resource-types.md": types}
+def options() -> str:
+    """The text of options.md."""
+    rows = ["| option | default | |", "|---|---|---|"]
+    for action in settings.add_options(argparse.ArgumentParser()):
+        names = ", ".join(f"`{name}`" for name in action.option_strings)
+        choices = f" ({', '.join(action.choices)})" if action.choices else ""
+        text, _, default = (action.help or "").partition(" (default: ")
+        rows.append(f"| {names}{choices} | {default.removesuffix(')')} | {text} |")
+    return OPTIONS + "\n".join(rows) + "\n"
+
+
+PAGES = {"api.md": api, "options.md": options, "resource-types.md": types}
 
 
 def main() -> int:

@@ -65,15 +65,9 @@ async def profile(seconds: float) -> str:
     return "".join(f"{stack} {count}\n" for stack, count in counts.most_common())
 
 
-async def serve(port: int) -> web.AppRunner:
-    """Serve both on a port of 127.0.0.1, and nowhere else. Raises ``OSError`` where it is taken."""
-    application = web.Application()
-    application.router.add_get("/debug/passes", _passes_page)
-    application.router.add_get("/debug/profile", _profile_page)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    return runner
+def routes() -> list[web.RouteDef]:
+    """/debug/passes and /debug/profile. They are for 127.0.0.1 only, since a profile costs CPU."""
+    return [web.get("/debug/passes", _passes_page), web.get("/debug/profile", _profile_page)]
 
 
 async def _passes_page(_request: web.Request) -> web.Response:

@@ -1,56 +1,66 @@
-"""The operator's own HTTP pages: /healthz, /readyz and /metrics.
+"""The operator's own HTTP pages: health and metrics. Each concern is a function that gives its routes.
 
-They are served by the event loop that all passes run in. A loop that hangs does not answer, which is what a liveness
-probe is to find out.
+The event loop that runs the reconciliations serves them. If it hangs, /healthz does not answer, and the liveness probe
+notices.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 
 from kiln import metrics
 
 
-async def serve(host: str, health_port: int, metrics_port: int, ready: Callable[[], bool]) -> list[web.AppRunner]:
-    """Serve the pages on their ports (one port may serve all; 0: not at all).
+class Site(NamedTuple):
+    """Routes and where they are served. Sites of one address share its port; a port of 0 is not served."""
 
-    Returns what ``stop`` ends. Raises ``OSError`` where a port is taken.
-    """
-    ports: dict[int, web.Application] = {}
+    host: str
+    port: int
+    routes: Sequence[web.RouteDef]
 
-    def pages(port: int) -> web.UrlDispatcher:
-        return ports.setdefault(port, web.Application()).router
 
-    if health_port:
-        pages(health_port).add_get("/healthz", _healthz)
-        pages(health_port).add_get("/readyz", _readyz(ready))
-    if metrics_port:
-        pages(metrics_port).add_get("/metrics", _metrics)
+async def serve(sites: Sequence[Site]) -> list[web.AppRunner]:
+    """Serve the sites. Returns what :func:`stop` takes. Raises ``OSError`` if a port is in use."""
+    applications: dict[tuple[str, int], web.Application] = {}
+    for site in sites:
+        if site.port:
+            applications.setdefault((site.host, site.port), web.Application()).add_routes(site.routes)
     runners = []
-    for port, application in ports.items():
+    for (host, port), application in applications.items():
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.TCPSite(runner, host, port).start()
         runners.append(runner)
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError:
+            await stop(runners)
+            raise
     return runners
 
 
-async def stop(runners: list[web.AppRunner]) -> None:
+async def stop(runners: Sequence[web.AppRunner]) -> None:
     """Close the ports."""
     for runner in runners:
         await runner.cleanup()
 
 
-async def _healthz(_request: web.Request) -> web.Response:
-    return web.Response(text="ok\n")
+def health(ready: Callable[[], bool]) -> list[web.RouteDef]:
+    """/healthz: the event loop runs. /readyz: ``ready`` is true (the watches are open)."""
 
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
 
-def _readyz(ready: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_request: web.Request) -> web.Response:
+    async def readyz(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n") if ready() else web.Response(status=503, text="not watching yet\n")
 
-    return answer
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
-async def _metrics(_request: web.Request) -> web.Response:
-    return web.Response(body=metrics.page(), headers={"Content-Type": metrics.CONTENT_TYPE})
+def prometheus() -> list[web.RouteDef]:
+    """/metrics, in the text format of Prometheus."""
+
+    async def page(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.page(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    return [web.get("/metrics", page)]

@@ -37,7 +37,7 @@ from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.informer import Informer
 from kiln.kube.leader_election import Lease, LeaseLost
 from kiln.process import debug, http
-from kiln.settings import Settings
+from kiln.settings import Settings, add_options, from_arguments
 from kiln.stack.shared import SharedState
 
 log = logging.getLogger(__name__)
@@ -49,115 +49,13 @@ _THREADS: Final = 16
 
 def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
     """Add `run` to the command line."""
-    defaults = Settings()
     parser = subparsers.add_parser(
         "run",
         help=help_text,
         description="Runs the operator against the cluster of KUBECONFIG, or of the pod that it runs in.",
     )
-    add = parser.add_argument
-    add(
-        "--namespace",
-        "-n",
-        dest="namespaces",
-        action="append",
-        metavar="NS",
-        default=[],
-        help="serve this namespace only; may be given several times (default: all)",
-    )
-    add(
-        "--metrics-port",
-        type=int,
-        default=defaults.metrics_port,
-        metavar="PORT",
-        help="where /metrics is served; 0: nowhere (default: %(default)s)",
-    )
-    add(
-        "--health-port",
-        type=int,
-        default=defaults.health_port,
-        metavar="PORT",
-        help="where /healthz and /readyz are served; 0: nowhere (default: %(default)s)",
-    )
-    add(
-        "--debug-port",
-        type=int,
-        default=defaults.debug_port,
-        metavar="PORT",
-        help="where /debug/passes and /debug/profile are served, at 127.0.0.1 alone; 0: nowhere (default: %(default)s)",
-    )
-    add("--host", default=defaults.host, help="the address of these ports (default: %(default)s)")
-    add("--log-level", choices=["debug", "info", "warning", "error"], default=defaults.log_level)
-    add("--log-format", choices=["json", "text"], default=defaults.log_format)
-    add(
-        "--no-lease",
-        dest="lease",
-        action="store_false",
-        help="work without a Lease; only where this is the only replica there ever is",
-    )
-    add(
-        "--lease-namespace",
-        default=defaults.lease_namespace,
-        metavar="NS",
-        help="where the Lease is (default: the operator's own namespace)",
-    )
-    add("--lease-name", default=defaults.lease_name, metavar="NAME", help="the Lease (default: %(default)s)")
-    add("--identity", default=defaults.identity, help="this replica's name in the Lease (default: made up)")
-    add(
-        "--cloud-threads",
-        type=int,
-        default=defaults.cloud_threads,
-        metavar="N",
-        help="calls to OpenStack at one time (default: %(default)s)",
-    )
-    add(
-        "--cloud-threads-per-namespace",
-        type=int,
-        default=defaults.cloud_threads_per_namespace,
-        metavar="N",
-        help="calls to OpenStack at one time for the Stacks of one namespace (default: %(default)s)",
-    )
-    add(
-        "--max-active",
-        type=int,
-        default=defaults.max_active,
-        metavar="N",
-        help="passes at one time (default: %(default)s)",
-    )
-    add(
-        "--max-active-per-namespace",
-        type=int,
-        default=defaults.max_active_per_namespace,
-        metavar="N",
-        help="passes of one namespace at one time (default: %(default)s)",
-    )
-    add(
-        "--deny-cloud-network",
-        dest="denied_networks",
-        action="append",
-        metavar="CIDR",
-        default=[],
-        help="a network where no cloud may be, besides link-local, the Kubernetes API and, in a pod, loopback",
-    )
-    add(
-        "--allow-cloud-network",
-        dest="allowed_networks",
-        action="append",
-        metavar="CIDR",
-        default=[],
-        help="a network where clouds may be although it is denied",
-    )
+    add_options(parser)
     parser.set_defaults(handler=_run)
-
-
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The settings that a command line asks for."""
-    told: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in vars(arguments).items()
-        if name in Settings.__dataclass_fields__
-    }
-    return Settings(**told)
 
 
 def tune_gc() -> None:
@@ -172,7 +70,7 @@ def tune_gc() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = settings_of(arguments)
+    settings = from_arguments(arguments)
     logs.configure(settings.log_level, settings.log_format)
     tune_gc()
     try:
@@ -236,14 +134,14 @@ class _Operator:
         informer = Informer(self._filter.observe, configuration, self._settings.namespaces)
         records = partial(self._kube.watch, STACK_RESOURCES)
         deletions = DeletionWatcher(self._filter.observe, records, self._settings.namespaces)
+        settings = self._settings
         pages = await http.serve(
-            self._settings.host,
-            self._settings.health_port,
-            self._settings.metrics_port,
-            lambda: informer.ready and deletions.ready,
+            [
+                http.Site(settings.host, settings.health_port, http.health(lambda: informer.ready and deletions.ready)),
+                http.Site(settings.host, settings.metrics_port, http.prometheus()),
+                http.Site("127.0.0.1", settings.debug_port, debug.routes()),
+            ]
         )
-        if self._settings.debug_port:
-            pages.append(await debug.serve(self._settings.debug_port))
         loop.add_signal_handler(signal.SIGUSR2, debug.log_what_is_waited_for)
         unwatch = metrics.watch_stacks(self._filter.conditions)
         informer.start()

@@ -1,5 +1,7 @@
 """README, docs and examples say what is so: manifests are valid, commands and files exist, tables are complete."""
 
+import argparse
+import importlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -10,7 +12,7 @@ import pytest
 import yaml
 
 from hot_translator import Pseudo, ResolutionError, parse_environment, parse_template, translate
-from kiln import cli, metrics
+from kiln import cli, metrics, settings
 from kiln.api.v1alpha1 import Condition, Reason
 from kiln.stack.requeue import PassEnd
 from reconcilers.model import Fault
@@ -144,10 +146,16 @@ def test_commands_and_options_of_kiln_exist() -> None:
     assert used
 
 
-def _help(command: str) -> str:
-    import argparse
-    import importlib
+def test_options_of_the_operator_in_pages_and_chart_exist() -> None:
+    known = {name for option in settings.add_options(argparse.ArgumentParser()) for name in option.option_strings}
+    operations = set(re.findall(r"`(--[a-z-]+)", TEXTS["docs/operations.md"]))
+    foreign = {"--cascade"}  # of kubectl
+    chart = set(re.findall(r"^\s+- (--[a-z-]+)=", (ROOT / "charts/kiln/templates/deployment.yaml").read_text(), re.M))
+    assert {"--namespace", "--lease-name"} <= chart
+    assert (operations - foreign) | chart <= known
 
+
+def _help(command: str) -> str:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
     importlib.import_module(cli.COMMANDS[command].module).add_command(commands, "")

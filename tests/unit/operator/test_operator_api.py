@@ -1,12 +1,12 @@
 """Names, policies and settings."""
 
 import argparse
+import dataclasses
 
 import pytest
 
 from kiln.api import v1alpha1
-from kiln.process import manager
-from kiln.settings import Settings
+from kiln.settings import Settings, add_options, from_arguments
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,30 @@ def test_a_spec_has_the_crd_s_defaults(stack):
 
 def test_settings_come_from_the_command_line():
     parser = argparse.ArgumentParser()
-    manager.add_command(parser.add_subparsers(), "run the operator")
-    line = "run -n a --namespace b --metrics-port 0 --log-format json --no-lease --identity me"
+    add_options(parser)
+    line = "-n a --namespace b --metrics-port 0 --log-format json --no-lease --identity me"
     line += " --deny-cloud-network 10.0.0.0/8"
-    settings = manager.settings_of(parser.parse_args(line.split()))
+    settings = from_arguments(parser.parse_args(line.split()))
     assert settings.namespaces == ("a", "b")
     assert (settings.metrics_port, settings.log_format, settings.lease) == (0, "json", False)
     assert settings.denied_networks == ("10.0.0.0/8",)
     assert settings.identity == "me"
+
+
+def test_a_command_line_without_options_gives_the_defaults():
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    given = from_arguments(parser.parse_args([]))
+    assert dataclasses.replace(given, identity="") == dataclasses.replace(Settings(), identity="")
+
+
+@pytest.mark.parametrize("line", ["--metrics-port x", "--log-level verbose", "--max-active"])
+def test_an_option_of_another_type_is_refused(line, capsys):
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(line.split())
+    assert line.split()[0] in capsys.readouterr().err
 
 
 def test_replicas_have_different_names():
