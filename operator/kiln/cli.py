@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "validate": Command("kiln.tools.validate", "check a template and all that it names"),
     "render": Command("kiln.tools.render", "print a template's resources with their properties, in order"),
     "graph": Command("kiln.tools.graph", "print the dependencies of a template's resources as dot or Mermaid"),
+    "plan": Command("kiln.tools.plan", "print what the operator would do about a Stack"),
     "pack": Command("kiln.tools.pack", "make a Stack manifest of a template and all that it names"),
 }
 

@@ -81,7 +81,7 @@ class Action:
     def describe(self) -> str:
         """The action in a line: ``Update dns_nameservers, name (drifted: name)``."""
         parts = [str(self.verb)]
-        if self.properties:
+        if self.properties and self.verb is not Verb.CREATE:
             parts.append(", ".join(sorted(self.properties)))
         notes = [self.why] if self.why else []
         if self.drifted:

@@ -93,4 +93,6 @@ def test_ten_kills_leave_nothing_over_nothing_doubled_nothing_missing(space: Nam
     killed(lambda: space.kubectl("delete", "stack", "web", "--wait=false"), gone, 3)
     assert kills == KILLS
     assert difference(before, inventory(cloud)) == {}
-    eventually(lambda: not space.get("stackresources"), 30)
+    # The last kill may have come between the Stack's end and that of its records: the next start releases them.
+    own_kiln.start()
+    eventually(lambda: not space.get("stackresources"), 60)

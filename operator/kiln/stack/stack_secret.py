@@ -14,7 +14,7 @@ from kiln.kube.client import Kube, NotFound
 async def load_or_create_digest_key(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:
     """The Stack's secret key (32 bytes), and whether it was made just now.
 
-    Beside the key its Secret keeps the credentials: see :func:`kept_credentials`.
+    Beside the key its Secret keeps the credentials: see :func:`stored_credentials`.
     """
     metadata = stack["metadata"]
     name = secret_name(stack["metadata"]["name"])
@@ -44,6 +44,16 @@ async def load_or_create_digest_key(kube: Kube, stack: Mapping[str, Any], creden
     }
     await kube.create(SECRETS, metadata["namespace"], body)
     return key, True
+
+
+async def digest_key(kube: Kube, stack: Mapping[str, Any]) -> bytes | None:
+    """The Stack's secret key, or None where there is none yet."""
+    metadata = stack["metadata"]
+    secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
+    owners = {owner.get("uid") for owner in (secret or {}).get("metadata", {}).get("ownerReferences") or ()}
+    if secret is None or metadata.get("uid") not in owners:
+        return None
+    return base64.b64decode(secret["data"]["key"])
 
 
 async def stored_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -57,10 +57,12 @@ class Inputs:
     problems: tuple[TranslationError, ...] = ()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, *, template_required: bool = True) -> None:
     """The options that say what a stack is made of, as on Heat's command line."""
     add = functools.partial(parser.add_argument, action="append", default=[])
-    parser.add_argument("-t", "--template", required=True, metavar="FILE", help="the template; - for standard input")
+    parser.add_argument(
+        "-t", "--template", required=template_required, metavar="FILE", help="the template; - for standard input"
+    )
     add("-e", "--environment", metavar="FILE", help="an environment; of several, later ones win")
     add("--parameter", metavar="NAME=VALUE", help="a parameter; again for another, or once as a=1;b=2")
     add("--parameter-file", metavar="NAME=FILE", help="a parameter whose value is a file's content")
