@@ -8,6 +8,7 @@ The engine carries the outcome out, looks again, and asks again, until it hears 
 create, update, drift repair, resumption after a crash and deletion are one path.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,6 +46,51 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lane(ABC):
+    """A resource that takes one change at a time, with all that is below it: a load balancer.
+
+    Requests of one lane leave one after another, each once that resource is at rest again. ``path`` is the nearest
+    resource that is known when the request is made (a pool); the lane's own one lies above it.
+    """
+
+    path: str
+    shown: str = ""
+    """Envelope of the changed resource: it is read again when the change is done, and that answer is given."""
+
+    @property
+    @abstractmethod
+    def service(self) -> str:
+        """The SDK's name of the service."""
+
+    @abstractmethod
+    def locks(self, path: str) -> bool:
+        """Whether the resource at this path is the one that takes one change at a time."""
+
+    @abstractmethod
+    def above(self, body: Any) -> str:
+        """The path of the resource above the one that the answer shows."""
+
+    @abstractmethod
+    def condition(self, body: Any) -> "Ready | Wait | Failed":
+        """Whether the resource that the answer shows takes a change now, will later, or cannot at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One call that makes several, where its answer does not show them (members of a pool).
+
+    It goes to the same path as the single ones, which also lists them; ``told_by`` are the fields of a body by which
+    an item of that list is known. What is in the list already is never part of a batch: it would be overwritten.
+    """
+
+    method: str
+    params: tuple[tuple[str, str], ...]
+    envelopes: tuple[str, str]
+    told_by: tuple[str, ...]
+    most: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One call to OpenStack, as a value. Only the engine sends it.
 
@@ -64,6 +110,10 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     done: frozenset[int] = frozenset()
     bulk_envelope: tuple[str, str] | None = None
+    lane: Lane | None = None
+    """What the request locks; None: nothing."""
+    batch: Batch | None = None
+    """How it can go together with others of its lane and path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +181,8 @@ class Recorded:
     """How often in a row this resource was made anew because it went to ERROR."""
     references: Mapping[str, str] = field(default_factory=dict)
     """Ids that names in the applied properties stood for when they were applied, by kind and digest of the name."""
+    stack: str = ""
+    """Uid of the Stack that it belongs to."""
     found: bool = False
     """The intent was there when this process came to store it: another one may be making the resource right now."""
 

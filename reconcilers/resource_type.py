@@ -109,6 +109,13 @@ class ResourceType(ABC):
                 return Replace(f"{name} changed", delete_first=self.delete_first)
         return None
 
+    def mend(self, recorded: Recorded, observed: Any) -> Send | None:
+        """What may help a resource that went to ERROR, before it is made anew; None: nothing, or it was tried.
+
+        Its ``remember`` has to tell that it was.
+        """
+        return None
+
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
         """Values for get_attr. Those that cost a call of their own are in :meth:`attribute_request`."""
         return {}
@@ -144,6 +151,10 @@ class ResourceType(ABC):
     list_params: ClassVar[Mapping[str, Any]] = {}
     plural: ClassVar[str] = ""
     """Key of the list in its answer."""
+    list_each: ClassVar[tuple[str, str, str] | None] = None
+    """Where there is no list of all: the path of a list of what they are below, its key, and the key under which an
+    item of it shows whether something is below it; ``listing`` has ``{id}`` in it then.
+    """
     microversion: ClassVar[str | None] = None
     """Of reads; requests name their own."""
 

@@ -5,6 +5,8 @@ The services take turns: what Nova needs long for is not begun late because Neut
 Neutron makes four networks, subnets or ports in one call with a sixth less work than in four. Requests are only put
 together while others wait for a slot anyway, and no more than it takes to use all slots: so nothing waits for company,
 and a cloud that could work at more of them side by side is kept as busy as before.
+
+What changes something that takes one change at a time waits in its lane first (:mod:`reconcilers.cloud.lanes`).
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from reconcilers.cloud.lanes import Lanes
 from reconcilers.cloud.session import Answer
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
@@ -49,12 +52,18 @@ class Dispatch:
         self._busy: Counter[str] = Counter()
         """How many calls are under way, by service."""
         self._under_way: set[asyncio.Task[list[Answer]]] = set()
+        self._lanes = Lanes(self._send_in_turn, send, check)
 
     async def send(self, request: Request) -> Answer:
         """Send a request when it is its turn. Raises what ``check`` raises, then, and CloudError.
 
         One that has left is awaited to its end, also when nobody wants to know any more.
         """
+        if request.lane is not None:
+            return await self._lanes.send(request, request.lane)
+        return await self._send_in_turn(request)
+
+    async def _send_in_turn(self, request: Request) -> Answer:
         turn = _Turn(request, asyncio.get_running_loop().create_future())
         line = self._lines[request.service]
         line.append(turn)

@@ -51,6 +51,10 @@ def _identity(path: str) -> Finder:
     return Finder("identity", f"/{path}", path)
 
 
+def _load_balancer(path: str) -> Finder:
+    return Finder("load_balancer", f"/lbaas/{path}", path)
+
+
 FINDERS: Mapping[str, Finder] = {
     "nova.flavor": Finder(
         "compute", "/flavors/detail", "flavors", params={"is_public": "None"}, whole=True, opaque=True
@@ -80,6 +84,18 @@ FINDERS: Mapping[str, Finder] = {
     "keystone.domain": Finder("identity", "/domains", "domains", opaque=True),
     "keystone.service": Finder("identity", "/services", "services"),
     "keystone.region": Finder("identity", "/regions", "regions", whole=True, opaque=True),
+    "octavia.loadbalancer": _load_balancer("loadbalancers"),
+    "octavia.listener": _load_balancer("listeners"),
+    "octavia.pool": _load_balancer("pools"),
+    "octavia.l7policy": _load_balancer("l7policies"),
+    "octavia.flavor": _load_balancer("flavors"),
+    "octavia.flavorprofile": _load_balancer("flavorprofiles"),
+    "octavia.availabilityzone": Finder(
+        "load_balancer", "/lbaas/availabilityzones", "availability_zones", whole=True, opaque=True, key="name"
+    ),
+    "octavia.availabilityzoneprofile": Finder(
+        "load_balancer", "/lbaas/availabilityzoneprofiles", "availability_zone_profiles"
+    ),
 }
 """By the name of Heat's custom constraint for the kind, which the catalogue's lookups use too."""
 

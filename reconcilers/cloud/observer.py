@@ -5,7 +5,7 @@ kinds and not with the number of resources.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,10 @@ FIRST_LOOK = 0.7
 SLOWEST_LOOK = 3.0
 """Seconds between looks at what has taken long already."""
 GROWTH = 1.25
+STEADY = 3.0
+"""Seconds for which something has to look the same before what is below it counts as unchanged while it does: services
+give times in whole seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ class _Kind:
     """How many waited at the last tick."""
     idle: int = -1
     """How many looks in a row showed nothing that had come to its end."""
+    below: dict[str, "_Below"] = field(default_factory=dict)
+    """What is below each of those that a list is of, by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """The items below ``item``, which has looked like that since ``since`` (loop time); read at ``read_at``."""
+
+    item: Mapping[str, Any]
+    since: float
+    read_at: float
+    items: Sequence[Mapping[str, Any]]
 
 
 class Observer:
@@ -118,11 +134,38 @@ class Observer:
 
     async def _fetch(self, kind: _Kind, rtype: ResourceType) -> Snapshot:
         asked_at = _now()
-        request = Request(
-            rtype.service, "GET", rtype.listing, params=rtype.list_params, microversion=rtype.microversion
-        )
-        kind.latest = Snapshot(asked_at, tuple(await self._cloud.list(request, rtype.plural)))
+        if rtype.list_each is not None:
+            items = await self._fetch_each(kind, rtype, *rtype.list_each)
+        else:
+            items = await self._list(rtype, rtype.listing, rtype.plural)
+        kind.latest = Snapshot(asked_at, tuple(items))
         return kind.latest
+
+    async def _fetch_each(
+        self, kind: _Kind, rtype: ResourceType, path: str, plural: str, key: str
+    ) -> Sequence[Mapping[str, Any]]:
+        """The items below each of a list. Those below one that has not changed are not read again: a pool shows when
+        it, or something below it, was changed last.
+        """
+        now = _now()
+        above = [item for item in await self._list(rtype, path, plural) if item.get(key)]
+
+        async def below(item: Mapping[str, Any]) -> _Below:
+            held = kind.below.get(str(item["id"]))
+            same = held is not None and held.item == item
+            since = held.since if held is not None and same else now
+            if held is not None and same and held.read_at - since > STEADY:
+                return held
+            items = await self._list(rtype, rtype.listing.format(id=item["id"]), rtype.plural)
+            return _Below(item, since, now, items)
+
+        found = await asyncio.gather(*(below(item) for item in above))
+        kind.below = {str(one.item["id"]): one for one in found}
+        return [item for one in found for item in one.items]
+
+    async def _list(self, rtype: ResourceType, path: str, plural: str) -> Sequence[Mapping[str, Any]]:
+        request = Request(rtype.service, "GET", path, params=rtype.list_params, microversion=rtype.microversion)
+        return await self._cloud.list(request, plural)
 
     def _kind(self, rtype: ResourceType) -> _Kind:
         return self._kinds.setdefault(rtype.list_key, _Kind())

@@ -234,4 +234,5 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
         request_id=status.get("requestID", ""),
         deleting="deletionTimestamp" in metadata,
         attempts=int(status.get("attempts", 0)),
+        stack=next((one["uid"] for one in metadata.get("ownerReferences") or () if one.get("kind") == "Stack"), ""),
     )

@@ -1,0 +1,47 @@
+"""OS::Octavia::L7Rule: what a request must be like for a policy to apply."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from reconcilers.load_balancer.octavia import POLICIES, Octavia, refused
+from reconcilers.model import Failed, Recorded, Request
+from reconcilers.registry import register
+from reconcilers.resource_type import Field, same_name_fields
+
+
+@register
+class L7Rule(Octavia):
+    """Its id means something within its policy alone."""
+
+    type = "OS::Octavia::L7Rule"
+    collection = POLICIES
+    listing = POLICIES + "/{id}/rules"
+    list_each = (POLICIES, "l7policies", "rules")
+    key = "rule"
+    plural = "rules"
+    parent = "l7policy"
+    parents = POLICIES
+    dies_with = parent
+    fields: ClassVar[Mapping[str, Field]] = same_name_fields(
+        "admin_state_up", "compare_type", "invert", "key", "type", "value"
+    )
+
+    @override
+    def place(self, recorded: Recorded) -> str:
+        return f"{POLICIES}/{recorded.data['l7policy']}/rules"
+
+    @override
+    def path(self, recorded: Recorded) -> str:
+        return f"{self.place(recorded)}/{recorded.physical_id}"
+
+    @override
+    def find(self, recorded: Recorded) -> Request | None:
+        return Request(self.service, "GET", self.place(recorded), done=frozenset({404}))
+
+    @override
+    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
+        if given.get("type") in {"HEADER", "COOKIE"} and given.get("key") is None:
+            return refused(f"a rule of type {given['type']} needs a key", "key")
+        return None
