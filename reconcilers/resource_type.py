@@ -151,9 +151,9 @@ class ResourceType(ABC):
     list_params: ClassVar[Mapping[str, Any]] = {}
     plural: ClassVar[str] = ""
     """Key of the list in its answer."""
-    list_each: ClassVar[tuple[str, str, str] | None] = None
-    """Where there is no list of all: the path of a list of what they are below, its key, and the key under which an
-    item of it shows whether something is below it; ``listing`` has ``{id}`` in it then.
+    listed_below: ClassVar["ResourceType | None"] = None
+    """Where no list has all of the kind: the type that they are below. ``listing`` has ``{id}`` for the id of one, and
+    an item of that type's list shows under ``plural`` whether something is below it.
     """
     microversion: ClassVar[str | None] = None
     """Of reads; requests name their own."""

@@ -5,7 +5,7 @@ kinds and not with the number of resources.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,7 @@ class Observer:
         kind = self._kind(rtype)
         while kind.latest is None or kind.latest.asked_at < since:
             if kind.fetching is None:
-                kind.fetching = asyncio.create_task(self._fetch(kind, rtype))
+                kind.fetching = asyncio.create_task(self._fetch(kind, rtype, since))
             await asyncio.wait({kind.fetching})
             if kind.fetching is not None and kind.fetching.done():
                 done, kind.fetching = kind.fetching, None
@@ -132,23 +132,23 @@ class Observer:
             loop.call_later(FIRST_LOOK, _due, kind)
         await asyncio.shield(kind.tick)
 
-    async def _fetch(self, kind: _Kind, rtype: ResourceType) -> Snapshot:
+    async def _fetch(self, kind: _Kind, rtype: ResourceType, since: float) -> Snapshot:
         asked_at = _now()
-        if rtype.list_each is not None:
-            items = await self._fetch_each(kind, rtype, *rtype.list_each)
+        if rtype.listed_below is None:
+            items = await self._list(rtype, rtype.listing)
         else:
-            items = await self._list(rtype, rtype.listing, rtype.plural)
+            above = await self.snapshot(rtype.listed_below, since=since)
+            items = await self._below(kind, rtype, [item for item in above.items if item.get(rtype.plural)])
         kind.latest = Snapshot(asked_at, tuple(items))
         return kind.latest
 
-    async def _fetch_each(
-        self, kind: _Kind, rtype: ResourceType, path: str, plural: str, key: str
+    async def _below(
+        self, kind: _Kind, rtype: ResourceType, above: Iterable[Mapping[str, Any]]
     ) -> Sequence[Mapping[str, Any]]:
-        """The items below each of a list. Those below one that has not changed are not read again: a pool shows when
-        it, or something below it, was changed last.
+        """The items below each. Those below one that has not changed are not read again: a pool shows when it, or
+        something below it, was changed last.
         """
         now = _now()
-        above = [item for item in await self._list(rtype, path, plural) if item.get(key)]
 
         async def below(item: Mapping[str, Any]) -> _Below:
             held = kind.below.get(str(item["id"]))
@@ -156,16 +156,16 @@ class Observer:
             since = held.since if held is not None and same else now
             if held is not None and same and held.read_at - since > STEADY:
                 return held
-            items = await self._list(rtype, rtype.listing.format(id=item["id"]), rtype.plural)
+            items = await self._list(rtype, rtype.listing.format(id=item["id"]))
             return _Below(item, since, now, items)
 
         found = await asyncio.gather(*(below(item) for item in above))
         kind.below = {str(one.item["id"]): one for one in found}
         return [item for one in found for item in one.items]
 
-    async def _list(self, rtype: ResourceType, path: str, plural: str) -> Sequence[Mapping[str, Any]]:
+    async def _list(self, rtype: ResourceType, path: str) -> Sequence[Mapping[str, Any]]:
         request = Request(rtype.service, "GET", path, params=rtype.list_params, microversion=rtype.microversion)
-        return await self._cloud.list(request, plural)
+        return await self._cloud.list(request, rtype.plural)
 
     def _kind(self, rtype: ResourceType) -> _Kind:
         return self._kinds.setdefault(rtype.list_key, _Kind())

@@ -1,15 +1,15 @@
 """Deletes what is recorded and not desired: dependants first, then what they required."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconcilers import registry
+from reconcilers.engine import cascade
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import identified
-from reconcilers.engine.graph import run_in_dependency_order, without_circles
+from reconcilers.engine.graph import run_in_dependency_order
 from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.engine.remover import ResourceRemover
@@ -39,7 +39,7 @@ class Cleanup:
             return
         ready = (one.recorded for one in self.context.ready.values())
         self._kept = {(one.type, one.physical_id) for one in ready if one.physical_id is not None}
-        self._parents, after = deletion_order(going)
+        self._parents, after = cascade.deletion_order(going)
         never = await run_in_dependency_order(after, lambda key: self._remove(going[key]))
         self.result.blocked += sorted(going[key].name for key in never)
 
@@ -111,45 +111,3 @@ class Cleanup:
             self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
         elif all(one.name != name or one.key in self.context.deleted for one in self.context.written.values()):
             self.context.progress.leave(name)
-
-
-def deletion_order(going: Mapping[str, Recorded]) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """For records by key: those that are deleted along with a parent, and what must be gone before each.
-
-    A child that would close a circle is deleted by a call of its own; so are, in the end, circles among requirements.
-    """
-    by_name: dict[str, set[str]] = defaultdict(set)
-    for recorded in going.values():
-        by_name[recorded.name].add(recorded.key)
-    after: dict[str, set[str]] = {key: set() for key in going}
-    for recorded in going.values():
-        for name in recorded.requires:
-            for required in by_name.get(name, ()):
-                after[required].add(recorded.key)
-    after = without_circles(after)
-    parents = _parents(going)
-    while True:
-        folded = {key: set(needs) for key, needs in after.items()}
-        for child, parent in parents.items():
-            # The other way round: the parent goes when all is gone that stood on either, and takes the child along.
-            folded[parent] = (folded[parent] | folded[child]) - {child}
-            folded[child] = {parent}
-        open_ = without_circles(folded)
-        if open_ == folded:
-            return parents, folded
-        # A fold that closes a circle is undone.
-        closing = {key for key, needs in folded.items() if needs != open_[key]}
-        undone = {child for child, parent in parents.items() if child in closing or parent in closing}
-        parents = {child: parent for child, parent in parents.items() if child not in undone} if undone else {}
-
-
-def _parents(going: Mapping[str, Recorded]) -> dict[str, str]:
-    """Records whose resource disappears with another one's deletion, with the key of that other one's record."""
-    owners = {one.physical_id: one for one in going.values() if one.confirmed and not one.retain and not one.external}
-    found: dict[str, str] = {}
-    for recorded in going.values():
-        rtype = registry.find(recorded.type)
-        owner = owners.get(recorded.data.get(rtype.dies_with)) if rtype is not None and rtype.dies_with else None
-        if owner is not None and owner.name in recorded.requires and not recorded.retain and not recorded.external:
-            found[recorded.key] = owner.key
-    return found

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from reconcilers.load_balancer.l7_policy import L7Policy
 from reconcilers.load_balancer.octavia import POLICIES, Octavia, refused
 from reconcilers.model import Failed, Recorded, Request
 from reconcilers.registry import register
@@ -18,7 +19,7 @@ class L7Rule(Octavia):
     type = "OS::Octavia::L7Rule"
     collection = POLICIES
     listing = POLICIES + "/{id}/rules"
-    list_each = (POLICIES, "l7policies", "rules")
+    listed_below = L7Policy()
     key = "rule"
     plural = "rules"
     parent = "l7policy"

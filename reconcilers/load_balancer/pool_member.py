@@ -7,6 +7,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from reconcilers.load_balancer.octavia import POOLS, Octavia, address, tags
+from reconcilers.load_balancer.pool import Pool
 from reconcilers.model import Batch, Desired, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
@@ -22,7 +23,7 @@ class PoolMember(Octavia):
     type = "OS::Octavia::PoolMember"
     collection = POOLS
     listing = POOLS + "/{id}/members"
-    list_each = (POOLS, "pools", "members")
+    listed_below = Pool()
     key = "member"
     plural = "members"
     parent = "pool"
