@@ -134,8 +134,11 @@ def decide(
     verb = "replace" if isinstance(outcome, Replace) else "update"
     if differs and recorded.state == "Ready" and verb in target.definition.restricted_actions:
         outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
-    if isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE and _only_reported(recorded, differs, policy):
+    if isinstance(outcome, Failed) and _in_error(outcome) and _only_reported(recorded, differs, policy):
         return Decision(Action(Verb.REPORT, outcome.reason), desired, Ready(), recorded, outcome.reason)
+    mending = rtype.mend(recorded, observed) if _in_error(outcome) else None
+    if isinstance(outcome, Failed) and mending is not None:
+        return Decision(Action(Verb.UPDATE, outcome.reason), desired, mending, recorded, outcome.reason)
     usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
         found = reported and not repaired
@@ -251,6 +254,10 @@ def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded)
     """Replace if the record's identity no longer matches, as a link to a resource that was replaced."""
     draft = replace(recorded, data={**recorded.data, **rtype.intent(desired)})
     return None if rtype.identity(draft) == rtype.identity(recorded) else Replace("what it stands for has changed")
+
+
+def _in_error(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) and outcome.fault is Fault.RESOURCE
 
 
 def _only_reported(recorded: Recorded, changed: frozenset[str], policy: Policy) -> bool:
