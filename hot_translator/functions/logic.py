@@ -6,6 +6,7 @@ a resource: they are decided then as far as they can be, and else when the resou
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
@@ -129,7 +130,11 @@ def _negated(function: Function, condition: Any) -> Any:
     found = _found(function, condition)
     if isinstance(found, Failure) or not isinstance(found, Dynamic):
         return found if isinstance(found, Failure) else not found
-    return Call(lambda value: not holds(function, value), found, function.path, bool)
+    return Call(functools.partial(_not, function), found, function.path, bool)
+
+
+def _not(function: Function, value: Any) -> bool:
+    return not holds(function, value)
 
 
 def _combined(function: Function, conditions: list[Any], decisive: bool) -> Any:  # noqa: FBT001 - a value
@@ -142,11 +147,13 @@ def _combined(function: Function, conditions: list[Any], decisive: bool) -> Any:
             undecided.append(found)
         elif found is decisive:
             return decisive
+    if not undecided:
+        return not decisive
+    return Call(functools.partial(_decided, function, decisive), undecided, function.path, bool)
 
-    def combine(values: list[Any]) -> bool:
-        return decisive if any(holds(function, value) is decisive for value in values) else not decisive
 
-    return Call(combine, undecided, function.path, bool) if undecided else not decisive
+def _decided(function: Function, decisive: bool, values: list[Any]) -> bool:  # noqa: FBT001 - a value
+    return decisive if any(holds(function, value) is decisive for value in values) else not decisive
 
 
 def _found(function: Function, condition: Any) -> Any:

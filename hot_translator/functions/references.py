@@ -187,6 +187,19 @@ class FindInMap(Function):
             msg = f'Arguments to "{self.name}" must be of the form [mapping, key, key]'
             raise KeyError(msg)
 
+    def _refusal(self, arguments: Any) -> Failure | None:
+        """A map, or a key of it, that is not there."""
+        found: Any = None
+        for index, key in enumerate(arguments):
+            if is_dynamic(key):
+                return None
+            try:
+                found = self.environs.mapping(key) if index == 0 else found[key]
+            except (LookupError, TypeError):
+                shown = ".".join(str(one) for one in arguments[: index + 1])
+                return Failure(ResolutionError(str(self.path), f'"{self.name}": the mappings hold no {shown}'))
+        return None
+
     def compute(self, arguments: Any) -> Any:
         """The entry."""
         name, key, value = arguments
