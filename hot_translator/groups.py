@@ -12,7 +12,7 @@ from hot_translator import catalogue, properties
 from hot_translator.compiler import select
 from hot_translator.entities import Place, Sections, UnknownAttributeError, Whole, define, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import Dynamic, Through, is_dynamic, leaves, settled
+from hot_translator.expression import Attribute, Dynamic, Through, is_dynamic, leaves, settled
 from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import (
     WithoutNulls,
@@ -198,7 +198,12 @@ class Group:
 
     def _attribute(self, attribute: str, path: list[Any]) -> Any:
         if attribute.startswith("resource."):
-            return self.one(attribute, path)
+            try:
+                return self.one(attribute, path)
+            except LaterError:
+                if not self._guessed:
+                    raise
+                return Attribute(self.name, attribute)  # how many members there will be is not known
         if attribute == "refs":
             return select([self.entity(name).reference() for name in self.names], path)
         if attribute == "refs_map":

@@ -263,6 +263,36 @@ def test_a_type_that_is_not_built_is_a_warning_once(folder) -> None:
     assert warning.startswith("t.yaml:3:7: warning: resources.a.type: the type OS::Designate::Zone is not built yet")
 
 
+def test_what_the_operator_refuses_is_a_warning(folder) -> None:
+    template = """
+        heat_template_version: 2018-08-31
+        resources:
+          v: {type: OS::Cinder::Volume, deletion_policy: Snapshot, properties: {size: 1}}
+        """
+    files = {"t.yaml": template, "e.yaml": "resource_registry: {resources: {v: {hooks: pre-create}}}\n"}
+    code, out, _ = folder(files).kiln("validate", "-t", "t.yaml", "-e", "e.yaml")
+    assert code == 0
+    assert "resources.v.deletion_policy: the deletion policy Snapshot is not built yet" in out
+    assert "resources.v: hooks (pre-create) are not built yet" in out
+
+
+def test_a_member_of_a_group_whose_size_is_not_known_may_be_there(folder) -> None:
+    template = """
+        heat_template_version: 2018-08-31
+        parameters: {n: {type: number}}
+        resources:
+          g:
+            type: OS::Heat::ResourceGroup
+            properties: {count: {get_param: n}, resource_def: {type: OS::Heat::RandomString}}
+          v: {type: OS::Heat::Value, properties: {value: {get_attr: [g, resource.7.value]}}}
+        """
+    made = folder({"t.yaml": template})
+    for command in ("validate", "graph", "render"):
+        assert made.kiln(command, "-t", "t.yaml")[0] == 0
+    code, out, _ = made.kiln("validate", "-t", "t.yaml", "--parameter", "n=2")
+    assert (code, "it has no member 7" in out) == (1, True)
+
+
 def test_a_broken_rule_between_properties_is_a_problem_of_every_command(folder) -> None:
     server = "{type: OS::Nova::Server, properties: {flavor: m1}}"
     made = folder({"t.yaml": f"heat_template_version: 2018-08-31\nresources:\n  vm: {server}\n"})
