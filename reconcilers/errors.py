@@ -1,6 +1,7 @@
 """One place that turns what a call came to into a class of fault: what is done next depends on nothing else."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -45,6 +46,16 @@ class CloudError(Exception):
         return self
 
 
+LONGEST_ID = 64
+"""Characters of a request id: OpenStack's have 40."""
+_NO_ID = re.compile(r"[^A-Za-z0-9._:-]")
+
+
+def request_id_of(text: object) -> str:
+    """A request id as a service gave it, cut to what such an id can be."""
+    return _NO_ID.sub("", str(text or "")[: LONGEST_ID * 2])[:LONGEST_ID]
+
+
 _TAG = re.compile(r"</?(?:br|p|b|h\d)\b[^<>]*>")
 
 QUOTA_WORDS = ("quota", "limit exceeded", "exceeds the limit", "maximum number of")
@@ -76,7 +87,7 @@ def classify(method: str, status: int, headers: Mapping[str, str], body: Any, no
         fault,
         text,
         status=status,
-        request_id=headers.get("x-openstack-request-id", ""),
+        request_id=request_id_of(headers.get("x-openstack-request-id")),
         retry_after=wait,
         ambiguous=ambiguous,
     )
@@ -110,14 +121,17 @@ def _secrets(body: Any) -> Iterator[str]:
 
 
 def message_of(body: Any) -> str:
-    """The sentence for people in an OpenStack error body, whichever of the services' shapes it has."""
+    """The sentence for people in an OpenStack error body, whichever of the services' shapes it has.
+
+    It is whole: what is secret in it is hidden before it is cut.
+    """
     if isinstance(body, bytes):
         body = body.decode("utf-8", "replace")
     if isinstance(body, str):
         try:
             body = json.loads(body)
-        except ValueError:
-            return " ".join(body.split())[:300] if "<" not in body else ""
+        except (ValueError, RecursionError):
+            return " ".join(body.split()) if "<" not in body else ""
     for _ in range(3):
         if not isinstance(body, Mapping):
             return _plain(str(body)) if body else ""
@@ -134,7 +148,7 @@ def message_of(body: Any) -> str:
 
 def _plain(text: str) -> str:
     """One line of text, without the tags that Glance puts into its messages."""
-    return " ".join(_TAG.sub(" ", text).split())[:500]
+    return " ".join(_TAG.sub(" ", text).split())
 
 
 def _retry_after(text: str | None, now: float) -> float | None:
@@ -146,6 +160,8 @@ def _retry_after(text: str | None, now: float) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(text).timestamp() - now
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
+    if math.isnan(seconds):
+        return None
     return min(max(seconds, 0.0), 600.0)

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
+from reconcilers.cloud.calls import ANYBODY, Caller
+from reconcilers.cloud.faults import expected_form
 from reconcilers.cloud.session import Cloud
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
@@ -116,7 +119,7 @@ class Lookup:
         held = self._ids.get((kind, value))
         return held[1] if held else None
 
-    async def resolve(self, kind: str, value: Any) -> Any:
+    async def resolve(self, kind: str, value: Any, caller: Caller = ANYBODY) -> Any:
         """The id for a name or id of this kind.
 
         Raises :class:`CloudError` (INVALID) if there is none, or more than one.
@@ -129,11 +132,14 @@ class Lookup:
         learned = self._ids.get((kind, value))
         if learned and asyncio.get_running_loop().time() - learned[0] < KEPT:
             return learned[1]
-        if finder.opaque and not finder.whole and await self._is_id(finder, value):
+        if finder.opaque and not finder.whole and await self._is_id(finder, value, caller):
             return self._learn(kind, value, value)
-        items = [item.get(finder.envelope, item) for item in await self._items(kind, finder, value)]
-        for key in ("id", "name"):
-            matching = {str(item[finder.key]) for item in items if str(item.get(key)) == value}
+        listed = await self._items(kind, finder, value, caller)
+        with expected_form(finder.service):
+            items = [item.get(finder.envelope, item) for item in listed]
+            named = [(item.get("id"), item.get("name"), str(item[finder.key])) for item in items]
+        for index in (0, 1):
+            matching = {one[2] for one in named if str(one[index]) == value}
             if len(matching) == 1:
                 return self._learn(kind, value, matching.pop())
             if matching:
@@ -148,7 +154,7 @@ class Lookup:
         self._ids[(kind, value)] = (asyncio.get_running_loop().time(), identity)
         return identity
 
-    async def exists(self, kind: str, value: Any) -> None:
+    async def exists(self, kind: str, value: Any, caller: Caller = ANYBODY) -> None:
         """Check a custom constraint.
 
         The thing of this name or id is there. Raises :class:`CloudError` (INVALID) if not.
@@ -157,16 +163,18 @@ class Lookup:
         if finder is None or not isinstance(value, str) or not value:
             return
         if finder.opaque or not _UUID.fullmatch(value):
-            await self.resolve(kind, value)
+            await self.resolve(kind, value, caller)
             return
-        if not await self._is_id(finder, value):
+        if not await self._is_id(finder, value, caller):
             raise CloudError(Fault.INVALID, f"there is no {_words(kind)} {value!r}", status=404)
 
-    async def _is_id(self, finder: Finder, value: str) -> bool:
-        answer = await self._cloud.send(Request(finder.service, "GET", f"{finder.path}/{value}", done=frozenset({404})))
-        return answer.status != 404
+    async def _is_id(self, finder: Finder, value: str, caller: Caller) -> bool:
+        if value in {".", ".."}:
+            return False
+        request = Request(finder.service, "GET", f"{finder.path}/{quote(value, safe='')}", done=frozenset({404}))
+        return (await self._cloud.send(request, caller)).status != 404
 
-    async def _items(self, kind: str, finder: Finder, value: str) -> "list[dict[str, Any]]":
+    async def _items(self, kind: str, finder: Finder, value: str, caller: Caller) -> "list[dict[str, Any]]":
         now = asyncio.get_running_loop().time()
         key = (kind, "" if finder.whole else value)
         kept = self._kept.get(key)
@@ -176,7 +184,7 @@ class Lookup:
             kept = (now, asyncio.create_task(self._cloud.list(request, finder.plural)))
             self._kept = {other: entry for other, entry in self._kept.items() if now - entry[0] <= KEPT}
             self._kept[key] = kept
-        return await asyncio.shield(kept[1])
+        return await caller.wait(kept[1])
 
 
 def _failed(task: "asyncio.Task[Any]") -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconcilers.cloud.calls import ANYBODY, Caller
+from reconcilers.cloud.faults import expected_form
 from reconcilers.cloud.session import Cloud
 from reconcilers.errors import CloudError
-from reconcilers.model import Recorded, Request
+from reconcilers.model import Fault, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 FIRST_LOOK = 0.7
@@ -34,10 +36,14 @@ class Snapshot:
     _indexes: dict[type, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def find(self, rtype: ResourceType, physical_id: str) -> Mapping[str, Any] | None:
-        """The item that this id of this type stands for; types that share a list read it each in their way."""
+        """The item that this id of this type stands for; types that share a list read it each in their way.
+
+        Raises :class:`CloudError` where an item has a form in which the type finds no id.
+        """
         index = self._indexes.get(type(rtype))
         if index is None:
-            index = {identity: item for item in self.items for identity in rtype.identify(item)}
+            with expected_form(rtype.service):
+                index = {identity: item for item in self.items for identity in rtype.identify(item)}
             self._indexes[type(rtype)] = index
         return index.get(physical_id)
 
@@ -75,62 +81,67 @@ class Observer:
         self._cloud = cloud
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
-    async def snapshot(self, rtype: ResourceType, *, since: float) -> Snapshot:
-        """A bulk list that was asked for at ``since`` (loop time) or later. Raises :class:`CloudError`."""
+    async def snapshot(self, rtype: ResourceType, *, since: float, caller: Caller = ANYBODY) -> Snapshot:
+        """A bulk list that was asked for at ``since`` (loop time) or later. Raises :class:`CloudError`.
+
+        All that wait for one list hear what came of it, at the same time; a caller that has had enough leaves it to
+        the others.
+        """
         kind = self._kind(rtype)
         while kind.latest is None or kind.latest.asked_at < since:
-            if kind.fetching is None:
+            if kind.fetching is None or kind.fetching.done():
                 kind.fetching = asyncio.create_task(self._fetch(kind, rtype, since))
-            await asyncio.wait({kind.fetching})
-            if kind.fetching is not None and kind.fetching.done():
-                done, kind.fetching = kind.fetching, None
-                error = done.exception()
-                if error is not None:
-                    raise error
+            await caller.wait(kind.fetching)
         return kind.latest
 
-    async def read(self, rtype: ResourceType, recorded: Recorded) -> Any:
+    async def read(self, rtype: ResourceType, recorded: Recorded, caller: Caller = ANYBODY) -> Any:
         """The decisive read of one resource.
 
         Its newest state, or None if it does not exist. Raises :class:`CloudError`.
         """
         try:
-            answer = await self._cloud.send(rtype.read(recorded))
+            answer = await self._cloud.send(rtype.read(recorded), caller)
         except CloudError as error:
             if error.status == 404:
                 return None
             raise
-        return rtype.extract(answer.body, recorded)
+        if not isinstance(answer.body, Mapping) and answer.status != 404:
+            # It must not be taken for the news that the resource is gone.
+            raise CloudError(Fault.TRANSIENT, f"{rtype.service}: the answer is no JSON object")
+        with expected_form(rtype.service):
+            return rtype.extract(answer.body, recorded)
 
-    async def next_look(self, rtype: ResourceType, recorded: Recorded, *, leaving: bool = False) -> Any:
+    async def next_look(
+        self, rtype: ResourceType, recorded: Recorded, *, leaving: bool = False, caller: Caller = ANYBODY
+    ) -> Any:
         """Wait for the kind's next tick and look: the resource's state then, or None. One list serves all that wait.
 
         What a list does not show is read by itself before it counts as gone, unless its deletion was asked for
         (``leaving``).
         """
         if not rtype.listing:
-            await asyncio.sleep(FIRST_LOOK)
-            return await self.read(rtype, recorded)
+            await caller.sleep(FIRST_LOOK)
+            return await self.read(rtype, recorded, caller)
         kind = self._kind(rtype)
         kind.waiting += 1
         try:
-            await self._tick(kind)
+            await self._tick(kind, caller)
             if kind.waiting == 1:
-                return await self.read(rtype, recorded)
-            snapshot = await self.snapshot(rtype, since=_now() - FIRST_LOOK / 2)
+                return await self.read(rtype, recorded, caller)
+            snapshot = await self.snapshot(rtype, since=_now() - FIRST_LOOK / 2, caller=caller)
         finally:
             kind.waiting -= 1
             if not kind.waiting:
                 kind.idle, kind.waited = -1, 0
         found = snapshot.find(rtype, recorded.physical_id or "")
-        return found if found is not None or leaving else await self.read(rtype, recorded)
+        return found if found is not None or leaving else await self.read(rtype, recorded, caller)
 
-    async def _tick(self, kind: _Kind) -> None:
+    async def _tick(self, kind: _Kind, caller: Caller) -> None:
         if kind.tick is None or kind.tick.done():
             loop = asyncio.get_running_loop()
             kind.tick = loop.create_future()
             loop.call_later(FIRST_LOOK, _due, kind)
-        await asyncio.shield(kind.tick)
+        await caller.wait(kind.tick)
 
     async def _fetch(self, kind: _Kind, rtype: ResourceType, since: float) -> Snapshot:
         asked_at = _now()

@@ -8,20 +8,19 @@ import asyncio
 import contextvars
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from keystoneauth1 import exceptions as ksa
-from openstack import exceptions as sdk
-
-from reconcilers.errors import CloudError, classify, without_secrets
+from reconcilers.cloud import calls
+from reconcilers.cloud.calls import ANYBODY, Call, CallEnded, Caller
+from reconcilers.cloud.faults import as_cloud_errors, identified_by, refusals
+from reconcilers.cloud.limits import DEFAULT, AnswerRefused, Limits, decode_json
+from reconcilers.cloud.pages import marker_of, page_of
+from reconcilers.errors import CloudError, classify, request_id_of, without_secrets
 from reconcilers.model import Fault, Request
-
-REQUEST_TIMEOUT = 60.0
-"""Seconds for one answer, so that a service that hangs holds a thread no longer."""
 
 LIST_AGAIN = (0.3, 1.2)
 """Seconds before a list that a service did not give is asked for again. A pass begins with one list of each kind: with
@@ -52,6 +51,8 @@ class Answer:
     status: int
     body: Any
     request_id: str
+    size: int = 0
+    """Bytes of the body."""
 
 
 @dataclass(slots=True)
@@ -75,24 +76,31 @@ class Cloud:
     concurrency: int = 24
     fence: Callable[[], bool] = lambda: True
     """Whether this process may still change anything: asked at the last instant before a request leaves."""
-    redact: Callable[[str], str] = str
-    """Cuts secrets out of what a service says."""
+    limits: Limits = DEFAULT
     _throttles: dict[str, _ServiceThrottle] = field(default_factory=dict)
     _project: str | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _refusal: tuple[float, CloudError] | None = None
     """Why the last attempt to authenticate failed, and until when that is the answer to all who ask."""
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request, caller: Caller = ANYBODY) -> Answer:
         """Send one request. Raises :class:`CloudError` for anything but success or a status in ``request.done``.
 
-        Nothing is sent twice here: whoever asked knows whether it may be.
+        Nothing is sent twice here: whoever asked knows whether it may be. The messages of errors are as the service
+        gave them: whoever shows them hides what is secret.
+
+        A caller that has had enough (``caller.check`` raises, its deadline passes, it is superseded) does not wait for
+        its turn any longer, and not for an answer that only reads: what ``check`` raises is raised. ``check`` is asked
+        after the wait, right before the request leaves. A request that may change something is awaited to its end
+        once it has left, which is at the latest when ``limits.deadline`` has passed.
         """
-        async with self._throttled(request.service) as throttle:
+        async with self._throttled(request.service, caller) as throttle:
+            caller.check()
             started = time.monotonic()
             status = 0
             try:
-                answer: Answer = await self._call(lambda: self._exchange(request))
+                reads = request.method in {"GET", "HEAD"}
+                answer: Answer = await self._call(lambda: self._exchange(request), caller, abandonable=reads)
                 status = answer.status
             except CloudError as error:
                 status = error.status or 0
@@ -104,33 +112,63 @@ class Cloud:
             finally:
                 self.meter(request.service, request.method, status, time.monotonic() - started)
 
-    async def list(self, request: Request, plural: str) -> "list[dict[str, Any]]":
-        """All items of a collection, following the services' page links.
+    async def list(self, request: Request, plural: str, caller: Caller = ANYBODY) -> "list[dict[str, Any]]":
+        """All items of a collection, following the services' page links; each item is a JSON object.
 
         Raises :class:`CloudError`, which names the service: a list is about no single resource.
         """
+        limits = self.limits
+        until = time.monotonic() + limits.list_deadline
         items: list[dict[str, Any]] = []
+        markers: set[str] = set()
+        size = 0
         following: Request | None = request
         while following is not None:
-            body = (await self._read(following)).body or {}
-            page = body.get(plural) or []
-            items.extend(page)
-            following = _next_page(following, body, plural, page)
+            answer = await self._read(following, caller)
+            with refusals(request, answer.request_id):
+                page = page_of(answer.body, plural)
+                items.extend(page)
+                size += answer.size
+                if len(items) > limits.items:
+                    raise AnswerRefused(f"has more than {limits.items} {plural} (limit: items)")
+                if size > limits.list_body:
+                    raise AnswerRefused(f"has more than {limits.list_body} bytes on its pages (limit: list_body)")
+                marker = marker_of(answer.body, plural, page)
+                if marker in markers:
+                    raise AnswerRefused("has a page that leads to itself")
+                if marker and len(markers) + 1 >= limits.pages:
+                    raise AnswerRefused(f"has more than {limits.pages} pages (limit: pages)")
+                if marker and time.monotonic() > until:
+                    raise AnswerRefused(f"takes more than {limits.list_deadline:g} s (limit: list_deadline)")
+                markers.add(marker)
+            following = (
+                Request(
+                    request.service,
+                    "GET",
+                    request.path,
+                    params={**request.params, "marker": marker},
+                    microversion=request.microversion,
+                    headers=request.headers,
+                )
+                if marker
+                else None
+            )
         return items
 
-    async def _read(self, request: Request) -> Answer:
+    async def _read(self, request: Request, caller: Caller) -> Answer:
         """Send a request that changes nothing; what passes by itself is tried again a little later."""
         for seconds in LIST_AGAIN:
             try:
-                return await self.send(request)
+                return await self.send(request, caller)
             except CloudError as error:
-                if error.fault not in {Fault.TRANSIENT, Fault.RATE_LIMITED}:
-                    raise error.of(request.service) from None
-                await asyncio.sleep(seconds * random.uniform(0.7, 1.3))  # noqa: S311
+                passes = error.fault in {Fault.TRANSIENT, Fault.RATE_LIMITED}
+                if not passes or isinstance(error.__cause__, (AnswerRefused, CallEnded)):
+                    raise error.of(request.service) from error.__cause__
+                await caller.sleep(seconds * random.uniform(0.7, 1.3))  # noqa: S311
         try:
-            return await self.send(request)
+            return await self.send(request, caller)
         except CloudError as error:
-            raise error.of(request.service) from None
+            raise error.of(request.service) from error.__cause__
 
     async def project_id(self) -> str:
         """The id of the project that the credential is scoped to.
@@ -144,7 +182,7 @@ class Cloud:
                     raise self._refusal[1].with_traceback(None)
                 try:
                     work = self.connection.session.get_project_id
-                    self._project = await self._call(lambda: _authenticated(work) or "")
+                    self._project = await self._call(lambda: identified_by(work))
                 except CloudError as error:
                     self._refusal = time.monotonic() + REFUSED, error.of("identity")
                     raise
@@ -155,19 +193,62 @@ class Cloud:
         """The region's name, empty where the cloud has none."""
         return str(self.connection.config.get_region_name() or "")
 
-    async def _call(self, work: Callable[[], Any]) -> Any:
-        """Run blocking work on the pool. A call under way is always awaited to its end: its answer may hold an id."""
+    async def _call(self, work: Callable[[], Any], caller: Caller = ANYBODY, *, abandonable: bool = False) -> Any:
+        """Run blocking work on the pool, within the deadline.
+
+        Once it has begun it is awaited to its end, since its answer may hold an id, unless it is ``abandonable``.
+        """
+        call = Call(self.limits.deadline)
         context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(self.executor, lambda: context.run(work))
-        return await _to_the_end(future)
+        context.run(calls.current.set, call)
+
+        def run() -> Any:
+            call.begin()
+            return work()
+
+        begun: Future[Any] = self.executor.submit(context.run, run)
+        future = asyncio.wrap_future(begun)
+        stop = call.supervise(asyncio.get_running_loop())
+        future.add_done_callback(lambda _: stop())
+        try:
+            if caller is ANYBODY or await caller.patience(future):
+                return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await self._leave(call, begun, future, abandonable=abandonable)
+            raise
+        if await self._leave(call, begun, future, abandonable=abandonable):
+            raise caller.giving_up()
+        return future.result()
+
+    @staticmethod
+    async def _leave(call: Call, begun: "Future[Any]", future: "asyncio.Future[Any]", *, abandonable: bool) -> bool:
+        """Stop waiting for a call: whether that is possible. One that must not be abandoned has ended then."""
+        future.add_done_callback(_noticed)
+        if future.done():
+            return False
+        if begun.cancel():
+            return True
+        if abandonable:
+            call.end("nobody waits for the answer any more")
+            return True
+        await asyncio.wait({future})
+        return False
 
     @asynccontextmanager
-    async def _throttled(self, service: str) -> AsyncIterator[_ServiceThrottle]:
+    async def _throttled(self, service: str, caller: Caller) -> AsyncIterator[_ServiceThrottle]:
+        """A slot for one call to a service. Who waits because the service asked us to holds none."""
         throttle = self._throttles.setdefault(service, _ServiceThrottle(asyncio.Semaphore(self.concurrency)))
-        async with throttle.slots:
-            while (wait := throttle.paused_until - time.monotonic()) > 0:  # noqa: ASYNC110 - time, not an event
-                await asyncio.sleep(wait)
+        while True:
+            while (wait := throttle.paused_until - time.monotonic()) > 0:
+                await caller.sleep(wait)
+            await _turn(throttle.slots, caller)
+            if throttle.paused_until <= time.monotonic():
+                break
+            throttle.slots.release()
+        try:
             yield throttle
+        finally:
+            throttle.slots.release()
 
     def _exchange(self, request: Request) -> Answer:
         if request.method != "GET" and not self.fence():
@@ -176,7 +257,7 @@ class Cloud:
         options: dict[str, Any] = {"microversion": request.microversion} if request.microversion else {}
         if request_id.get():
             options["global_request_id"] = request_id.get()
-        response = _guarded(
+        response = as_cloud_errors(
             request,
             # The first time, a service's versions are asked for.
             lambda: getattr(self.connection, request.service).request(
@@ -189,97 +270,55 @@ class Cloud:
                 raise_exc=False,
                 redirect=False,
                 connect_retries=0,
-                timeout=REQUEST_TIMEOUT,
+                timeout=self.limits.deadline,
                 **options,
             ),
         )
-        answer_id = response.headers.get("x-openstack-request-id", "")
+        answer_id = request_id_of(response.headers.get("x-openstack-request-id", ""))
         if response.status_code < 300 or response.status_code in request.done:
-            return Answer(response.status_code, _json(response), answer_id)
-        # Services quote what they refuse.
-        text = self.redact(without_secrets(response.content.decode("utf-8", "replace"), request.body))
-        raise classify(request.method, response.status_code, response.headers, text, time.time())
+            with refusals(request):
+                return Answer(response.status_code, self._body(request, response), answer_id, len(response.content))
+        body = response.content
+        if len(body) > self.limits.error:
+            # Half of it could end within a secret, and be shown.
+            body = b""
+        error = classify(
+            request.method, response.status_code, response.headers, body.decode("utf-8", "replace"), time.time()
+        )
+        # Services quote what they refuse. What kind of error it is was seen before.
+        error.message = without_secrets(error.message, request.body)
+        raise error
+
+    def _body(self, request: Request, response: Any) -> Any:
+        """The JSON of a success; None where there is none. What is read must not be taken for empty when it is not."""
+        if not response.content:
+            return None
+        try:
+            return decode_json(response.content, self.limits)
+        except ValueError:
+            kind = str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+            if kind.endswith("json"):
+                raise AnswerRefused("is not JSON, though it says so") from None
+            return None
 
 
-def _guarded(request: Request, work: Callable[[], Any]) -> Any:
-    """Exceptions of keystoneauth and the SDK as :class:`CloudError`."""
+async def _turn(slots: asyncio.Semaphore, caller: Caller) -> None:
+    """Take a slot when there is one. Raises what the caller's ``check`` raises when it has had enough."""
+    if not slots.locked():
+        await slots.acquire()
+        return
+    turn = asyncio.ensure_future(slots.acquire())
+    had = False
     try:
-        return work()
-    except CloudError:
-        raise
-    except (ksa.Unauthorized, ksa.MissingAuthPlugin, ksa.AuthPluginException, ksa.NoMatchingPlugin) as error:
-        raise CloudError(Fault.AUTH, str(error), status=401) from error
-    except (ksa.EndpointNotFound, ksa.CatalogException) as error:
-        raise CloudError(Fault.INVALID, f"this cloud has no {request.service} service for the project") from error
-    except (
-        ksa.ConnectTimeout,
-        ksa.ConnectFailure,
-        ksa.ConnectionError,
-        ksa.RetriableConnectionFailure,
-        OSError,
-    ) as error:
-        raise CloudError(
-            Fault.TRANSIENT, f"{request.service}: {_short(error)}", ambiguous=request.method != "GET"
-        ) from error
-    except ksa.HttpError as error:
-        raise classify(
-            request.method, error.http_status, {}, getattr(error, "message", str(error)), time.time()
-        ) from error
-    except sdk.ServiceDisabledException as error:
-        raise CloudError(Fault.INVALID, f"this cloud has no {request.service} service for the project") from error
-    except sdk.SDKException as error:
-        # It did not tell its versions. Nothing was sent.
-        raise CloudError(Fault.TRANSIENT, f"{request.service}: {_short(error)}") from error
-    except ksa.ClientException as error:
-        raise CloudError(
-            Fault.TRANSIENT, f"{request.service}: {_short(error)}", ambiguous=request.method != "GET"
-        ) from error
+        had = await caller.patience(turn)
+    finally:
+        # One that was granted, to somebody who left meanwhile, is handed on.
+        if not had and not turn.cancel() and not turn.cancelled():
+            slots.release()
+    if not had:
+        raise caller.giving_up()
 
 
-def _authenticated(work: Callable[[], Any]) -> Any:
-    return _guarded(Request("identity", "GET", "/"), work)
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
-
-
-def _json(response: Any) -> Any:
-    if not response.content:
-        return None
-    try:
-        return response.json()
-    except ValueError:
-        return None
-
-
-async def _to_the_end(future: Awaitable[Any]) -> Any:
-    """Await work that must not be abandoned; a cancellation takes effect after it."""
-    inner = asyncio.ensure_future(future)
-    try:
-        return await asyncio.shield(inner)
-    except asyncio.CancelledError:
-        if not inner.done():
-            await asyncio.wait({inner})
-        raise
-
-
-def _next_page(request: Request, body: Mapping[str, Any], plural: str, page: "list[Any]") -> Request | None:
-    """The request for the following page, or None.
-
-    Nova, Cinder, Neutron, Glance and Keystone each link it in their way.
-    """
-    links = body.get(f"{plural}_links") or []
-    more = any(link.get("rel") == "next" for link in links if isinstance(link, Mapping))
-    more = more or bool(body.get("next")) or bool((body.get("links") or {}).get("next"))
-    if not more or not page:
-        return None
-    marker = page[-1].get("keypair", page[-1]).get("id") or page[-1].get("keypair", page[-1]).get("name")
-    return Request(
-        request.service,
-        "GET",
-        request.path,
-        params={**request.params, "marker": marker},
-        microversion=request.microversion,
-        headers=request.headers,
-    )
+def _noticed(work: "asyncio.Future[Any]") -> None:
+    if not work.cancelled():
+        work.exception()

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.session import Answer
 from reconcilers.errors import CloudError, classify
 from reconcilers.model import Fault, Request
@@ -68,7 +69,7 @@ class FakeOpenStack:
 
     # What the engine calls.
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request, _caller: Caller = ANYBODY) -> Answer:
         """See Cloud."""
         await asyncio.sleep(self.latency / 2)
         await self.point()
@@ -94,7 +95,7 @@ class FakeOpenStack:
             raise CloudError(Fault.TRANSIENT, "the connection broke", ambiguous=request.method != "GET")
         return Answer(status, json.loads(json.dumps(body)), request_id)
 
-    async def list(self, request: Request, plural: str) -> Items:
+    async def list(self, request: Request, plural: str, _caller: Caller = ANYBODY) -> Items:
         """See Cloud."""
         found: Items = (await self.send(request)).body[plural]
         return found

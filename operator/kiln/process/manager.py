@@ -26,7 +26,8 @@ from kubernetes.config import ConfigException
 
 from kiln import logs, metrics
 from kiln.api.kinds import STACK_RESOURCES
-from kiln.clouds.connections import AddressGuard, CloudConnections, default_denied
+from kiln.clouds.address_guard import AddressGuard, default_denied
+from kiln.clouds.connections import CloudConnections
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.controller.controller import StackController
 from kiln.controller.deletion_watcher import DeletionWatcher

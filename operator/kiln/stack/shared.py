@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
 from hot_translator.allowance import limited
-from kiln import logs, metrics
+from kiln import metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
 from kiln.clouds.connections import CloudConnections
@@ -92,7 +92,7 @@ class SharedState:
         connection = await self._clouds.get(credential)
         site = self._sites.get(connection)
         if site is None:
-            cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, redact=logs.redact)
+            cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, limits=self._clouds.limits)
             site = self._sites[connection] = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
         return site
 

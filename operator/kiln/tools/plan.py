@@ -14,7 +14,8 @@ from hot_translator import TranslationError
 from hot_translator.allowance import limited
 from kiln.api.kinds import STACKS
 from kiln.clouds import credentials
-from kiln.clouds.connections import AddressGuard, CloudConnections
+from kiln.clouds.address_guard import AddressGuard
+from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.kube.client import Kube, KubeError, configuration
 from kiln.kube.event_recorder import EventRecorder

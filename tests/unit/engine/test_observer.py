@@ -20,12 +20,12 @@ class Nova:
         self.active_at = active_at
         self.looks: list[float] = []
 
-    async def list(self, request: Request, plural: str) -> list[dict[str, Any]]:
+    async def list(self, request: Request, plural: str, _caller: Any = None) -> list[dict[str, Any]]:
         now = asyncio.get_running_loop().time()
         self.looks.append(round(now, 2))
         return [{"id": key, "status": "ACTIVE" if now >= at else "BUILD"} for key, at in self.active_at.items()]
 
-    async def send(self, request: Request) -> Any:
+    async def send(self, request: Request, _caller: Any = None) -> Any:
         raise AssertionError("one alone is not waited for here")
 
 
