@@ -14,7 +14,7 @@ from reconcilers.cloud.session import Cloud
 
 PASSWORD = "Hunter2-Secret"
 SMALL = Limits(
-    deadline=1.0, wire=1 << 20, body=1 << 20, values=20_000, items=5_000, pages=20, error=4096, list_deadline=5.0
+    deadline=0.6, wire=1 << 20, body=1 << 20, values=20_000, items=5_000, pages=20, error=4096, list_deadline=5.0
 )
 """Bounds that are reached soon."""
 

@@ -1,7 +1,7 @@
 """A cloud that means harm: its Keystone and Neutron answer as a mode says, at 127.0.0.1.
 
-Modes are functions that get the request's handler; :data:`MODES` names them. ``well_behaved`` is the answer where a mode
-concerns another part.
+Modes are functions that get the request's handler, one for each part of the cloud. ``well_behaved`` is the answer where
+a mode concerns another part.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.server.modes.get(part, well_behaved)(self)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = handle_any
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815 - the names that http.server looks for
 
     def answer(self, status: int, content: Any, **headers: str) -> None:
         """Send JSON, or bytes as they are."""
@@ -114,7 +114,7 @@ def well_behaved(handler: Handler) -> None:
         handler.answer(200, {"networks": []})
 
 
-def _only_lists(mode: Mode) -> Mode:
+def only_lists(mode: Mode) -> Mode:
     """Versions are told as an honest cloud tells them; the mode is for what comes after."""
 
     def choose(handler: Handler) -> None:
@@ -125,7 +125,7 @@ def _only_lists(mode: Mode) -> Mode:
 
 def fixed(status: int, content: Any, **headers: str) -> Mode:
     """Always the same answer."""
-    return _only_lists(lambda handler: handler.answer(status, content, **headers))
+    return only_lists(lambda handler: handler.answer(status, content, **headers))
 
 
 def bomb(megabytes: int, wrap: tuple[bytes, bytes] = (b'{"networks": [], "x": "', b'"}')) -> Mode:
@@ -173,7 +173,7 @@ def drip(part: str, pause: float = 0.05) -> Mode:
                 handler.wfile.flush()
             time.sleep(pause)
 
-    return _only_lists(mode)
+    return only_lists(mode)
 
 
 def endless_pages(handler: Handler) -> None:

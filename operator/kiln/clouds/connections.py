@@ -58,6 +58,8 @@ class CloudConnections:
         self._threads = threads
         self._idle = idle
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self.closed: Callable[[str], None] = _nothing
+        """Told of the digest of each credential whose connection is closed."""
 
     async def get(self, credential: Credential) -> openstack.connection.Connection:
         """The connection for a credential. No call is made yet: a wrong password shows at the first one."""
@@ -75,8 +77,7 @@ class CloudConnections:
     def close(self) -> None:
         """Close all connections."""
         while self._entries:
-            _, entry = self._entries.popitem()
-            _close(entry)
+            self._remove(next(iter(self._entries)))
 
     def _forget_failed(self, digest: str, made: "asyncio.Future[openstack.connection.Connection]") -> None:
         if made.cancelled() or made.exception() is not None:
@@ -87,13 +88,16 @@ class CloudConnections:
         for digest, entry in list(self._entries.items()) if max(counts.values()) > _SHARE else ():
             if counts[entry.tenant] > _SHARE:
                 counts[entry.tenant] -= 1
-                _close(self._entries.pop(digest))
+                self._remove(digest)
         while self._entries:
             digest, entry = next(iter(self._entries.items()))
             if len(self._entries) <= _MOST and now - entry.used < self._idle:
                 return
-            del self._entries[digest]
-            _close(entry)
+            self._remove(digest)
+
+    def _remove(self, digest: str) -> None:
+        _close(self._entries.pop(digest))
+        self.closed(digest)
 
     def _connect(self, credential: Credential) -> openstack.connection.Connection:
         if not credential.verify:
@@ -126,6 +130,10 @@ class CloudConnections:
             **options,
         )
         return openstack.connection.Connection(config=region)
+
+
+def _nothing(digest: str) -> None:
+    """Nobody wants to know."""
 
 
 def _close(entry: _Entry) -> None:

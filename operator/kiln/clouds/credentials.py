@@ -7,26 +7,25 @@ refused.
 
 import asyncio
 import base64
-import binascii
 import functools
 import hashlib
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
-
 from kiln.api.kinds import SECRETS
 from kiln.api.v1alpha1 import Reason, is_object_name, stack_spec
+from kiln.clouds import clouds_yaml
+from kiln.clouds.clouds_yaml import Block, CloudsYamlError, Text
 from kiln.kube.client import Kube
+from reconcilers.cloud.limits import printable
 
 MAX_BYTES: Final = 64 << 10
 """Bytes of a clouds.yaml or of a bundle of certificates."""
-_MAX_ALIASES: Final = 20
-_MAX_DEPTH: Final = 12
 _PATH: Final = "spec.cloudCredentialsRef"
 
 _SCOPE = frozenset({
@@ -65,11 +64,25 @@ _RENAMED: Final = {
 }
 
 _OPTIONS: Final = frozenset({"region_name", "interface", "endpoint_type", "verify", "auth", "auth_type"})
-_SUFFIXES: Final = ("_api_version", "_default_microversion", "_endpoint_override", "_service_type", "_interface")
+_SERVICE_OPTION: Final = re.compile(
+    r"[a-z][a-z0-9_]{0,60}_(api_version|default_microversion|endpoint_override|service_type|interface)"
+)
 """Settings of single services, such as ``volume_api_version``;
 
 those of endpoints are URLs and bound by the same rules.
 """
+_FORMS: Final = {
+    "_api_version": (re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?"), "this must be a version such as 3 or 2.1"),
+    "_default_microversion": (re.compile(r"[0-9]{1,3}\.[0-9]{1,3}|latest"), "this must be a version such as 2.79"),
+    "_service_type": (re.compile(r"[a-z0-9-]{1,64}"), "this must be a service type such as block-storage"),
+    "interface": (re.compile(r"(public|internal|admin)(URL)?"), "this must be public, internal or admin"),
+    "endpoint_type": (re.compile(r"(public|internal|admin)(URL)?"), "this must be public, internal or admin"),
+}
+_VERIFY: Final = {
+    word: value
+    for words, value in ((("true", "yes", "on", "y"), True), (("false", "no", "off", "n"), False))
+    for word in words
+}
 _ADVICE: Final[Mapping[str, str]] = {
     "cacert": "files of the operator are out of reach; put the certificates into the Secret's key cacert",
     "cert": "client certificates are read from files, which are out of reach; use an application credential",
@@ -122,7 +135,10 @@ class Credential:
         """Data of a Secret that gives these credentials again, under the name ``kept``; JSON is YAML too."""
         region = {"region_name": self.region_name} if self.region_name else {}
         cloud = {"auth_type": self.auth_type, "auth": self.auth, "verify": self.verify, **region, **self.options}
-        texts = {"clouds.yaml": json.dumps({"clouds": {KEPT: cloud}}, sort_keys=True), "cacert": self.cacert}
+        texts = {
+            "clouds.yaml": json.dumps({"clouds": {KEPT: cloud}}, sort_keys=True, ensure_ascii=False),
+            "cacert": self.cacert,
+        }
         return {key: base64.b64encode(text.encode()).decode() for key, text in texts.items() if text}
 
     @property
@@ -164,7 +180,7 @@ def _text(secret: Mapping[str, Any], key: str) -> str | None:
         raise _invalid(key, f"more than {MAX_BYTES} bytes are too many")
     try:
         return base64.b64decode(encoded).decode()
-    except (UnicodeDecodeError, binascii.Error):
+    except ValueError:
         raise _invalid(key, "this is not UTF-8 text") from None
 
 
@@ -175,25 +191,25 @@ def _invalid(where: str, message: str) -> CredentialsError:
 @functools.lru_cache(maxsize=256)
 def parse(text: str, cloud_name: str, cacert: str = "") -> Credential:
     """The cloud of this name in a clouds.yaml, or ``CredentialsError``."""
-    where = f"clouds.yaml: clouds.{cloud_name}"
     cloud = _cloud(text, cloud_name)
-    auth_type = str(cloud.get("auth_type") or "password")
+    where = f"clouds.yaml: clouds.{printable(cloud_name)}"
+    auth_type = _text_of(cloud, "auth_type", where) or "password"
     if auth_type not in AUTH:
-        raise _invalid(f"{where}.auth_type", f"{auth_type!r} is not among the usable types: {', '.join(AUTH)}")
+        raise _invalid(f"{where}.auth_type", f"this is not among the usable types: {', '.join(AUTH)}")
     options = _options(cloud, where)
-    auth = _auth(cloud.get("auth"), auth_type, f"{where}.auth")
-    verify = cloud.get("verify", True)
-    if not isinstance(verify, bool):
+    auth = _auth(cloud.members.get("auth"), auth_type, f"{where}.auth")
+    verify = _VERIFY.get((_text_of(cloud, "verify", where) or "true").lower())
+    if verify is None:
         raise _invalid(f"{where}.verify", "this must be true or false")
     if cacert:
         _check_certificates(cacert)
-    region = cloud.get("region_name")
+    region = _text_of(cloud, "region_name", where)
     whole = json.dumps([auth_type, auth, region, verify, cacert, options], sort_keys=True)
     return Credential(
         cloud_name=cloud_name,
         auth_type=auth_type,
         auth=auth,
-        region_name=None if region is None else str(region),
+        region_name=region,
         verify=verify,
         cacert=cacert,
         options=options,
@@ -201,81 +217,69 @@ def parse(text: str, cloud_name: str, cacert: str = "") -> Credential:
     )
 
 
-def _cloud(text: str, name: str) -> Mapping[str, Any]:
-    if len(text.encode()) > MAX_BYTES:
+def _cloud(text: str, name: str) -> Block:
+    if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise _invalid("clouds.yaml", f"more than {MAX_BYTES} bytes are too many")
     try:
-        _check_bounds(text)
-        # The loader in C is faster and has no bound on nesting.
-        content = yaml.load(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        # The error's own text quotes the line, and the line may hold the password.
-        mark = error.problem_mark
-        at = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _invalid("clouds.yaml", f"this is not YAML: {error.problem}{at}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise _invalid("clouds.yaml", "this is not YAML, or nested too deeply") from None
-    clouds = content.get("clouds") if isinstance(content, dict) else None
-    if not isinstance(clouds, dict):
+        content = clouds_yaml.read(text)
+    except CloudsYamlError as error:
+        raise _invalid("clouds.yaml", str(error)) from None
+    clouds = content.members.get("clouds") if isinstance(content, Block) else None
+    if not isinstance(clouds, Block):
         raise _invalid("clouds.yaml", "there is no mapping `clouds` in it")
-    cloud = clouds.get(name)
-    if not isinstance(cloud, dict):
-        known = ", ".join(sorted(str(known) for known in clouds)[:10]) or "none"
-        message = f"there is no cloud {name!r} in the clouds.yaml; it has: {known}"
+    cloud = clouds.members.get(name)
+    if not isinstance(cloud, Block):
+        message = f"there is no cloud {printable(name)!r} in the clouds.yaml, which has {len(clouds.members)}"
         raise CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH}.cloudName", message)
     return cloud
 
 
-def _check_bounds(text: str) -> None:
-    """Refuse what costs much more to load than to write.
-
-    Nested aliases multiply, merge keys copy what they name, and the parser's time grows with the square of the depth.
-    """
-    aliases = depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            aliases += 1
-        elif isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if aliases > _MAX_ALIASES:
-            raise _invalid("clouds.yaml", f"more than {_MAX_ALIASES} aliases are too many: write the values out")
-        if depth > _MAX_DEPTH:
-            raise _invalid("clouds.yaml", f"more than {_MAX_DEPTH} levels are too deep")
+def _text_of(block: Block, name: str, where: str) -> str | None:
+    value = block.members.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, Text):
+        raise _invalid(f"{where}.{name}", "this must be a plain value")
+    return value.value
 
 
-def _options(cloud: Mapping[str, Any], where: str) -> dict[str, str]:
+def _options(cloud: Block, where: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    for name, value in cloud.items():
-        if not isinstance(name, str) or not (name in _OPTIONS or name.endswith(_SUFFIXES)):
-            advice = _ADVICE.get(str(name), "this is no setting that Kiln uses; leave it out")
-            raise _invalid(f"{where}.{name}", advice)
-        if name in {"auth", "auth_type", "verify"} or value is None:
+    for name in cloud.members:
+        if name not in _OPTIONS and not _SERVICE_OPTION.fullmatch(name):
+            # The name is not quoted unless it is a known one: `password:x` without a blank is a name too.
+            if name in _ADVICE:
+                raise _invalid(f"{where}.{name}", _ADVICE[name])
+            raise _invalid(where, f"there is a setting that Kiln does not use; leave it out{cloud.keys[name]}")
+        if name in {"auth", "auth_type", "verify", "region_name"}:
             continue
-        if isinstance(value, (dict, list)):
-            raise _invalid(f"{where}.{name}", "this must be a plain value")
+        value = _text_of(cloud, name, where)
+        if value is None:
+            continue
         if name.endswith("_endpoint_override"):
-            _check_url(str(value), f"{where}.{name}")
-        options["interface" if name == "endpoint_type" else name] = str(value)
-    options.pop("region_name", None)
+            _check_url(value, f"{where}.{name}")
+        for suffix, (form, words) in _FORMS.items():
+            if name.endswith(suffix) and not form.fullmatch(value):
+                raise _invalid(f"{where}.{name}", words)
+        options["interface" if name == "endpoint_type" else name] = value
     return options
 
 
 def _auth(given: Any, auth_type: str, where: str) -> dict[str, str]:
-    if not isinstance(given, dict):
+    if not isinstance(given, Block):
         raise _invalid(where, "there must be a mapping `auth` with auth_url and the credentials")
     auth: dict[str, str] = {}
-    for name, value in given.items():
-        option = _RENAMED.get(name, name) if isinstance(name, str) else ""
+    for name in given.members:
+        option = _RENAMED.get(name, name)
         if option not in AUTH[auth_type]:
             known = ", ".join(sorted(AUTH[auth_type]))
-            raise _invalid(f"{where}.{name}", f"this is no option of auth_type {auth_type!r}; it has: {known}")
-        if value is None:
-            continue
-        if isinstance(value, (dict, list)):
-            raise _invalid(f"{where}.{name}", "this must be a plain value")
-        auth[option] = str(value)
+            message = (
+                f"there is something that is no option of auth_type {auth_type}{given.keys[name]}; it has: {known}"
+            )
+            raise _invalid(where, message)
+        value = _text_of(given, name, where)
+        if value is not None:
+            auth[option] = value
     for alternatives in (("auth_url",), *_NEEDED[auth_type]):
         if not any(auth.get(name) for name in alternatives):
             raise _invalid(where, f"{' or '.join(alternatives)} is missing")
@@ -299,5 +303,5 @@ def _check_certificates(pem: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
         raise _invalid("cacert", "this holds no certificates in PEM form") from None

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import hashlib
 import json
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,7 +66,9 @@ class SharedState:
         # It is work for the one CPU that Python has: more of it at one time would only hold up everything else.
         self._translators = FairThreadPoolExecutor(TRANSLATORS, 1, "translator")
         self.evaluators = FairThreadPoolExecutor(EVALUATORS, 1, "evaluator")
-        self._sites: weakref.WeakKeyDictionary[Any, CloudAccess] = weakref.WeakKeyDictionary()
+        self._sites: dict[str, CloudAccess] = {}
+        """By the digests of credentials, as long as their connections are kept."""
+        clouds.closed = self._forget_site
         self._translations: OrderedDict[str, Translation] = OrderedDict()
         self.unconfirmed = UnconfirmedCreates()
 
@@ -90,11 +91,16 @@ class SharedState:
 
     async def _access(self, credential: Credential) -> CloudAccess:
         connection = await self._clouds.get(credential)
-        site = self._sites.get(connection)
-        if site is None:
+        site = self._sites.get(credential.digest)
+        if site is None or site.cloud.connection is not connection:
             cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, limits=self._clouds.limits)
-            site = self._sites[connection] = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
+            site = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
+            self._sites[credential.digest] = site
         return site
+
+    def _forget_site(self, digest: str) -> None:
+        """Its connection is closed; passes under way still hold what they use."""
+        self._sites.pop(digest, None)
 
     async def translation(
         self,

@@ -1,25 +1,83 @@
 """Connections to clouds: shared, bounded, and not to everywhere."""
 
 import asyncio
+import contextlib
+import datetime
+import ipaddress
 import socket
-import stat
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from keystoneauth1.exceptions import ConnectFailure
+from keystoneauth1.exceptions.connection import SSLError
 
+from kiln.clouds import address_guard, fair_executor
 from kiln.clouds.address_guard import AddressDenied, AddressGuard, default_denied
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential
+from kiln.kube.client import Forbidden
 from reconcilers.cloud.limits import AnswerRefused
 
 
 def credential(digest="d", **options):
     auth = {"auth_url": "http://127.0.0.1:1/v3", "token": "t", "project_id": "p"}
     return Credential("demo", "token", auth, digest=digest, **options)
+
+
+def make_authority():
+    """A self-signed certificate for localhost, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Kiln's tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.public_bytes(serialization.Encoding.PEM).decode(), key.private_bytes(*form).decode()
+
+
+AUTHORITY, KEY = make_authority()
+
+
+@contextlib.contextmanager
+def tls_server(folder, hits):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            hits.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    (folder / "both.pem").write_text(AUTHORITY + KEY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def context_of(connection):
+    return connection.session.session.get_adapter("https://x")._context
 
 
 @pytest.fixture
@@ -59,15 +117,50 @@ async def test_a_connection_that_nobody_uses_is_closed(clouds, monkeypatch):
     assert list(clouds._entries) == ["other"]
 
 
-def test_inline_certificates_lie_in_a_private_file_that_goes():
-    clouds = CloudConnections(AddressGuard())
-    connection = asyncio.run(clouds.get(credential(cacert="PEM")))
-    path = Path(connection.session.verify)
-    assert path.read_text() == "PEM"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    clouds.close()
-    assert not path.exists()
+async def test_inline_certificates_are_the_only_authorities_and_reach_no_disk(clouds, monkeypatch):
+    monkeypatch.setattr("builtins.open", lambda *_args, **_options: pytest.fail("a file was opened"))
+    monkeypatch.setattr("os.open", lambda *_args, **_options: pytest.fail("a file was opened"))
+    connection = await clouds.get(credential(cacert=AUTHORITY))
+    monkeypatch.undo()
+    [known] = context_of(connection).get_ca_certs()
+    assert ("commonName", "Kiln's tests") in [pair for part in known["subject"] for pair in part]
+
+
+async def test_the_context_decides_how_a_certificate_is_verified(clouds):
+    checked = context_of(await clouds.get(credential()))
+    assert checked.check_hostname
+    assert checked.verify_mode is ssl.CERT_REQUIRED
+    assert context_of(await clouds.get(credential("2"))) is checked
+    unchecked = context_of(await clouds.get(credential("3", verify=False)))
+    assert unchecked.verify_mode is ssl.CERT_NONE
+
+
+async def test_a_server_is_only_trusted_where_its_authority_is_given(tmp_path):
+    hits = []
+    with tls_server(tmp_path, hits) as port:
+        clouds = CloudConnections(AddressGuard())
+        url = f"https://localhost:{port}/"
+        for options, trusted in (({"cacert": AUTHORITY}, True), ({}, False), ({"verify": False}, True)):
+            connection = await clouds.get(credential(repr(options), **options))
+            if trusted:
+                await asyncio.to_thread(connection.session.get, url, authenticated=False)
+            else:
+                with pytest.raises(SSLError):
+                    await asyncio.to_thread(connection.session.get, url, authenticated=False)
+        clouds.close()
+    assert len(hits) == 2
+
+
+async def test_no_tenant_keeps_more_connections_than_its_share(clouds):
+    closed = []
+    clouds.closed = closed.append
+    fair_executor.tenant.set("other")
+    await clouds.get(credential("theirs"))
+    fair_executor.tenant.set("greedy")
+    for number in range(300):
+        await clouds.get(credential(f"c{number}"))
+    assert "theirs" not in closed
+    assert closed == [f"c{number}" for number in range(300 - 32)]
 
 
 async def test_tls_is_verified_unless_told_otherwise(clouds):
@@ -96,6 +189,94 @@ def test_in_a_pod_loopback_and_the_kubernetes_api_are_denied(monkeypatch):
     assert {"127.0.0.0/8", "10.96.0.1"} <= set(default_denied())
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     assert "127.0.0.0/8" not in default_denied()
+
+
+SAME_PLACE = {
+    "IPv4": "{4}",
+    "mapped": "::ffff:{4}",
+    "mapped, in hex": "::ffff:{6}",
+    "compatible": "::{4}",
+    "translated": "::ffff:0:{4}",
+    "NAT64": "64:ff9b::{4}",
+    "local NAT64 /96": "64:ff9b:1::{4}",
+    "6to4": "2002:{6}::1",
+    "ISATAP": "2001:db8::5efe:{4}",
+    "ISATAP, global": "2001:db8::200:5efe:{4}",
+    "Teredo server": "2001:0:{6}::1",
+    "Teredo client": "2001:0:c000:201::{not6}",
+    "with a zone": "::ffff:{4}%eth0",
+}
+
+
+@pytest.mark.parametrize("form", SAME_PLACE)
+@pytest.mark.parametrize(
+    "place", ["169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "10.0.0.7", "192.168.1.10"]
+)
+def test_every_form_of_a_denied_ipv4_address_is_denied(place, form):
+    guard = AddressGuard([*default_denied(), "10.0.0.0/8"])
+    guard.deny_cluster(["192.168.1.10"])
+    number = int(ipaddress.IPv4Address(place))
+    hexes = {"6": f"{number >> 16:x}:{number & 0xFFFF:x}", "not6": f"{~number >> 16 & 0xFFFF:x}:{~number & 0xFFFF:x}"}
+    text = SAME_PLACE[form].replace("{4}", place)
+    for name, value in hexes.items():
+        text = text.replace(f"{{{name}}}", value)
+    with pytest.raises(AddressDenied):
+        guard.check(text)
+
+
+@pytest.mark.parametrize("length", [48, 56, 64])
+def test_local_translation_prefixes_of_every_length_are_looked_through(length):
+    octets = bytearray(ipaddress.IPv6Address("64:ff9b:1::").packed)
+    for position, octet in zip([p for p in range(length // 8, 16) if p != 8], (169, 254, 169, 254), strict=False):
+        octets[position] = octet
+    with pytest.raises(AddressDenied):
+        AddressGuard(default_denied()).check(str(ipaddress.IPv6Address(bytes(octets))))
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["fd00:ec2::23", "fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe", "0.0.0.0", "::", "224.0.0.1", "ff02::1"],
+)
+def test_metadata_services_and_addresses_of_no_host_are_denied(place):
+    with pytest.raises(AddressDenied):
+        AddressGuard(default_denied()).check(place)
+
+
+@pytest.mark.parametrize("place", ["192.0.2.1", "10.1.2.3", "2001:db8::1", "2002:c000:201::1", "fd12::1"])
+def test_other_addresses_are_allowed(place):
+    AddressGuard(default_denied()).check(place)
+
+
+class Cluster:
+    """A Kubernetes with one node; what ``missing`` names it does not have, or does not show."""
+
+    def __init__(self, missing=()):
+        self.missing = missing
+
+    async def list(self, res, _ns="", *, labels=""):
+        if res.plural in self.missing:
+            raise Forbidden(403, "Forbidden", "no")
+        if res.plural == "nodes":
+            addresses = [{"type": "InternalIP", "address": "192.168.1.11"}, {"type": "Hostname", "address": "node"}]
+            return [{"spec": {"podCIDRs": ["10.244.0.0/24"]}, "status": {"addresses": addresses}}]
+        if res.plural == "endpointslices":
+            assert labels == "kubernetes.io/service-name=kubernetes"
+            return [{"endpoints": [{"addresses": ["192.168.1.10"]}]}]
+        return [{"spec": {"cidrs": ["10.96.0.0/16"]}}]
+
+
+async def test_api_server_nodes_pods_and_services_are_denied_and_can_be_allowed():
+    guard = AddressGuard(default_denied(), ["192.168.1.11/32"])
+    guard.deny_cluster(await address_guard.cluster_networks(Cluster()))
+    for place in ("192.168.1.10", "10.244.0.5", "10.96.0.10", "::ffff:10.244.0.5"):
+        with pytest.raises(AddressDenied):
+            guard.check(place)
+    guard.check("192.168.1.11")
+    guard.check("192.168.1.12")
+
+
+async def test_what_the_operator_may_not_list_is_left_out():
+    assert await address_guard.cluster_networks(Cluster({"nodes", "servicecidrs"})) == ("192.168.1.10",)
 
 
 @pytest.fixture
@@ -225,4 +406,6 @@ async def test_a_place_that_cannot_be_reached_shows_soon(clouds, monkeypatch):
     connection = await clouds.get(credential())
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(connection.session.get, "http://127.0.0.1:1/", authenticated=False)
-    assert waited == [(10.0, 60.0)]
+    [(connect, whole)] = waited
+    assert connect == 10.0
+    assert 59.0 < whole <= 60.0

@@ -79,12 +79,16 @@ def test_other_ways_to_authenticate_are_refused_with_those_that_work(auth_type):
     assert "v3applicationcredential" in error.message
 
 
-@pytest.mark.parametrize("option", ["cacert", "cert", "key", "profile", "cloud", "regions", "log_file", "vault", 7])
-def test_settings_that_name_files_profiles_or_anything_unknown_are_refused(option):
-    error = refusal(
-        text_of(**{str(option): "/etc/passwd"}) if option != 7 else text_of().replace("auth:", "7: x\n    auth:")
-    )
-    assert str(option) in error.path
+@pytest.mark.parametrize("option", ["cacert", "cert", "key", "profile", "cloud", "regions"])
+def test_settings_that_name_files_or_profiles_are_refused(option):
+    assert option in refusal(text_of(**{option: "/etc/passwd"})).path
+
+
+@pytest.mark.parametrize("option", ["log_file", "vault", "7", "password:Hunter2"])
+def test_unknown_settings_are_refused_with_their_place_and_not_quoted(option):
+    error = refusal(text_of().replace("auth:", f"{option}: x\n    auth:"))
+    assert "(line 3, column 5)" in error.message
+    assert option not in str(error)
 
 
 def test_a_path_of_certificates_is_refused_with_what_to_do():
@@ -93,7 +97,10 @@ def test_a_path_of_certificates_is_refused_with_what_to_do():
 
 @pytest.mark.parametrize("option", ["protocol", "identity_provider", "code_file", "client_id", "cert"])
 def test_options_of_other_plugins_are_refused(option):
-    assert refusal(text_of(AUTH | {option: "x"})).path.endswith(f"clouds.demo.auth.{option})")
+    error = refusal(text_of(AUTH | {option: "x"}))
+    assert error.path.endswith("clouds.demo.auth)")
+    assert "(line " in error.message
+    assert option not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +132,75 @@ def test_verification_can_only_be_switched_off_by_false():
     refusal(text_of(verify="/etc/passwd"))
 
 
-def test_an_unknown_cloud_is_refused_with_those_that_there_are():
+def test_an_unknown_cloud_is_refused_with_the_number_of_those_that_there_are():
     error = refusal(text_of(), "prod")
     assert error.path == "spec.cloudCredentialsRef.cloudName"
-    assert "demo" in error.message
+    assert "which has 1" in error.message
+
+
+SECRET = "Hunter2Secret"
+PLACES = {
+    "an alias": "      password: *{}\n",
+    "a tag": "      password: !{} x\n",
+    "a tag with a handle": "      password: !{}!x y\n",
+    "a tag of Python": "      password: !!python/name:{} x\n",
+    "a tag of YAML": "      password: !!{} x\n",
+    "no blank after the colon": "      password:{}\n",
+    "a key without a value": "      ? password:{}\n",
+    "a key of another mapping": "    password:{}: x\n",
+    "a list": "      password: [{}]\n",
+    "an anchor twice": "      password: &{0} x\n      username: &{0} y\n",
+    "a directive": "%{} x\n---\n",
+    "a merge": "      <<: {}\n",
+    "a quote that does not end": '      password: "{}\n',
+    "an escape": '      password: "\\q{}"\n',
+    "a tab": "      password:\t{}: x\n",
+    "binary": "      password: !!binary {}=\n",
+    "half of a pair": '      password: "{}\\ud800"\n',
+    "a control character": '      password: "{}\\x1b[31m"\n',
+    "another document": "--- {}\n",
+    "a URL's user": "      auth_url: https://u:{}@k/v3\n",
+    "no URL": "      auth_url: ftp://{}/v3\n",
+    "an odd port": "      auth_url: https://k:{}/v3\n",
+    "a type": "    auth_type: {}\n",
+    "verify": "    verify: {}\n",
+    "a version": "    identity_api_version: {}\n",
+    "an interface": "    interface: {}\n",
+    "a service's URL": "    compute_endpoint_override: {}\n",
+    "the cloud's name": "  {}: {{}}\n",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_error_quotes_what_is_in_the_file(place):
+    base = "clouds:\n  kept:\n    auth:\n      auth_url: https://k/v3\n      username: u\n      project_name: p\n"
+    with pytest.raises(CredentialsError) as caught:
+        credentials.parse(base + PLACES[place].format(SECRET), "kept")
+    assert caught.value.reason == "InvalidCredentials"
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("value", ["0123", "1:30:59", "0x1f", "0x" + "f" * 6000, "1e9", "2025-13-45", "yes", ".inf"])
+def test_what_looks_like_a_number_stays_the_text_that_it_is(value):
+    assert (
+        credentials.parse(text_of(AUTH | {"password": "PLACE"}).replace("PLACE", value), "demo").auth["password"]
+        == value
+    )
+
+
+@pytest.mark.parametrize("pem", ["é", "-----BEGIN CERTIFICATE-----\n\0\n-----END CERTIFICATE-----", "\ud800"])
+def test_certificates_that_are_none_are_refused(pem):
+    with pytest.raises(CredentialsError, match="no certificates"):
+        credentials.parse(text_of(), "demo", pem)
+
+
+@pytest.mark.parametrize("password", ["pässwörd", "🔑key", 'it\'s "quoted"', "0123", "true", "null", "a: b", "{x}"])
+async def test_kept_credentials_give_the_same_again(password):
+    first = credentials.parse(text_of(AUTH | {"password": password}), "demo")
+    secret = {"metadata": {"name": "x"}, "data": first.as_data}
+    again = await credentials.of_secret(secret, credentials.KEPT)
+    assert (again.auth, again.digest) == (first.auth, first.digest)
 
 
 @pytest.mark.parametrize(
