@@ -1,31 +1,57 @@
-"""Keyed digests of property values: which property changed is all that a diff needs, so values are not stored."""
+"""Keyed digests of property values: which property changed is all that a diff needs, so values are not stored.
+
+A digest is salted with the resource and the property, so that equal values in two places do not show as equal.
+"""
 
 import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 WHOLE = "*"
 """Key of the digest over all properties together: equal means that nothing changed, with one comparison."""
-
+_SALTED: Final = "2-"
+"""How salted digests begin. Those without are of the value alone: records of earlier versions hold them."""
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 class Digester:
-    """Digests under one Stack's key (32 bytes), so that nobody can test guesses of a secret value against a status."""
+    """Digests under one Stack's key (32 bytes), so that nobody can test guesses of a secret value against a status.
 
-    def __init__(self, key: bytes) -> None:
+    ``resource`` is the logical name of the resource that the values are of; :meth:`of` gives the digester of one.
+    Without it digests are not salted.
+    """
+
+    def __init__(self, key: bytes, resource: str = "") -> None:
         self._key = key
+        self._resource = resource
+
+    def of(self, resource: str) -> "Digester":
+        """The digester of this resource's properties."""
+        return Digester(self._key, resource)
 
     def value(self, value: Any) -> str:
-        """Digest of one JSON value, independent of the order of map keys."""
-        return hashlib.blake2b(_canonical(value).encode(), key=self._key, digest_size=9).hexdigest()
+        """Digest of one JSON value alone, independent of the order of map keys."""
+        return self._digest(_canonical(value))
+
+    def property(self, name: str, value: Any) -> str:
+        """Digest of the value of one property of the resource."""
+        if not self._resource:
+            return self.value(value)
+        return _SALTED + self._digest(f"{_canonical([self._resource, name])}{_canonical(value)}")
+
+    def matches(self, name: str, value: Any, digest: str | None) -> bool:
+        """Whether a recorded digest is that of this value of this property, in whichever form it was recorded."""
+        if digest is None:
+            return False
+        own = self.property(name, value) if digest.startswith(_SALTED) else self.value(value)
+        return hmac.compare_digest(own, digest)
 
     def whole(self, properties: Mapping[str, Any]) -> str:
         """Digest of all given properties at once."""
-        return self.value({name: value for name, value in properties.items() if value is not None})
+        return self.property(WHOLE, {name: value for name, value in properties.items() if value is not None})
 
     def reference(self, kind: str, name: str) -> str:
         """Key under which a record keeps what a name stood for: it does not show the name, which may be hidden."""
@@ -33,19 +59,19 @@ class Digester:
 
     def each(self, properties: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
         """Digest of each named property that has a value."""
-        return {name: self.value(properties[name]) for name in names if properties.get(name) is not None}
+        return {name: self.property(name, properties[name]) for name in names if properties.get(name) is not None}
 
     def changed(self, properties: Mapping[str, Any], applied: Mapping[str, str]) -> frozenset[str]:
         """Names whose value differs from the one that ``applied`` holds the digest of; given before and no longer
         counts too.
         """
-        now = self.each(properties, properties)
-        return frozenset(
-            name
-            for name in {*now, *(key for key in applied if key in properties)}
-            if now.get(name) != applied.get(name)
-        )
+        given = {name for name, value in properties.items() if value is not None}
+        gone = {name for name in applied if name in properties and name not in given}
+        return frozenset(gone | {name for name in given if not self.matches(name, properties[name], applied.get(name))})
 
     def seed(self, token: str) -> bytes:
         """A secret of one resource (32 bytes), the same for its whole life."""
         return hmac.new(self._key, token.encode(), hashlib.sha256).digest()
+
+    def _digest(self, text: str) -> str:
+        return hashlib.blake2b(text.encode(), key=self._key, digest_size=9).hexdigest()

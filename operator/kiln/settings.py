@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from reconcilers.cloud.limits import DEFAULT, Limits
+
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _OPTION: Final = "option"
 """Key of a field's metadata that holds its :class:`Option`."""
@@ -91,8 +93,8 @@ class Settings:
     denied_networks: tuple[str, ...] = _setting(
         (),
         Option(
-            "network that clouds must not be in, besides link-local, the Kubernetes API and, in a pod, loopback; may "
-            "be given several times",
+            "network that clouds must not be in, besides metadata services, link-local and, in a pod, "
+            "loopback, the API server, nodes, pods and Services; may be given several times",
             "CIDR",
             ("--deny-cloud-network",),
             "none",
@@ -107,6 +109,8 @@ class Settings:
             "none",
         ),
     )
+    limits: Limits = DEFAULT
+    """Bounds on what a cloud may answer; each has an option of its own, ``--cloud-limit-NAME``."""
     cloud_idle: float = 1800.0
     """Seconds after which an unused connection to a cloud is closed."""
     grace: float = 25.0
@@ -116,7 +120,7 @@ class Settings:
 def add_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add an option for each setting that has one. Returns the options."""
     types = typing.get_type_hints(Settings)
-    options = []
+    options = [_add_limit(parser, bound) for bound in dataclasses.fields(Limits)]
     for field in dataclasses.fields(Settings):
         option: Option | None = field.metadata.get(_OPTION)
         if option is not None:
@@ -132,7 +136,20 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
         given = getattr(arguments, field.name, None)
         if given is not None:
             values[field.name] = tuple(given) if isinstance(given, list) else given
+    limits = {bound.name: getattr(arguments, f"limit_{bound.name}", None) for bound in dataclasses.fields(Limits)}
+    values["limits"] = Limits(**{name: value for name, value in limits.items() if value is not None})
     return Settings(**values)
+
+
+def _add_limit(parser: argparse.ArgumentParser, bound: "dataclasses.Field[Any]") -> argparse.Action:
+    """The option of one bound on what a cloud may answer."""
+    return parser.add_argument(
+        f"--cloud-limit-{bound.name.replace('_', '-')}",
+        dest=f"limit_{bound.name}",
+        type=type(bound.default),
+        metavar="N",
+        help=f"the bound {bound.name} on what a cloud may answer (default: {bound.default})",
+    )
 
 
 def _how(field: "dataclasses.Field[Any]", kind: Any, option: Option) -> dict[str, Any]:

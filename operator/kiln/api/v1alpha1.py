@@ -84,6 +84,7 @@ class Result(StrEnum):
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    NAME_TAKEN = "NameTaken"
     TIMED_OUT = "TimedOut"
 
 
@@ -102,6 +103,7 @@ class Reason(StrEnum):
     KEY_NOT_FOUND = "KeyNotFound"
     CREDENTIALS_NOT_FOUND = "CredentialsNotFound"
     INVALID_CREDENTIALS = "InvalidCredentials"
+    NAME_TAKEN = "NameTaken"
     TIMED_OUT = "TimedOut"
     ROLLED_BACK = "RolledBack"
     ROLLBACK_IMPOSSIBLE = "RollbackImpossible"

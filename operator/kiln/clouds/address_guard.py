@@ -154,14 +154,24 @@ async def cluster_networks(kube: Kube) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def in_cluster() -> bool:
+    """Whether this process runs in a pod, with the cluster's inside within its reach."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+async def inform(guard: AddressGuard, kube: Kube) -> None:
+    """Tell the guard of the cluster's networks."""
+    try:
+        guard.deny_cluster(await cluster_networks(kube))
+    except KubeError as error:
+        log.warning("The cluster's networks could not be read; those known before stay denied: %s", error)
+
+
 async def keep_informed(guard: AddressGuard, kube: Kube) -> None:
-    """Tell the guard of the cluster's networks, for ever."""
+    """Tell the guard of the cluster's networks again and again, for ever."""
     while True:
-        try:
-            guard.deny_cluster(await cluster_networks(kube))
-        except KubeError as error:
-            log.warning("The cluster's networks could not be read; those known before stay denied: %s", error)
         await asyncio.sleep(REFRESHED)
+        await inform(guard, kube)
 
 
 async def _listed(kube: Kube, res: Resource, ns: str = "", *, labels: str = "") -> "list[dict[str, Any]]":

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from kubernetes.config import ConfigException
 
 from kiln import logs, metrics
 from kiln.api.kinds import STACK_RESOURCES
+from kiln.clouds import address_guard
 from kiln.clouds.address_guard import AddressGuard, default_denied
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
@@ -103,12 +105,13 @@ class _Operator:
         if not self._kube.config.verify_ssl:
             log.warning("The kubeconfig turns the verification of the API server's certificate off")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._events = EventRecorder(self._kube, redact=logs.redact, identity=settings.identity)
+        self._events = EventRecorder(self._kube, redact=logs.Redactor(), identity=settings.identity)
         # A client of its own, so that renewals never stand in line behind other calls; hold() repeats what fails.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
         share = settings.cloud_threads_per_namespace
-        self._clouds = CloudConnections(self._guard(), threads=share, idle=settings.cloud_idle)
+        self._guard = AddressGuard((*default_denied(), *settings.denied_networks), settings.allowed_networks)
+        self._clouds = CloudConnections(self._guard, settings.limits, threads=share, idle=settings.cloud_idle)
         self._shared = SharedState(
             self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
         )
@@ -119,9 +122,6 @@ class _Operator:
             max_active_per_namespace=settings.max_active_per_namespace,
         )
         self._filter = EventFilter(self._queue, self._kube.deleted, ours=self._controller.made)
-
-    def _guard(self) -> AddressGuard:
-        return AddressGuard((*default_denied(), *self._settings.denied_networks), self._settings.allowed_networks)
 
     def _fence(self) -> bool:
         return self._lease.valid() if self._settings.lease else True
@@ -155,6 +155,8 @@ class _Operator:
             self._lead(),
             self._measure(),
         )
+        if address_guard.in_cluster():
+            parts += (address_guard.keep_informed(self._guard, self._kube),)
         tasks = [asyncio.ensure_future(part) for part in parts]
         stopped = asyncio.ensure_future(self._stop.wait())
         try:
@@ -193,6 +195,8 @@ class _Operator:
             await self._lease.acquire()
         else:
             metrics.LEADER.set(1)
+        if address_guard.in_cluster():
+            await address_guard.inform(self._guard, self._kube)
         self._shared.unconfirmed.since = asyncio.get_running_loop().time()
         self._queue.start()
         self._filter.lead()

@@ -1,18 +1,27 @@
 """A Stack's outputs for its status: what has a value, what has none yet and why, and what is hidden."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hot_translator import Translation, TranslationError
-from hot_translator.expression import AllAttributes, Attribute, Scope, has_unknown, leaves
+from hot_translator.expression import AllAttributes, Attribute, Reference, Scope, has_unknown, leaves
 from kiln.logs import Redactor
+from kiln.stack.status import shown
 
-_PASSES_ON = "OS::Heat::Value"
-"""The type whose attribute is its property."""
 LARGEST = 32 << 10
-"""Bytes of one output in a status: all of it has to fit into one object."""
+"""Bytes of one output in a status."""
+LARGEST_OF_ALL = 256 << 10
+"""Bytes of all outputs of a Stack, and of their errors: all of the status has to fit into one object, which the API
+server keeps twice, once as the list of fields with their owner.
+"""
+LONGEST_ERROR = 1024
+"""Characters of an output's error."""
+_ESCAPED = "<>&"
+"""What the API server stores as six bytes."""
+_EVERYTHING = frozenset({"show"})
+"""Attributes that show the whole resource, and so each of its properties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +51,19 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
             value = output.resolve(scope)
             text = json.dumps(value, default=_refuse)
         except TranslationError as error:
-            errors[name] = redact(str(error))
+            errors[name] = shown(str(error), redact, LONGEST_ERROR)
+        except RecursionError:
+            errors[name] = "is nested too deeply"
         except (TypeError, ValueError):
             errors[name] = "waits for resources that are not there yet" if has_unknown(value) else "is not a JSON value"
         else:
             if redact.holds(text):
                 hidden.append(name)
-            elif len(text) > LARGEST:
+            elif stored_size(text) > LARGEST:
                 errors[name] = f"is larger than {LARGEST} bytes"
             elif value is not None:
                 values[name] = value
-    return Outputs(values, errors, tuple(sorted(hidden)))
+    return bounded(Outputs(values, errors, tuple(sorted(hidden))))
 
 
 def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ...]) -> Outputs:
@@ -63,28 +74,75 @@ def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ..
     return Outputs(values, errors, tuple(sorted(hidden)))
 
 
-def _sensitive(translation: Translation, scope: Scope, value: Any, seen: set[str]) -> bool:
-    """Whether a value is made of an attribute that holds a secret: a private key, or what was made of a secret.
+def stored_size(text: str) -> int:
+    """Bytes that a JSON text takes in the API server's store, at most."""
+    return len(text) + 5 * sum(map(text.count, _ESCAPED))
 
-    ``seen`` are the resources whose properties have been looked at.
+
+def bounded(outputs: Outputs) -> Outputs:
+    """The outputs that fit into a status, small ones first; of the others it is said that they do not fit."""
+    errors = dict(outputs.errors)
+    sizes = {name: stored_size(json.dumps({name: value})) for name, value in outputs.values.items()}
+    left = LARGEST_OF_ALL
+    kept: set[str] = set()
+    for name in sorted(sizes, key=sizes.__getitem__):
+        left -= sizes[name]
+        if left < 0:
+            errors[name] = f"is left out: together the outputs are larger than {LARGEST_OF_ALL} bytes"
+        else:
+            kept.add(name)
+    values = {name: value for name, value in outputs.values.items() if name in kept}
+    names, more = _fitting(outputs.hidden)
+    told, untold = _fitting([f"{name}: {reason}" for name, reason in errors.items()])
+    reasons = dict(list(errors.items())[: len(told)])
+    if untold or more:
+        reasons["..."] = f"{untold + more} more outputs are not named here"
+    return Outputs(values, reasons, tuple(names))
+
+
+def _fitting(texts: Sequence[str]) -> tuple[list[str], int]:
+    """The first texts that fit into a status together, and how many do not."""
+    left = LARGEST_OF_ALL
+    for index, text in enumerate(texts):
+        left -= stored_size(json.dumps(text))
+        if left < 0:
+            return list(texts[:index]), len(texts) - index
+    return list(texts), 0
+
+
+def _sensitive(translation: Translation, scope: Scope, value: Any, seen: set[tuple[str, str]]) -> bool:
+    """Whether a value is made of an attribute that holds a secret: a private key, or what a hidden property comes back
+    as.
+
+    ``seen`` are the resources and attributes that have been looked at.
     """
     for leaf in leaves(value):
         definition = translation.definitions.get(leaf.resource)
         if definition is None or definition.schema is None:
             continue
-        names: list[str] = []
         if isinstance(leaf, Attribute):
-            names = [leaf.attribute]
+            names = frozenset({leaf.attribute})
         elif isinstance(leaf, AllAttributes):
             found = scope.attributes(leaf.resource)
-            names = [name for name, held in found.items() if held] if isinstance(found, Mapping) else []
+            names = frozenset(found) if isinstance(found, Mapping) else frozenset()
+        elif isinstance(leaf, Reference):
+            # Some types are referred to by their names.
+            names = frozenset({"name"})
+        else:
+            continue
         attributes = definition.schema.attributes
         if any(attributes[name].sensitive for name in names if name in attributes):
             return True
-        if names and definition.type == _PASSES_ON and definition.name not in seen:
-            seen.add(definition.name)
-            if definition.hidden_properties or _sensitive(translation, scope, definition.properties, seen):
-                return True
+        properties = definition.properties if isinstance(definition.properties, Mapping) else {}
+        whole = bool(names & _EVERYTHING) or not isinstance(definition.properties, Mapping)
+        hidden = definition.hidden_properties
+        if hidden and (whole or "*" in hidden or names & hidden):
+            return True
+        for name in properties if whole else names & properties.keys():
+            if (leaf.resource, name) not in seen:
+                seen.add((leaf.resource, name))
+                if _sensitive(translation, scope, properties[name], seen):
+                    return True
     return False
 
 

@@ -9,6 +9,7 @@ one is refused.
 import asyncio
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,14 @@ from typing_extensions import override
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_RESOURCES
 from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, NotFound
+from kiln.stack.status import shown
 from reconcilers import identifiers
 from reconcilers.engine.context import ResourceStore
 from reconcilers.engine.control import EndReason, ReconciliationEnded
+from reconcilers.errors import request_id_of
 from reconcilers.model import Intent, Recorded
+
+log = logging.getLogger(__name__)
 
 RELEASED_TOGETHER = 500
 """Records that are forgotten before they are let go. After a kill, what they stood for is deleted once more."""
@@ -64,7 +69,12 @@ class StackResourceStore(ResourceStore):
         Objects of an older Stack of the same name are left out: they go with their owner.
         """
         objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
-        ours = [obj for obj in objects if self._owns(obj)]
+        ours = []
+        for obj in objects:
+            if self._owns(obj):
+                ours.append(obj)
+            elif self._claimed(obj):
+                log.warning("the StackResource %s is ignored: Kiln did not make it", obj["metadata"]["name"])
         # An earlier pass let these go, and ended before it deleted them.
         self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
         return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
@@ -131,7 +141,7 @@ class StackResourceStore(ResourceStore):
             "state": recorded.state,
             "physicalID": recorded.physical_id,
             "confirmed": recorded.confirmed,
-            "message": self.redact(recorded.message)[:1024] or None,
+            "message": shown(recorded.message, self.redact) or None,
             "fault": recorded.fault or None,
             "digests": dict(sorted(recorded.digests.items())),
             "data": dict(recorded.data),
@@ -139,7 +149,7 @@ class StackResourceStore(ResourceStore):
             "deletionPolicy": "Retain" if recorded.retain else "Delete",
             "references": dict(sorted(recorded.references.items())) or None,
             "attempts": recorded.attempts,
-            "requestID": recorded.request_id or None,
+            "requestID": request_id_of(recorded.request_id) or None,
             "lastTransitionTime": self.now(),
         }
         # A JSON patch replaces the status as a whole: a merge patch would keep digests of properties that are gone.
@@ -197,10 +207,24 @@ class StackResourceStore(ResourceStore):
             raise ReconciliationEnded(EndReason.LEASE_LOST)
 
     def _owns(self, obj: Mapping[str, Any]) -> bool:
-        """By its owner; or by its token, where that was cut off (a deletion that orphans what the Stack owns)."""
-        uid, spec = self.stack["metadata"]["uid"], obj["spec"]
-        owners = {owner.get("uid") for owner in obj["metadata"].get("ownerReferences") or ()}
-        return uid in owners or spec["token"] == identifiers.token(uid, spec["logicalName"], int(spec["serial"]))
+        """Whether a record is one that the operator made for this Stack: token and name follow from the Stack's uid.
+
+        The owner does not count: it may have been cut off (a deletion that orphans what the Stack owns), and whoever
+        may write a record may write any owner into it.
+        """
+        spec = obj.get("spec") or {}
+        name, serial = spec.get("logicalName"), spec.get("serial")
+        if not isinstance(name, str) or not isinstance(serial, int) or serial < 0:
+            return False
+        token = identifiers.token(self.stack["metadata"]["uid"], name, serial)
+        return bool(
+            spec.get("token") == token and obj["metadata"]["name"] == identifiers.object_name(self._name, name, token)
+        )
+
+    def _claimed(self, obj: Mapping[str, Any]) -> bool:
+        """Whether a record says that it is this Stack's; others with the label are of an older Stack of the name."""
+        owners = obj["metadata"].get("ownerReferences") or ()
+        return any(owner.get("uid") == self.stack["metadata"]["uid"] for owner in owners)
 
 
 def _is_gone(obj: Mapping[str, Any]) -> bool:

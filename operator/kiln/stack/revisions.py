@@ -2,21 +2,30 @@
 
 What a Stack asked for, each time that it asked for something else. History, and where a rollback goes.
 
-Hidden parameter values and files out of Secrets are not in a revision but in a Secret that it owns, so that going back
-needs nothing that may have changed.
+Hidden parameter values, files out of Secrets, and every other text in which a hidden value is found (an environment
+that gives one, a template with one as the default) are not in a revision but in a Secret that it owns, so that going
+back needs nothing that may have changed.
 """
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACK_REVISIONS
 from kiln.kube.client import Kube
 from kiln.stack.inputs import Inputs
 from reconcilers.digests import Digester
+
+HIDDEN: Final = "# hidden: it is in the Secret of the same name"
+"""What is in a revision in the place of a text with a hidden value."""
+
+
+def _never(text: str) -> bool:
+    """Nothing is hidden."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,17 @@ class Revisions:
         return sorted((_revision(obj) for obj in ours), key=lambda revision: revision.number)
 
     async def record(
-        self, known: Sequence[Revision], inputs: Inputs, hidden: frozenset[str], digester: Digester
+        self,
+        known: Sequence[Revision],
+        inputs: Inputs,
+        hidden: frozenset[str],
+        digester: Digester,
+        holds: Callable[[str], bool] = _never,
     ) -> Revision:
         """The revision of these inputs: the newest known one if it is the same, else a new object.
 
-        ``hidden`` are the names of parameters whose values stay out of it; so do files that came from Secrets.
+        ``hidden`` are the names of parameters whose values stay out of it; so do files that came from Secrets, and
+        texts of which ``holds`` says that a hidden value is in them.
         """
         digest = digester.value(
             [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
@@ -67,11 +82,22 @@ class Revisions:
         if known and known[-1].digest == digest:
             return known[-1]
         number = 1 + max((revision.number for revision in known), default=0)
-        secret_values = {name: value for name, value in inputs.parameters.items() if name in hidden}
-        secret_files = {name: text for name, text in inputs.files.items() if name in inputs.hidden_files}
+        secret_values = {
+            name: value for name, value in inputs.parameters.items() if name in hidden or holds(_text(value))
+        }
+        secret_files = {name: text for name, text in inputs.files.items() if name in inputs.hidden_files or holds(text)}
+        environments = [_text(environment) for environment in inputs.environments]
+        secret_environments = {str(index): text for index, text in enumerate(environments) if holds(text)}
+        template = _text(inputs.template)
+        secret_template = {"body": template} if holds(template) else {}
         secret_data = {
             key: base64.b64encode(json.dumps(values, sort_keys=True).encode()).decode()
-            for key, values in (("parameters", secret_values), ("files", secret_files))
+            for key, values in (
+                ("parameters", secret_values),
+                ("files", secret_files),
+                ("environments", secret_environments),
+                ("template", secret_template),
+            )
             if values
         }
         name = f"{self._name[:50].rstrip('-.')}-{number}-{digest[:8]}"
@@ -79,10 +105,12 @@ class Revisions:
             "stackName": self._name,
             "number": number,
             "digest": digest,
-            "templateBody": _text(inputs.template),
-            "environments": [_text(environment) for environment in inputs.environments],
+            "templateBody": HIDDEN if secret_template else template,
+            "environments": [
+                HIDDEN if str(index) in secret_environments else text for index, text in enumerate(environments)
+            ],
             "files": {name: text for name, text in inputs.files.items() if name not in secret_files},
-            "parameters": {key: value for key, value in inputs.parameters.items() if key not in hidden},
+            "parameters": {key: value for key, value in inputs.parameters.items() if key not in secret_values},
             "hiddenParameters": sorted(secret_values),
             **({"hiddenFiles": sorted(secret_files)} if secret_files else {}),
             **({"hiddenParametersSecret": name} if secret_data else {}),
@@ -116,20 +144,30 @@ class Revisions:
         spec = revision.obj["spec"]
         parameters = dict(spec.get("parameters") or {})
         files = dict(spec.get("files") or {})
-        name = spec.get("hiddenParametersSecret")
-        secret = await self.kube.get(SECRETS, self._namespace, name) if name else None
-        for key, values in (("parameters", parameters), ("files", files)):
-            if secret is not None and key in secret["data"]:
-                values.update(json.loads(base64.b64decode(secret["data"][key])))
+        environments = list(spec.get("environments") or ())
+        hidden = await self._hidden(revision)
+        parameters.update(hidden.get("parameters") or {})
+        files.update(hidden.get("files") or {})
+        for index, text in (hidden.get("environments") or {}).items():
+            environments[int(index)] = text
         return Inputs(
-            template=spec["templateBody"],
-            environments=tuple(spec.get("environments") or ()),
+            template=(hidden.get("template") or {}).get("body", spec["templateBody"]),
+            environments=tuple(environments),
             files=files,
             parameters=parameters,
             hidden=frozenset(spec.get("hiddenParameters") or ()) & parameters.keys(),
             hidden_files=frozenset(spec.get("hiddenFiles") or ()) & files.keys(),
             references=frozenset(),
         )
+
+    async def _hidden(self, revision: Revision) -> dict[str, Any]:
+        """What the revision's own Secret holds; nothing where there is none, or one that is not the revision's."""
+        name = revision.obj["spec"].get("hiddenParametersSecret")
+        secret = await self.kube.get(SECRETS, self._namespace, name) if name == revision.name else None
+        owners = secret["metadata"].get("ownerReferences") or () if secret is not None else ()
+        if secret is None or not any(owner.get("uid") == revision.obj["metadata"]["uid"] for owner in owners):
+            return {}
+        return {key: json.loads(base64.b64decode(text)) for key, text in (secret.get("data") or {}).items()}
 
     async def mark_deployed(self, revision: Revision, now: str) -> None:
         """The cloud is as this revision asks."""

@@ -1,59 +1,149 @@
 """The Secret of a Stack: the key of its digests, and the credentials that it last used."""
 
 import base64
+import contextlib
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS
-from kiln.clouds.credentials import Credential
-from kiln.kube.client import Kube, NotFound
+from kiln.api.v1alpha1 import Reason
+from kiln.clouds.credentials import Credential, CredentialsError
+from kiln.kube.client import AlreadyExists, Conflict, Kube, NotFound
+
+_KEY_BYTES: Final = 32
+_TRIES: Final = 5
+
+
+class SecretTaken(CredentialsError):  # noqa: N818
+    """The name of the Stack's Secret belongs to something that this operator did not make."""
+
+    def __init__(self, stack: str) -> None:
+        name = secret_name(stack)
+        message = f"there is a Secret {name!r} that Kiln did not make for this Stack; rename it or the Stack"
+        super().__init__(Reason.NAME_TAKEN, "metadata.name", message)
 
 
 async def load_or_create_digest_key(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:
     """The Stack's secret key (32 bytes), and whether it was made just now.
 
-    Beside the key its Secret keeps the credentials: see :func:`stored_credentials`.
+    Beside the key its Secret keeps the credentials: see :func:`stored_credentials`. Raises :class:`SecretTaken`:
+    only Secrets that this operator made are changed or deleted.
     """
     metadata = stack["metadata"]
-    name = secret_name(stack["metadata"]["name"])
+    name = secret_name(metadata["name"])
     secret = await kube.get(SECRETS, metadata["namespace"], name)
-    if secret is not None:
-        owners = secret["metadata"].get("ownerReferences") or ()
-        if any(owner.get("uid") == metadata["uid"] for owner in owners):
-            kept = credential.as_data
-            if any(secret["data"].get(name, "") != kept.get(name, "") for name in ("clouds.yaml", "cacert")):
-                data = {"clouds.yaml": None, "cacert": None, **kept}
-                await kube.patch(SECRETS, metadata["namespace"], name, {"data": data})
-            return base64.b64decode(secret["data"]["key"]), False
-        # It belongs to an older Stack of this name.
-        await release(kube, stack)
-        await kube.delete(SECRETS, metadata["namespace"], name)
-    key = secrets.token_bytes(32)
+    if secret is not None and not _ours(secret, stack):
+        await _remove_older(kube, stack, secret)
+        secret = None
+    if secret is None:
+        return await _create(kube, stack, credential)
+    data = secret.get("data") or {}
+    key = _key_of(data)
+    wanted = {"clouds.yaml": "", "cacert": "", **credential.as_data}
+    if key is None:
+        # Somebody has changed it. What was recorded under the old one is digested anew.
+        wanted["key"] = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    changes = {field: text or None for field, text in wanted.items() if data.get(field, "") != text}
+    if changes:
+        same = {field: secret["metadata"][field] for field in ("uid", "resourceVersion")}
+        await kube.patch(SECRETS, metadata["namespace"], name, {"metadata": same, "data": changes})
+    return (key, False) if key is not None else (base64.b64decode(wanted["key"]), True)
+
+
+async def load_digest_key(kube: Kube, stack: Mapping[str, Any]) -> bytes:
+    """The key for a Stack that goes: where there is none any more, one that nothing was recorded under."""
+    metadata = stack["metadata"]
+    secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
+    key = _key_of(secret.get("data") or {}) if secret is not None and _ours(secret, stack) else None
+    return key or secrets.token_bytes(_KEY_BYTES)
+
+
+async def _create(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:
+    metadata = stack["metadata"]
+    key = secrets.token_bytes(_KEY_BYTES)
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": name,
+            "name": secret_name(metadata["name"]),
             "labels": {v1alpha1.LABEL_STACK: metadata["name"]},
             "finalizers": [v1alpha1.FINALIZER],
             "ownerReferences": [v1alpha1.owner_reference(stack)],
         },
         "data": {"key": base64.b64encode(key).decode(), **credential.as_data},
     }
-    await kube.create(SECRETS, metadata["namespace"], body)
+    try:
+        await kube.create(SECRETS, metadata["namespace"], body)
+    except AlreadyExists:
+        raise SecretTaken(metadata["name"]) from None
     return key, True
 
 
 async def digest_key(kube: Kube, stack: Mapping[str, Any]) -> bytes | None:
-    """The Stack's secret key, or None where there is none yet."""
+    """The Stack's secret key, or None where there is none (of this Stack)."""
     metadata = stack["metadata"]
     secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
-    owners = {owner.get("uid") for owner in (secret or {}).get("metadata", {}).get("ownerReferences") or ()}
-    if secret is None or metadata.get("uid") not in owners:
+    return _key_of(secret.get("data") or {}) if secret is not None and _ours(secret, stack) else None
+
+
+def _key_of(data: Mapping[str, Any]) -> bytes | None:
+    try:
+        key = base64.b64decode(data.get("key") or "", validate=True)
+    except ValueError:
         return None
-    return base64.b64decode(secret["data"]["key"])
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _labelled(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
+    labels = secret["metadata"].get("labels") or {}
+    return bool(labels.get(v1alpha1.LABEL_STACK) == stack["metadata"]["name"])
+
+
+def _ours(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
+    """Whether the operator made a Secret for this very Stack: by its label and its owner."""
+    owners = secret["metadata"].get("ownerReferences") or ()
+    return _labelled(secret, stack) and any(owner.get("uid") == stack["metadata"]["uid"] for owner in owners)
+
+
+def _of_older_stack(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
+    """Whether the operator made it for an older Stack of the same name."""
+    mine = v1alpha1.owner_reference(stack)
+    owners = secret["metadata"].get("ownerReferences") or ()
+    return (
+        _labelled(secret, stack)
+        and v1alpha1.FINALIZER in (secret["metadata"].get("finalizers") or ())
+        and [(one.get("kind"), one.get("apiVersion"), one.get("name")) for one in owners]
+        == [(mine["kind"], mine["apiVersion"], mine["name"])]
+    )
+
+
+async def _remove_older(kube: Kube, stack: Mapping[str, Any], secret: Mapping[str, Any]) -> None:
+    """Delete the Secret of an older Stack of this name. Raises :class:`SecretTaken` for every other."""
+    metadata = stack["metadata"]
+    if not _of_older_stack(secret, stack):
+        raise SecretTaken(metadata["name"])
+    uid = secret["metadata"]["uid"]
+    await _remove_finalizer(kube, metadata["namespace"], secret)
+    try:
+        await kube.delete(SECRETS, metadata["namespace"], secret["metadata"]["name"], uid=uid)
+    except Conflict:
+        raise SecretTaken(metadata["name"]) from None
+
+
+async def _remove_finalizer(kube: Kube, namespace: str, secret: Mapping[str, Any]) -> None:
+    """Take the operator's own finalizer off that very object; those of others stay."""
+    held = list(secret["metadata"].get("finalizers") or ())
+    if v1alpha1.FINALIZER not in held:
+        return
+    patch = [
+        {"op": "test", "path": "/metadata/uid", "value": secret["metadata"]["uid"]},
+        {"op": "test", "path": "/metadata/finalizers", "value": held},
+        {"op": "add", "path": "/metadata/finalizers", "value": [one for one in held if one != v1alpha1.FINALIZER]},
+    ]
+    with contextlib.suppress(NotFound):
+        await kube.patch(SECRETS, namespace, secret["metadata"]["name"], patch, how="json")
 
 
 async def stored_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -65,20 +155,22 @@ async def stored_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[st
     """
     metadata = stack["metadata"]
     secret = await kube.get(SECRETS, metadata["namespace"], secret_name(stack["metadata"]["name"]))
-    if secret is None or "deletionTimestamp" not in secret["metadata"] or "clouds.yaml" not in secret["data"]:
+    if secret is None or not _ours(secret, stack) or "deletionTimestamp" not in secret["metadata"]:
         return None
-    owners = secret["metadata"].get("ownerReferences") or ()
-    return secret if any(owner.get("uid") == metadata["uid"] for owner in owners) else None
+    return secret if "clouds.yaml" in (secret.get("data") or {}) else None
 
 
 async def release(kube: Kube, stack: Mapping[str, Any]) -> None:
-    """Remove the finalizer of the Stack's Secret."""
+    """Remove the operator's finalizer from the Stack's Secret; a Secret that it did not make is left alone."""
     metadata = stack["metadata"]
-    try:
-        await kube.patch(
-            SECRETS, metadata["namespace"], secret_name(metadata["name"]), {"metadata": {"finalizers": None}}
-        )
-    except NotFound:
+    for _ in range(_TRIES):
+        secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
+        if secret is None or not _ours(secret, stack):
+            return
+        try:
+            await _remove_finalizer(kube, metadata["namespace"], secret)
+        except Conflict:
+            continue  # somebody has just changed it
         return
 
 

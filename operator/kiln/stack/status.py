@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, Protocol
 
 from hot_translator import TranslationError
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 from kiln.kube.client import Kube, KubeError, NotFound
+from reconcilers.cloud.limits import printable
 from reconcilers.engine.progress import ProgressTracker
 
 MOST_FAILURES = 10
@@ -265,19 +267,67 @@ def unreachable(report: StatusUpdate) -> StatusUpdate:
     return replace(report, template_valid=None, cloud_reachable=(False, report.state.reason, report.state.message))
 
 
-def redacted(report: StatusUpdate, redact: Callable[[str], str]) -> StatusUpdate:
-    """The report without hidden values in its texts."""
-    state = replace(report.state, message=redact(report.state.message))
-    failed = None
-    if report.failed is not None:
-        failed = tuple({**one, "message": redact(one["message"])} for one in report.failed)
-    return replace(
-        report,
-        state=state,
-        failed=failed,
-        operation_message=redact(report.operation_message),
-        drifted={name: redact(how) for name, how in report.drifted.items()},
-        output_errors={k: redact(v) for k, v in report.output_errors.items()}
-        if report.output_errors is not None
-        else None,
-    )
+LONGEST_MESSAGE = 8192
+"""Characters of a condition's message."""
+LONGEST_DETAIL = 1024
+"""Characters of a message about one resource or output."""
+CUT = "..."
+
+
+class Redacts(Protocol):
+    """Cuts one Stack's secrets out of texts."""
+
+    def __call__(self, text: str) -> str:
+        """The text without them."""
+
+    def holds(self, text: str) -> bool:
+        """Whether one of them is in the text."""
+
+
+def shown(text: str, redact: Callable[[str], str], limit: int = LONGEST_DETAIL) -> str:
+    """A text for people: without secrets and control characters, and cut after that, since half of a secret is not
+    recognised.
+    """
+    text = printable(redact(text))
+    return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+
+
+_NAMES = frozenset({"generation", "current_revision", "target_revision", "failed_revision", "groups", "pass_id"})
+"""Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's
+author named.
+"""
+_LIMITS = {"state": LONGEST_MESSAGE, "operation_message": LONGEST_MESSAGE} | dict.fromkeys(
+    ("template_valid", "cloud_reachable"), LONGEST_MESSAGE
+)
+
+
+def redacted(report: StatusUpdate, redact: Redacts) -> StatusUpdate:
+    """The report without hidden values, in whichever of its fields they are.
+
+    Outputs are what users compute with, so those with a secret in them are hidden and the others are left alone.
+    """
+    changes: dict[str, Any] = {}
+    for one in fields(report):
+        value = getattr(report, one.name)
+        if one.name not in _NAMES and one.name not in {"outputs", "hidden_outputs"} and value is not None:
+            changes[one.name] = _redacted(value, redact, _LIMITS.get(one.name, LONGEST_DETAIL))
+    if report.outputs:
+        secret = {name for name, value in report.outputs.items() if redact.holds(json.dumps(value, default=str))}
+        changes["outputs"] = {name: value for name, value in report.outputs.items() if name not in secret}
+        if secret:
+            changes["hidden_outputs"] = tuple(sorted({*(report.hidden_outputs or ()), *secret}))
+    return replace(report, **changes)
+
+
+def _redacted(value: Any, redact: Redacts, limit: int) -> Any:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return shown(value, redact, limit)
+    if isinstance(value, Mapping):
+        return {key: _redacted(item, redact, limit) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_redacted(item, redact, limit) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _redacted(getattr(value, one.name), redact, limit) for one in fields(value)})
+    return value

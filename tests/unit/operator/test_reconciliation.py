@@ -10,6 +10,8 @@ from harness.fake_openstack import FakeOpenStack, Refused
 
 from kiln.api.kinds import STACKS, Resource
 from kiln.api.v1alpha1 import Key, Reason
+from kiln.clouds.address_guard import AddressGuard
+from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.controller.controller import StackController
 from kiln.controller.workqueue import Run
@@ -100,7 +102,7 @@ class FakeShared(SharedState):
 
     def __init__(self, kube: Api, cloud: FakeOpenStack) -> None:
         self.told = Told()
-        super().__init__(kube, None, self.told)  # type: ignore[arg-type]
+        super().__init__(kube, CloudConnections(AddressGuard()), self.told)  # type: ignore[arg-type]
         self.error: CredentialsError | None = None
         self.here = CloudAccess(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
 

@@ -15,8 +15,9 @@ from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.model import Intent, Recorded
 
 STACK = {"metadata": {"namespace": "ns", "name": "web", "uid": "00000000-0000-0000-0000-000000000001"}}
+UID = "00000000-0000-0000-0000-000000000001"
 INTENT = Intent(
-    *("net", "OS::Neutron::Net", 2, "00000000-0000-0000-0000-0000000000aa", "web-net-abc"),
+    *("net", "OS::Neutron::Net", 2, identifiers.token(UID, "net", 2), "web-net-abc"),
     requires=frozenset({"b", "a"}),
     data={"k": "v"},
     digests={"name": "d"},
@@ -111,9 +112,9 @@ async def test_the_same_intent_twice_is_one_object(server: Server) -> None:
 
 
 async def test_objects_of_an_older_stack_of_the_name_are_left_out(server: Server) -> None:
-    await store(server).create(INTENT)
-    [name] = server.objects
-    server.objects[name]["metadata"]["ownerReferences"][0]["uid"] = "another"
+    older = {"metadata": {**STACK["metadata"], "uid": "00000000-0000-0000-0000-000000000002"}}
+    token = identifiers.token(older["metadata"]["uid"], "net", 2)
+    await StackResourceStore(server, older, lambda: "t").create(replace(INTENT, token=token))
     assert await store(server).load() == []
 
 
@@ -179,7 +180,7 @@ async def test_a_forgotten_record_is_gone(server: Server) -> None:
 
 
 async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_one_call(server: Server) -> None:
-    intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(5)]
+    intents = [replace(INTENT, name=f"net{i}", token=identifiers.token(UID, f"net{i}", 2)) for i in range(5)]
     made = [await store(server).create(intent) for intent in intents]
     going = store(server)
     going.deleting_stack = True
@@ -193,7 +194,7 @@ async def test_records_of_a_stack_that_goes_are_let_go_together_and_deleted_in_o
 
 
 async def test_records_that_were_let_go_are_no_records_any_more_and_deleted_by_the_next_pass(server: Server) -> None:
-    intents = [replace(INTENT, name=f"net{i}", token=f"00000000-0000-0000-0000-{i:012}") for i in range(2)]
+    intents = [replace(INTENT, name=f"net{i}", token=identifiers.token(UID, f"net{i}", 2)) for i in range(2)]
     made = [await store(server).create(intent) for intent in intents]
     server.objects[made[0].key]["metadata"]["labels"][v1alpha1.LABEL_GONE] = "true"
     server.objects[made[0].key]["metadata"]["finalizers"] = None
@@ -212,3 +213,34 @@ async def test_when_a_stack_goes_the_garbage_collection_of_its_records_is_no_new
     assert not server.deleted("stackresources", "ns", made.key)
     going.expect_garbage_collection()
     assert server.deleted("stackresources", "ns", made.key)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"spec": {"token": "00000000-0000-0000-0000-0000000000aa"}},
+        {"spec": {"token": identifiers.token("00000000-0000-0000-0000-000000000002", "net", 2)}},
+        {"spec": {"serial": 3}},
+        {"spec": {"serial": -1}},
+        {"spec": {"serial": "2"}},
+        {"spec": {"logicalName": "other"}},
+        {"spec": {"logicalName": 7}},
+        {"spec": {"token": None}},
+        {"metadata": {"name": "web-net-0000000000"}},
+    ],
+)
+async def test_records_whose_token_or_name_do_not_follow_from_the_stack_are_not_believed(
+    server: Server, forgery: dict[str, Any]
+) -> None:
+    await store(server).create(INTENT)
+    [obj] = server.objects.values()
+    for part, changes in forgery.items():
+        obj[part] = {**obj[part], **changes}
+    assert await store(server).load() == []
+
+
+async def test_a_record_whose_owner_was_cut_off_is_still_the_stack_s(server: Server) -> None:
+    await store(server).create(INTENT)
+    [obj] = server.objects.values()
+    obj["metadata"]["ownerReferences"] = []
+    assert len(await store(server).load()) == 1

@@ -211,6 +211,37 @@ async def test_what_came_from_secrets_is_in_the_revision_s_secret_and_comes_back
     assert (again.hidden, again.hidden_files) == (given.hidden, given.hidden_files)
 
 
+async def test_every_text_with_a_hidden_value_is_in_the_revision_s_secret():
+    kube = Kept()
+    revisions = Revisions(kube, {"metadata": {"name": "web", "namespace": "ns", "uid": "uid"}})
+    redact = logs.Redactor()
+    redact.register("ns/web", [CANARY])
+    given = Inputs(
+        f"parameters: {{p: {{default: {CANARY}}}}}",
+        ("parameters: {q: open}", f"parameters: {{p: {CANARY}}}", {"parameters": {"p": CANARY}}),
+        {"open": "o", "inner": f"x{CANARY}y"},
+        {"r": {"deep": [CANARY]}, "open": "o"},
+    )
+    revision = await revisions.record([], given, frozenset(), Digester(b"k" * 32), redact.holds)
+    spec = kube.objects["stackrevisions"]["spec"]
+    assert CANARY not in json.dumps(kube.objects["stackrevisions"])
+    assert spec["environments"][0] == given.environments[0]
+    assert (spec["files"], spec["parameters"]) == ({"open": "o"}, {"open": "o"})
+    again = await revisions.inputs(revision)
+    assert again.template == given.template
+    assert again.environments == (*given.environments[:2], json.dumps(given.environments[2]))
+    assert (again.files, again.parameters) == (given.files, given.parameters)
+
+
+async def test_a_secret_that_is_not_the_revision_s_is_not_read():
+    kube = Kept()
+    revisions = Revisions(kube, {"metadata": {"name": "web", "namespace": "ns", "uid": "uid"}})
+    given = Inputs("text", (), {}, {"p": CANARY}, frozenset("p"))
+    revision = await revisions.record([], given, frozenset("p"), Digester(b"k" * 32))
+    kube.objects["secrets"]["metadata"]["ownerReferences"] = []
+    assert (await revisions.inputs(revision)).parameters == {}
+
+
 # What services say.
 
 
