@@ -9,6 +9,7 @@ from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationE
 from hot_translator.expression import OMITTED, UNKNOWN, Dynamic, Leaf, Scope, is_dynamic, settled
 from hot_translator.functions.base import Failure, Path
 from hot_translator.functions.select import SelectPath, select_attribute
+from hot_translator.private import private, private_error
 from hot_translator.template import Template
 from hot_translator.versions import Functions
 
@@ -46,6 +47,10 @@ class Names(Protocol):
 
     def facade(self, section: str) -> Any:
         """That section of the resource which this template stands for; LookupError when it stands for none."""
+
+    @property
+    def hidden_reads(self) -> int:
+        """How often something hidden was read until now."""
 
 
 Report = Callable[[TranslationError], None]
@@ -111,6 +116,11 @@ class Compiler:
         """See ``Names``."""
         return self._names.file(key)
 
+    @property
+    def hidden_reads(self) -> int:
+        """See ``Names``."""
+        return self._names.hidden_reads
+
     def facade(self, section: str) -> Any:
         """See ``Names``."""
         return self._names.facade(section)
@@ -155,10 +165,12 @@ def compile_with(functions: Functions, compiler: Any, snippet: Any, path: Path) 
             ((name, arguments),) = snippet.items()
             function = functions.get(name) if isinstance(name, str) else None
             if function is not None:
+                before = compiler.hidden_reads
                 try:
-                    return function(name, compiler, Path(path, name)).build(arguments)
+                    built = function(name, compiler, Path(path, name)).build(arguments)
                 except TranslationError as error:
-                    return compiler.report(error)
+                    return compiler.report(private_error(error) if compiler.hidden_reads > before else error)
+                return private(built) if compiler.hidden_reads > before else built
         return {
             key: item if type(item) is str else compile_with(functions, compiler, item, Path(path, key))
             for key, item in snippet.items()

@@ -157,8 +157,10 @@ class Written:
             before = tree.hidden_reads
             compiled = strip(compiler.compile(snippet, path))
             if tree.hidden_reads > before:
-                names = compiled if isinstance(compiled, dict) else {"*": None}
-                self.hidden_properties = frozenset(names)
+                names = frozenset(compiled if isinstance(compiled, dict) else ())
+                # A call makes the names too.
+                whole = not isinstance(compiled, dict) or compiler.is_call(snippet)
+                self.hidden_properties = names | {"*"} if whole else names
             return compiled if compiled is not None else {}
         hidden: set[str] = set()
         compiled = {}
@@ -298,7 +300,7 @@ class Plain:
         if schema is not None and sections.external_id is None:
             problems: list[TranslationError] = []
             path = str(sections.properties_path)
-            values = properties.check(schema, sections.properties, path, problems)
+            values = properties.check(schema, sections.properties, path, problems, sections.hidden_properties)
             for problem in problems:
                 sections.report(problem)
             for broken in properties.broken_rules(schema, values, path) if values is not None else ():

@@ -96,7 +96,7 @@ class Group:
             return {}
         problems: list[TranslationError] = []
         if self._schema is not None:
-            properties.check(self._schema, compiled, path, problems)
+            properties.check(self._schema, compiled, path, problems, self._sections.hidden_properties)
         for problem in problems:
             self._refuse_with(problem)
         return compiled

@@ -166,6 +166,8 @@ class Nested:
         self._making = True
         try:
             values = self._values(template)
+            hidden = self._sections.hidden_properties
+            template = template.hiding(template.parameters if "*" in hidden else hidden)
         finally:
             self._making = False
         sections = self._sections
@@ -215,7 +217,7 @@ class Nested:
             self._sections.report(InvalidTemplate(path, reason))
             return {}
         problems: list[TranslationError] = []
-        properties.check(self.schema, compiled, path, problems)
+        properties.check(self.schema, compiled, path, problems, self._sections.hidden_properties)
         for problem in problems:
             self._sections.report(problem)
         values = {}

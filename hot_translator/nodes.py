@@ -265,11 +265,19 @@ class Move:
 
 
 class MapNode:
-    """A map whose keys are known: a type's properties, or a nested map's."""
+    """A map whose keys are known: a type's properties, or a nested map's. ``secret``: its keys are told to nobody."""
 
-    __slots__ = ("defaults", "moves", "nodes", "old", "required", "visible")
+    __slots__ = ("defaults", "moves", "nodes", "old", "required", "secret", "visible")
 
-    def __init__(self, schemas: Mapping[str, PropertySchema], nodes: dict[str, Node], moves: tuple[Move, ...]) -> None:
+    def __init__(
+        self,
+        schemas: Mapping[str, PropertySchema],
+        nodes: dict[str, Node],
+        moves: tuple[Move, ...],
+        *,
+        secret: bool = False,
+    ) -> None:
+        self.secret = secret
         self.nodes = nodes
         self.moves = moves
         self.old = frozenset(move.old[0] for move in moves)
@@ -286,7 +294,7 @@ class MapNode:
             try:
                 values[name] = self._node(name).value(value)
             except RefusedError as refused:
-                refused.keys.append(name)
+                refused.keys += self._shown(name)
                 raise
         for name, node in self.defaults:
             if name not in values:
@@ -308,7 +316,8 @@ class MapNode:
             try:
                 self._node(name).check(value, under(path, name), problems)
             except RefusedError as refused:
-                problems.append(problem(under(path, name), refused))
+                refused.keys += self._shown(name)
+                problems.append(problem(path, refused))
         moved = set()
         for move in self.moves:
             if move.old[0] in given:
@@ -322,10 +331,16 @@ class MapNode:
     def _node(self, name: Any) -> Node:
         node = self.nodes.get(name)
         if node is None:
+            if self.secret:
+                raise RefusedError("Unknown property (hidden)")
             raise RefusedError(f'Unknown property "{name}"{did_you_mean(name, self.visible)}')
         if not node.implemented:
             raise RefusedError(f"Property {name} not implemented yet")
         return node
+
+    def _shown(self, name: Any) -> list[Any]:
+        """The key as a path shows it: not one that only a hidden value has."""
+        return [] if self.secret and name not in self.nodes else [name]
 
     def _moved(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
         """The given entries with each old name's value where it belongs now."""
@@ -382,9 +397,18 @@ def compile_property(schema: PropertySchema, aliases: Sequence[Alias] = (), dept
 
 
 def compile_map(
-    schemas: Mapping[str, PropertySchema], aliases: Sequence[Alias] = (), depth: int = 0, *, secret: bool = False
+    schemas: Mapping[str, PropertySchema],
+    aliases: Sequence[Alias] = (),
+    depth: int = 0,
+    *,
+    secret: bool = False,
+    hidden: frozenset[str] = frozenset(),
 ) -> MapNode:
-    """The node of a map with known keys, ``depth`` parts of its aliases' paths away from the top."""
+    """The node of a map with known keys, ``depth`` parts of its aliases' paths away from the top.
+
+    ``hidden`` are the keys whose values are told to nobody, all where it has "*"; ``secret`` is for the whole map.
+    """
+    secret = secret or "*" in hidden
     inside: dict[str, list[Alias]] = {}
     here: list[Move] = []
     for alias in aliases:
@@ -394,10 +418,10 @@ def compile_map(
         else:
             inside.setdefault(alias.old[depth].removesuffix("[]"), []).append(alias)
     nodes = {
-        name: compile_property(schema, inside.get(name, ()), depth + 1, secret=secret)
+        name: compile_property(schema, inside.get(name, ()), depth + 1, secret=secret or name in hidden)
         for name, schema in schemas.items()
     }
-    return MapNode(schemas, nodes, tuple(here))
+    return MapNode(schemas, nodes, tuple(here), secret=secret)
 
 
 def problem(path: str, refused: RefusedError) -> TranslationError:

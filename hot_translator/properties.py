@@ -21,21 +21,28 @@ from hot_translator.nodes import MapNode, RefusedError, compile_map, problem
 _COMPILED = 4096  # more than all types together; the schemas of nested templates come and go
 
 
-def check(schema: TypeSchema, raw: Any, path: str, problems: list[TranslationError]) -> dict[str, Any] | None:
+def check(
+    schema: TypeSchema,
+    raw: Any,
+    path: str,
+    problems: list[TranslationError],
+    hidden: frozenset[str] = frozenset(),
+) -> dict[str, Any] | None:
     """Append every problem of a compiled property tree that is certain before any resource exists.
 
     Parts that depend on resources (``Dynamic``) are skipped wherever they stand. ``path`` is that of the
-    properties section: ``resources.web.properties``. Gives the final values as far as they are known, with
+    properties section: ``resources.web.properties``. Of the values of the properties that ``hidden`` names (all, where
+    it has "*") nothing is told. Gives the final values as far as they are known, with
     ``UNKNOWN`` for the rest; None when nothing is, or when there are problems.
     """
     if schema.placeholder:
         return None
     before = len(problems)
-    _node(schema).check(raw, path, problems)
+    _node(schema, hidden).check(raw, path, problems)
     if len(problems) > before:
         return None
     try:
-        return _so_far(schema, raw)
+        return _so_far(schema, raw, hidden)
     except RefusedError as refused:
         problems.append(problem(path, refused))
         return None
@@ -47,7 +54,7 @@ def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> It
         yield InvalidTemplate(_below(path, breach.path), breach.reason)
 
 
-def _so_far(schema: TypeSchema, raw: Any) -> dict[str, Any] | None:
+def _so_far(schema: TypeSchema, raw: Any, hidden: frozenset[str]) -> dict[str, Any] | None:
     """The final values as far as they are known before anything is created; None when nothing is, or a call fails."""
     if find_failure(raw) is not None:
         return None
@@ -57,7 +64,7 @@ def _so_far(schema: TypeSchema, raw: Any) -> dict[str, Any] | None:
         return None  # a call that fails, which is reported where it stands
     if known is UNKNOWN:
         return None
-    return rules.refine(schema.name, _node(schema).values(known or {}))
+    return rules.refine(schema.name, _node(schema, hidden).values(known or {}))
 
 
 def _below(path: str, keys: Iterable[str | int]) -> str:
@@ -66,12 +73,18 @@ def _below(path: str, keys: Iterable[str | int]) -> str:
     return path
 
 
-def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | None = None) -> dict[str, Any]:
+def finalize(
+    schema: TypeSchema,
+    resolved: Any,
+    path: str,
+    description: str | None = None,
+    hidden: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
     """The properties as the type's code sees them: coerced, defaults filled in, old names gone, constraints met.
 
     ``resolved`` is plain data in which ``UNKNOWN`` may stand anywhere and stays. A property that was not given and
     has no default is absent. ``description`` is the resource's own, for a type with such a property that can be
-    updated, as Heat does it. The input is not changed.
+    updated, as Heat does it. ``hidden`` is as for ``check``. The input is not changed.
 
     Raises ``ResolutionError`` with the path of the first value that the schema refuses.
     """
@@ -79,7 +92,7 @@ def finalize(schema: TypeSchema, resolved: Any, path: str, description: str | No
         return {}
     if resolved is UNKNOWN:
         return dict.fromkeys(schema.properties, UNKNOWN)
-    values = _finalize(_node(schema), resolved, path, schema.name)
+    values = _finalize(_node(schema, hidden), resolved, path, schema.name)
     if description and "description" not in values:
         own = schema.properties.get("description")
         if own is not None and own.update == "in-place":
@@ -121,8 +134,8 @@ def _finalize(node: MapNode, resolved: Any, path: str, type_name: str = "") -> d
 
 
 @lru_cache(maxsize=_COMPILED)
-def _node(schema: TypeSchema) -> MapNode:
-    return compile_map(schema.properties, schema.aliases)
+def _node(schema: TypeSchema, hidden: frozenset[str] = frozenset()) -> MapNode:
+    return compile_map(schema.properties, schema.aliases, hidden=hidden)
 
 
 @lru_cache(maxsize=_COMPILED)

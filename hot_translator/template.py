@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import versions
@@ -62,6 +62,15 @@ class Template:
     source: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[TranslationError, ...] = ()
+
+    def hiding(self, names: Collection[str]) -> Template:
+        """The template with the parameters of these names hidden, whatever it says of them."""
+        told = {
+            name: replace(schema, hidden=True)
+            for name, schema in self.parameters.items()
+            if name in names and not schema.hidden
+        }
+        return replace(self, parameters={**self.parameters, **told}) if told else self
 
     def located(self, error: TranslationError) -> TranslationError:
         """The error with the line and column of its path, where the text is at hand."""

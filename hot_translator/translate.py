@@ -36,18 +36,21 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     group_references: Mapping[str, Mapping[str, Any]] | None = None,
     limits: Limits | None = None,
     hidden: Collection[str] = (),
+    hidden_files: Collection[str] = (),
 ) -> Translation:
     """Translate a template.
 
     ``parameters`` win over those of the environments. ``files`` are the texts that get_file and nested templates name.
     ``group_state`` is what the last translation gave, and ``group_references`` the reference ids of each group's
     members that exist, by their local names, oldest first. ``hidden`` are the names of parameters that are hidden
-    though the template does not say so.
+    though the template does not say so, ``hidden_files`` the keys of files whose texts are.
 
     Raises ``TranslationError``: the only problem, or ``Problems`` with all of them.
     """
-    template = _with_hidden(template, hidden)
-    tree = Tree(files or {}, limits or Limits(), group_state or {}, group_references or {})
+    template = template.hiding(hidden)
+    tree = Tree(
+        files or {}, limits or Limits(), group_state or {}, group_references or {}, hidden_files=frozenset(hidden_files)
+    )
     merged = _environment(environment, template, tree)
     if parameters:
         merged = with_flat_parameters(_declared(merged, template, tree), parameters)
@@ -87,15 +90,6 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         event_sinks=tuple(merged.event_sinks),
         template_version=template.version.value,
     )
-
-
-def _with_hidden(template: Template, names: Collection[str]) -> Template:
-    told = {
-        name: replace(schema, hidden=True)
-        for name, schema in template.parameters.items()
-        if name in names and not schema.hidden
-    }
-    return replace(template, parameters={**template.parameters, **told}) if told else template
 
 
 def _raise(tree: Tree, template: Template) -> None:

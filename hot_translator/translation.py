@@ -36,8 +36,8 @@ class Definition:
 
     ``properties`` and ``metadata`` are compiled: plain data with ``Dynamic`` parts. ``requires`` are names of
     definitions that must be there first, if they are to exist (``exists``). ``attributes_used`` are the attributes of
-    this resource that anybody reads. ``hidden_properties`` are the properties into which a hidden parameter went.
-    ``reference`` is what get_resource of a virtual one gives, compiled.
+    this resource that anybody reads. ``hidden_properties`` are the properties into which a hidden parameter or file
+    went. ``reference`` is what get_resource of a virtual one gives, compiled.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Definition:
         if self.virtual or self.schema is None:
             return resolved if isinstance(resolved, dict) else {}
         path = self.properties_path or f"{self.path}.properties"
-        return properties.finalize(self.schema, resolved, path, self.description)
+        return properties.finalize(self.schema, resolved, path, self.description, self.hidden_properties)
 
     def resolve_metadata(self, scope: Scope) -> dict[str, Any]:
         """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""

@@ -11,6 +11,7 @@ from hot_translator import catalogue
 from hot_translator.constraints import CustomConstraint
 from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.parameters import ParameterSchema
+from hot_translator.private import private_error
 from hot_translator.translation import Definition
 
 MAX_DEPTH: Final = 5
@@ -59,8 +60,10 @@ class Tree:
     attributes_used: dict[str, set[str]] = field(default_factory=dict)
     new_group_state: dict[str, frozenset[str]] = field(default_factory=dict)
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    hidden_files: frozenset[str] = frozenset()
+    """Keys of the files whose texts are hidden."""
     hidden_reads: int = 0
-    """How often a hidden parameter was read: a snippet derives from one when compiling it raises this."""
+    """How often a hidden parameter or file was read: a snippet derives from one when compiling it raises this."""
     resources: int = 0
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
@@ -78,6 +81,8 @@ class Tree:
 
     def _keep(self, error: TranslationError, kept: list[TranslationError]) -> None:
         for problem in error.problems:
+            if problem.source in self.hidden_files:
+                problem = private_error(problem)  # noqa: PLW2901
             key = (problem.path, problem.reason)
             if key not in self._seen:
                 self._seen.add(key)
@@ -104,6 +109,8 @@ class Tree:
     def file(self, key: str, source: str | None) -> str:
         """The text of a file; KeyError when it was not given."""
         found = self.file_key(key, source)
+        if found in self.hidden_files:
+            self.hidden_reads += 1
         return self.files[found] if found in self.files else catalogue.default_files()[found]
 
     def hide(self, schema: ParameterSchema, value: Any) -> None:

@@ -220,6 +220,11 @@ class Unit:
 
     # what functions look up besides
 
+    @property
+    def hidden_reads(self) -> int:
+        """How often a hidden parameter or file was read until now, in the whole tree."""
+        return self.tree.hidden_reads
+
     def file(self, key: str) -> str:
         """The text of a file; KeyError when it was not given."""
         return self.tree.file(key, self.template.source)

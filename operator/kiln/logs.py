@@ -22,6 +22,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from urllib.parse import quote, quote_plus
 
+from reconcilers.cloud.limits import printable
+
 MARK: Final = "***"
 _SHORTEST: Final = 4
 """Shorter values are parts of ordinary words; cutting them out would make lines unreadable and tell where they are."""
@@ -32,6 +34,7 @@ _MOST: Final = 50_000
 _MOST_OF_ONE: Final = 5_000
 """The same of one owner, so that no Stack's secrets push those of all others out."""
 _FIELDS: Final = ("stack", "pass_id", "request_id")
+_LONGEST_FIELD: Final = 400
 
 _HEADER: Final = r"(?:x-auth-token|x-subject-token|authorization)['\"]?\s*[:=]\s*['\"]?(?:bearer |basic )?"
 _NAMED: Final = r"['\"]?\b\w*(?:password|passwd|adminpass|secret|api_key|token)['\"]?\s*[:=]\s*"
@@ -178,7 +181,7 @@ class _Formatter(logging.Formatter):
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
         bound = _context.get()
         found = {name: getattr(record, name, None) or bound.get(name) for name in _FIELDS}
-        return {name: str(value) for name, value in found.items() if value}
+        return {name: printable(str(value))[:_LONGEST_FIELD] for name, value in found.items() if value}
 
 
 class JsonFormatter(_Formatter):
@@ -190,11 +193,11 @@ class JsonFormatter(_Formatter):
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": printable(redact(record.getMessage())),
             **self.fields(record),
         }
         if record.exc_info:
-            line["error"] = redact(self.formatException(record.exc_info))
+            line["error"] = "\n".join(map(printable, redact(self.formatException(record.exc_info)).split("\n")))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -205,11 +208,14 @@ class TextFormatter(_Formatter):
         """The record as a line."""
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         bound = " ".join(self.fields(record).values())
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
         where = f" [{bound}]" if bound else ""
-        return redact(f"{moment}.{int(record.msecs):03d} {record.levelname:7} {record.name}{where} {text}")
+        head = f"{moment}.{int(record.msecs):03d} {record.levelname:7} {record.name}{where} "
+        text = head + printable(redact(record.getMessage()))
+        if record.exc_info:
+            # A line of an exception's text cannot pass for a record of its own.
+            lines = redact(self.formatException(record.exc_info)).split("\n")
+            text += "".join(f"\n    {printable(line)}" for line in lines)
+        return text
 
 
 class _Handler(logging.StreamHandler[Any]):

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from kiln import metrics
 from kiln.api.kinds import EVENTS
 from kiln.kube.client import Forbidden, Kube, KubeError, NotFound
+from reconcilers.cloud.limits import printable
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class EventRecorder:
             "name": metadata["name"],
             "uid": metadata.get("uid", ""),
         }
-        text = self._redact(message)
+        text = printable(self._redact(message))
         if len(text) > MAX_MESSAGE:
             text = text[: MAX_MESSAGE - 3] + "..."
         try:

@@ -18,7 +18,6 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 

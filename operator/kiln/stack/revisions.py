@@ -23,7 +23,7 @@ HIDDEN: Final = "# hidden: it is in the Secret of the same name"
 """What is in a revision in the place of a text with a hidden value."""
 
 
-def _never(text: str) -> bool:
+def _never(_text: str) -> bool:
     """Nothing is hidden."""
     return False
 

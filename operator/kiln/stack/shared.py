@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
 from hot_translator.allowance import limited
-from kiln import metrics
+from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
 from kiln.clouds.connections import CloudConnections
@@ -121,6 +121,7 @@ class SharedState:
             inputs.files,
             inputs.parameters,
             sorted(inputs.hidden),
+            sorted(inputs.hidden_files),
             list(map(str, _fields(pseudo))),
             groups,
             told,
@@ -159,6 +160,7 @@ def _translate(
         group_state={name: frozenset(gone) for name, gone in groups.items()},
         group_references=members,
         hidden=inputs.hidden,
+        hidden_files=inputs.hidden_files,
     )
 
 

@@ -100,3 +100,24 @@ def test_libraries_do_not_log_bodies_even_at_debug():
         logging.getLogger().handlers[:] = before
         logging.getLogger("kiln").setLevel(logging.NOTSET)
         logging.captureWarnings(capture=False)
+
+
+FORGED = "first\n12:00:00.000 ERROR   kiln.forged [ns/other] second\r\x1b[31mred\x9b2J\u2028third\u202edrawkcab\x00"
+
+
+@pytest.mark.parametrize("formatter", [logs.JsonFormatter(), logs.TextFormatter()])
+def test_no_text_forges_a_line_or_reaches_the_terminal_as_more_than_text(formatter):
+    forged = record("%s", FORGED)
+    forged.stack = FORGED
+    line = formatter.format(forged)
+    assert line.isprintable()
+    assert "first" in line
+    assert "third" in line
+
+
+def test_the_lines_of_a_traceback_are_indented_and_clean():
+    broken = record("broke", error=ValueError(FORGED))
+    first, *more = logs.TextFormatter().format(broken).split("\n")
+    assert first.endswith("broke")
+    assert all(line.startswith("    ") and line.isprintable() for line in more)
+    assert all(line.isprintable() for line in json.loads(logs.JsonFormatter().format(broken))["error"].split("\n"))
