@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from hot_translator import UNKNOWN
+from reconcilers.cloud.calls import Caller
 from reconcilers.cloud.dispatch import Dispatch
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer, Snapshot
-from reconcilers.cloud.session import Cloud
+from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
 from reconcilers.errors import CloudError
-from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, Recorded
+from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 T = TypeVar("T")
@@ -109,12 +110,19 @@ class ReconcileContext:
     background: BackgroundWrites = field(default_factory=BackgroundWrites)
     local: dict[tuple[str, str], str] = field(default_factory=dict)
     """What stands for a value inside the Stack, by kind of look-up and value: a software configuration's text."""
+    caller: Caller = field(init=False)
+    """Who waits for OpenStack: until it is superseded, or out of time."""
     dispatch: Dispatch = field(init=False)
     digester: Digester = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dispatch = Dispatch(self.cloud.send, self.check, self.policy.concurrency)
+        self.caller = Caller(self.check, self.control.superseded, self.control.deadline)
+        self.dispatch = Dispatch(self.send, self.check, self.policy.concurrency)
         self.digester = Digester(self.policy.key)
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request for this reconciliation, past the dispatch. Raises CloudError and what ``check`` raises."""
+        return await self.cloud.send(request, self.caller)
 
     def check(self) -> None:
         """Raise ReconciliationEnded or TimedOut if nothing more shall be begun."""

@@ -62,7 +62,7 @@ class ResourceConverger(ResourceDriver):
         super().__init__(context, target.rtype, replace(_BLANK, name=target.name, type=target.definition.type))
         self.target = target
         self.references = ReferenceResolver(
-            target.rtype, target.template, context.lookup, context.digester, context.local
+            target.rtype, target.template, context.lookup, context.digester, context.caller, context.local
         )
         self.properties: Mapping[str, Any] | None = None
         """The target's properties with names looked up."""
@@ -330,9 +330,9 @@ class ResourceConverger(ResourceDriver):
         if requests is None or self.observed is None:
             return NOT_OBSERVED
         if isinstance(requests, Mapping):
-            body: Any = {key: (await self.context.cloud.send(request)).body for key, request in requests.items()}
+            body: Any = {key: (await self.context.send(request)).body for key, request in requests.items()}
         else:
-            body = (await self.context.cloud.send(requests)).body
+            body = (await self.context.send(requests)).body
         return self.rtype.read_attribute(name, body, self.recorded, self.observed)
 
     @override

@@ -86,11 +86,11 @@ class ResourceDriver(ABC):
             found = self.context.seen(self.rtype, self.recorded.physical_id)
             if found is not None:
                 return found
-        observed = await self.context.observer.read(self.rtype, self.recorded)
+        observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
         if observed is None and self.recorded.confirmed and self.rtype.read(self.recorded).path == self.rtype.listing:
             # The decisive read is a list too, and a list may lag behind.
             await self.context.control.pause(recovery.PATIENCE[0])
-            observed = await self.context.observer.read(self.rtype, self.recorded)
+            observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
         if observed is not None and not self.recorded.confirmed:
             return self.verify_ownership(observed)
         if observed is None and REFUSED in self.recorded.data:
@@ -141,7 +141,7 @@ class ResourceDriver(ABC):
         physical_id = next(iter(self.rtype.identify(ours[0])))
         log.info("resources.%s: %s carries its token: taken over, not made anew", self.recorded.name, physical_id)
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
-        return await self.context.observer.read(self.rtype, self.recorded)
+        return await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
 
     def mark_possible_duplicate(self) -> None:
         """Another resource with our token may exist, or appear: look again later."""

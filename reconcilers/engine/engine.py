@@ -58,6 +58,8 @@ class Sweep:
     ready: dict[str, ReadyResource] = field(default_factory=dict)
     waiting: dict[str, ResourceConverger | None] = field(default_factory=dict)
     failed: list[ResourceError] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    """Names whose condition does not hold: as if the template did not have them."""
 
 
 class Engine:
@@ -89,6 +91,8 @@ class Engine:
             self._note(name, ready)
         for error in sweep.failed:
             self._fail(error)
+        for name in sweep.absent:
+            self.context.progress.leave(name)
         cleanup = Cleanup(self.context, self.result)
         cleanup.leaving = [one for one in self.all_records() if one.name not in definitions]
         async with self.context.background, self._early_intents():
@@ -124,7 +128,7 @@ class Engine:
                     snapshot = await context.observer.snapshot(ready.rtype, since=now)
                     observed = snapshot.find(ready.rtype, identity)
                 else:
-                    observed = await context.observer.read(ready.rtype, ready.recorded)
+                    observed = await context.observer.read(ready.rtype, ready.recorded, context.caller)
                 if observed is not None:
                     newer = ReadyResource(ready.rtype, ready.desired, ready.recorded, observed, ready.read)
                     context.settle(name, newer)
@@ -168,6 +172,9 @@ class Engine:
                 continue
             if any(other in sweep.waiting for other in needs[name]):
                 sweep.waiting[name] = None
+                continue
+            if definition.exists(self.context) is False:
+                sweep.absent.append(name)
                 continue
             try:
                 driver = None if definition.external_id else self.driver(definition, needs[name])
@@ -229,6 +236,9 @@ class Engine:
         if driver is None and name in {error.name for error in self.result.failures}:
             return False
         try:
+            if await self._is_absent(definition):
+                self.context.progress.leave(name)
+                return True
             if definition.external_id:
                 ready = await external.refer(self.context, definition, requires, self.records[name])
                 self.result.actions[name] = external.ACTION
@@ -250,6 +260,15 @@ class Engine:
             if driver is not None and driver.action is not None:
                 self.result.actions[name] = driver.action
         return False
+
+    async def _is_absent(self, definition: Definition) -> bool:
+        """Whether the condition of a resource in a nested template does not hold. Raises ResourceError."""
+        if definition.condition is None:
+            return False
+        try:
+            return await self.context.evaluate(lambda: definition.exists(self.context)) is False
+        except TranslationError as error:
+            raise _refused(definition, error) from error
 
     async def _driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
         if definition.is_constant:

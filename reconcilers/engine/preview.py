@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from hot_translator import UNKNOWN, Definition, Translation
+from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
 from reconcilers import registry
 from reconcilers.engine import external, planner
@@ -93,7 +93,9 @@ class Preview:
                 if not definition.virtual:
                     self.types[name] = definition.type
                     requires = concrete_requirements(translation.definitions, name)
-                    self._note(name, await self._planned(definition, requires))
+                    action = await self._planned(definition, requires)
+                    if action is not None:
+                        self._note(name, action)
         for recorded in self.engine.all_records():
             if recorded.name not in self.actions:
                 rtype = registry.find(recorded.type)
@@ -110,8 +112,14 @@ class Preview:
         elif action.verb in CHANGING:
             self.scope.changing.add(name)
 
-    async def _planned(self, definition: Definition, requires: frozenset[str]) -> Action:
+    async def _planned(self, definition: Definition, requires: frozenset[str]) -> Action | None:
+        """The action; None for a resource whose condition does not hold."""
         try:
+            exists = await self.context.evaluate(lambda: definition.exists(self.scope))
+            if exists is False:
+                return None
+            if exists is UNKNOWN:
+                return Action(Verb.UNDECIDED, "its condition is known later")
             if definition.external_id:
                 return await self._referred(definition, requires)
             driver = await self.context.evaluate(lambda: self._driver(definition, requires))
@@ -120,6 +128,8 @@ class Preview:
             return Action(Verb.REFUSE, error.reason)
         except CloudError as error:
             return Action(Verb.REFUSE, error.message)
+        except TranslationError as error:
+            return Action(Verb.REFUSE, error.reason)
 
     def _driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
         return self.engine.driver(definition, requires, self.scope)
@@ -156,7 +166,7 @@ class Preview:
             outcome = decision.outcome
             if not (isinstance(outcome, Send) and outcome.into and outcome.request.method == "GET"):
                 break
-            driver.reads[outcome.into] = (await self.context.cloud.send(outcome.request)).body
+            driver.reads[outcome.into] = (await self.context.send(outcome.request)).body
         return decision
 
     def _created(self, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]) -> Action:

@@ -37,7 +37,7 @@ async def find(
     if request is None:
         return []
     for seconds in (*patience, None):
-        items = await context.cloud.list(request, rtype.plural)
+        items = await context.cloud.list(request, rtype.plural, context.caller)
         ours = [item for item in items if rtype.owned(item, recorded)]
         if ours or seconds is None:
             return sorted(ours, key=lambda item: str(item.get("created_at") or item.get("created") or ""))
@@ -59,7 +59,7 @@ async def remove_twins(
         removed = removed and isinstance(outcome, Gone | Ready | Send)
         if isinstance(outcome, Send):
             log.warning("resources.%s: %s was made besides what is recorded: removing it", twin.name, twin.physical_id)
-            await context.cloud.send(outcome.request)
+            await context.send(outcome.request)
             removed = removed and outcome.deletes
     return removed
 
@@ -84,7 +84,8 @@ async def lost_serials(context: ReconcileContext, rtype: ResourceType, blank: Re
     found = []
     for draft in drafts:
         wanted = rtype.find(draft)
-        if wanted and any(rtype.owned(item, draft) for item in await context.cloud.list(wanted, rtype.plural)):
+        items = await context.cloud.list(wanted, rtype.plural, context.caller) if wanted else []
+        if any(rtype.owned(item, draft) for item in items):
             found.append(draft.serial)
     return found
 
@@ -94,7 +95,7 @@ async def _items(context: ReconcileContext, rtype: ResourceType, request: Reques
     listing = (request.path, dict(request.params)) == (rtype.listing, dict(rtype.list_params))
     if listing and request.microversion == rtype.microversion:
         return (await context.observer.snapshot(rtype, since=context.started)).items
-    return await context.cloud.list(request, rtype.plural)
+    return await context.cloud.list(request, rtype.plural, context.caller)
 
 
 async def shows(context: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> bool:

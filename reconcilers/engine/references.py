@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from reconcilers import paths
+from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.digests import Digester
 from reconcilers.errors import CloudError
@@ -30,6 +31,7 @@ class ReferenceResolver:
     template: Mapping[str, Any]
     lookup: Lookup
     digester: Digester
+    caller: Caller = ANYBODY
     local: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     async def look_up(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> Mapping[str, Any]:
@@ -39,7 +41,7 @@ class ReferenceResolver:
         """
         for path, kind, value in self._references():
             if self._applied(path, kind, value, applied, unchanged) is None:
-                await self.lookup.resolve(kind, value)
+                await self.lookup.resolve(kind, value, self.caller)
         properties = self.known(applied, unchanged)
         if properties is None:
             raise CloudError(Fault.TRANSIENT, "a name could not be looked up")

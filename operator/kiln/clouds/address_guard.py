@@ -12,7 +12,8 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from kiln.kube.client import Kube, KubeError, Resource
+from kiln.api.kinds import Resource
+from kiln.kube.client import Kube, KubeError
 
 log = logging.getLogger(__name__)
 
