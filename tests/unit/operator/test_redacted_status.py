@@ -25,7 +25,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "generation": st.integers(0, 9),
-    "verdict": st.builds(ReadyState, st.booleans(), st.booleans(), texts, texts, st.booleans()),
+    "state": st.builds(ReadyState, st.booleans(), st.booleans(), texts, texts, st.booleans()),
     "template_valid": condition,
     "cloud_reachable": condition,
     "drifted": st.dictionaries(names, texts),
@@ -67,11 +67,11 @@ def test_messages_are_of_one_line_and_bounded() -> None:
     message = "\x1b[2Jfirst\nsecond\r\u202e" + "x" * 100_000
     report = StatusUpdate(1, ReadyState(False, True, "Reason", message), failed=({"name": "a", "message": message},))
     shown = status.redacted(report, Redactor())
-    assert len(shown.verdict.message) <= status.LONGEST_MESSAGE
+    assert len(shown.state.message) <= status.LONGEST_MESSAGE
     assert shown.failed is not None
     assert len(shown.failed[0]["message"]) <= status.LONGEST_DETAIL
-    assert shown.verdict.message.isprintable()
-    assert shown.verdict.message.startswith(" [2Jfirst second x")
+    assert shown.state.message.isprintable()
+    assert shown.state.message.startswith(" [2Jfirst second x")
 
 
 def test_a_text_is_cut_after_the_secrets_have_gone() -> None:

@@ -95,7 +95,7 @@ def test_a_property_that_is_made_of_a_hidden_value_is_marked(source: str, kind: 
         {
             "other": {
                 "type": "OS::Heat::Value",
-                "properties": {"type": "string", "value": made_of(SOURCES[source])[kind]},
+                "properties": {"value": made_of(SOURCES[source])[kind]},
             }
         }
     )
