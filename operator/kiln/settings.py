@@ -141,7 +141,7 @@ def from_arguments(arguments: argparse.Namespace) -> Settings:
     return Settings(**values)
 
 
-def _add_limit(parser: argparse.ArgumentParser, bound: "dataclasses.Field[Any]") -> argparse.Action:
+def _add_limit(parser: argparse.ArgumentParser, bound: dataclasses.Field[Any]) -> argparse.Action:
     """The option of one bound on what a cloud may answer."""
     return parser.add_argument(
         f"--cloud-limit-{bound.name.replace('_', '-')}",
@@ -152,7 +152,7 @@ def _add_limit(parser: argparse.ArgumentParser, bound: "dataclasses.Field[Any]")
     )
 
 
-def _how(field: "dataclasses.Field[Any]", kind: Any, option: Option) -> dict[str, Any]:
+def _how(field: dataclasses.Field[Any], kind: Any, option: Option) -> dict[str, Any]:
     """Arguments of ``add_argument`` for a setting of this type."""
     default = option.default or field.default
     if kind is bool:

@@ -31,7 +31,7 @@ class _Turn:
     """A request in the line, and where its answer is awaited."""
 
     request: Request
-    answer: "asyncio.Future[Answer]"
+    answer: asyncio.Future[Answer]
 
 
 class Dispatch:
@@ -114,7 +114,7 @@ class Dispatch:
             raise CloudError(Fault.TRANSIENT, f"{first.service}: an answer to other requests", ambiguous=True)
         return [Answer(answer.status, {one: item}, answer.request_id) for item in made]
 
-    def _ended(self, turns: list[_Turn], task: "asyncio.Task[list[Answer]]") -> None:
+    def _ended(self, turns: list[_Turn], task: asyncio.Task[list[Answer]]) -> None:
         service = turns[0].request.service
         self._under_way.discard(task)
         self._free += 1

@@ -187,7 +187,7 @@ class Lookup:
         return await caller.wait(kept[1])
 
 
-def _failed(task: "asyncio.Task[Any]") -> bool:
+def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 

@@ -158,6 +158,6 @@ class Control:
             self._taking.add_done_callback(self._taken)
         await asyncio.shield(self._taking)
 
-    def _taken(self, _task: "asyncio.Task[None]") -> None:
+    def _taken(self, _task: asyncio.Task[None]) -> None:
         self._taking = None
         self._held = True

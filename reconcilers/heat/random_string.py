@@ -49,7 +49,7 @@ class RandomString(Local):
         return attributes.get("value", recorded.name)
 
 
-def generate(seed: bytes, length: int, pools: "list[tuple[str, int]]") -> str:
+def generate(seed: bytes, length: int, pools: list[tuple[str, int]]) -> str:
     """Text of ``length`` characters: at least the given number out of each pool, the others out of all pools together.
 
     The same seed gives the same text. Each character and each order is equally likely, as in Heat's generate_password.

@@ -174,12 +174,6 @@ def is_object_name(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
-def condition_of(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """The condition of this type in an object's status, or None."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return next((condition for condition in conditions if condition.get("type") == kind), None)
-
-
 def owner_reference(stack: Mapping[str, Any]) -> dict[str, Any]:
     """The ownerReference that makes an object go with its Stack.
 

@@ -19,7 +19,7 @@ tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="
 
 class _Work(NamedTuple):
     tenant: str
-    future: "Future[Any]"
+    future: Future[Any]
     call: Callable[[], Any]
 
 
@@ -35,7 +35,7 @@ class FairThreadPoolExecutor(ThreadPoolExecutor):
         self._lines: OrderedDict[str, deque[_Work]] = OrderedDict()
         """What waits, by tenant; the tenant whose turn is next comes first."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """See the base class."""
         work = _Work(tenant.get(), Future(), functools.partial(fn, *args, **kwargs))
         with self._guard:

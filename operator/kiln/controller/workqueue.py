@@ -70,15 +70,15 @@ class Run:
 class _Active:
     started: float
     run: Run
-    task: "asyncio.Task[Requeue]"
+    task: asyncio.Task[Requeue]
 
 
 @dataclass(slots=True)
 class _Namespace:
     """One namespace: its ready keys in order of arrival, runs that wait for a slot again, slots and runs in number."""
 
-    ready: "OrderedDict[Key, None]" = field(default_factory=OrderedDict)
-    resuming: "deque[tuple[Run, asyncio.Future[None]]]" = field(default_factory=deque)
+    ready: OrderedDict[Key, None] = field(default_factory=OrderedDict)
+    resuming: deque[tuple[Run, asyncio.Future[None]]] = field(default_factory=deque)
     slots: int = 0
     runs: int = 0
 
@@ -262,7 +262,7 @@ class WorkQueue:
         self._runs[key] = _Active(asyncio.get_running_loop().time(), run, task)
         task.add_done_callback(lambda done: self._finish(key, done))
 
-    def _finish(self, key: Key, task: "asyncio.Task[Requeue]") -> None:
+    def _finish(self, key: Key, task: asyncio.Task[Requeue]) -> None:
         active = self._runs.pop(key)
         namespace = self._namespaces[key.namespace]
         namespace.runs -= 1
@@ -279,7 +279,7 @@ class WorkQueue:
             self._turns.remove(key.namespace)
         self._dispatch()
 
-    def _conclude(self, key: Key, run: Run, task: "asyncio.Task[Requeue]") -> PassEnd:
+    def _conclude(self, key: Key, run: Run, task: asyncio.Task[Requeue]) -> PassEnd:
         """When the key runs next; returns how this run ended."""
         if task.cancelled():
             return PassEnd.SUPERSEDED

@@ -82,7 +82,7 @@ async def _profile_page(request: web.Request) -> web.Response:
     return web.Response(text=await profile(seconds))
 
 
-def _waits_at(task: "asyncio.Task[Any]") -> Iterator[str]:
+def _waits_at(task: asyncio.Task[Any]) -> Iterator[str]:
     """Places of a suspended task, the innermost first."""
     found: list[str] = []
     awaited: Any = task.get_coro()
@@ -94,7 +94,7 @@ def _waits_at(task: "asyncio.Task[Any]") -> Iterator[str]:
     return reversed(found)
 
 
-def _sample(seconds: float) -> "collections.Counter[str]":
+def _sample(seconds: float) -> collections.Counter[str]:
     counts: collections.Counter[str] = collections.Counter()
     own = threading.get_ident()
     names: dict[int, str] = {}

@@ -178,9 +178,12 @@ class _Operator:
                 task.cancel()
             await http.stop(pages)
             self._clouds.close()
+            self._shared.close()
+            for kube in (self._kube, self._lease_kube):
+                kube.close()
 
     @staticmethod
-    def _broken(task: "asyncio.Task[None]") -> int:
+    def _broken(task: asyncio.Task[None]) -> int:
         error = task.exception()
         if isinstance(error, LeaseLost):
             log.error("Another replica may lead now (%s): this one ends at once", error)
@@ -203,7 +206,7 @@ class _Operator:
             await self._lease.hold()
         await self._stop.wait()
 
-    async def _release(self, tasks: list["asyncio.Task[None]"]) -> None:
+    async def _release(self, tasks: list[asyncio.Task[None]]) -> None:
         """Stop renewing, then give the Lease up."""
         for task in tasks:
             task.cancel()
