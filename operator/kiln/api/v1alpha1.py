@@ -174,6 +174,12 @@ def is_object_name(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
+def owner_uids(obj: Mapping[str, Any], kind: str = "") -> frozenset[str]:
+    """The uids of an object's owners, or of those of one kind."""
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return frozenset(owner.get("uid", "") for owner in owners if kind in {"", owner.get("kind")})
+
+
 def owner_reference(stack: Mapping[str, Any]) -> dict[str, Any]:
     """The ownerReference that makes an object go with its Stack.
 

@@ -48,7 +48,7 @@ async def release_orphans(kube: Kube, events: EventRecorder, key: Key) -> None:
 def is_orphaned(obj: Mapping[str, Any], living: str, finalizer: str) -> bool:
     """Whether this is held, and belongs to a Stack that is not there."""
     metadata = obj["metadata"]
-    owners = {owner.get("uid") for owner in metadata.get("ownerReferences") or () if owner.get("kind") == STACKS.kind}
+    owners = v1alpha1.owner_uids(obj, STACKS.kind)
     return bool(owners) and living not in owners and finalizer in (metadata.get("finalizers") or ())
 
 

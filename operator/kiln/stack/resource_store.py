@@ -223,8 +223,7 @@ class StackResourceStore(ResourceStore):
 
     def _claimed(self, obj: Mapping[str, Any]) -> bool:
         """Whether a record says that it is this Stack's; others with the label are of an older Stack of the name."""
-        owners = obj["metadata"].get("ownerReferences") or ()
-        return any(owner.get("uid") == self.stack["metadata"]["uid"] for owner in owners)
+        return self.stack["metadata"]["uid"] in v1alpha1.owner_uids(obj)
 
 
 def _is_gone(obj: Mapping[str, Any]) -> bool:

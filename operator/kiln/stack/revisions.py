@@ -58,10 +58,8 @@ class Revisions:
         """All revisions, oldest first."""
         objects = await self.kube.list(STACK_REVISIONS, self._namespace, labels=f"{v1alpha1.LABEL_STACK}={self._name}")
         uid = self.stack["metadata"]["uid"]
-        ours = (
-            obj for obj in objects if any(o.get("uid") == uid for o in obj["metadata"].get("ownerReferences") or ())
-        )
-        return sorted((_revision(obj) for obj in ours), key=lambda revision: revision.number)
+        ours = [_revision(obj) for obj in objects if uid in v1alpha1.owner_uids(obj)]
+        return sorted(ours, key=lambda revision: revision.number)
 
     async def record(
         self,
@@ -164,8 +162,7 @@ class Revisions:
         """What the revision's own Secret holds; nothing where there is none, or one that is not the revision's."""
         name = revision.obj["spec"].get("hiddenParametersSecret")
         secret = await self.kube.get(SECRETS, self._namespace, name) if name == revision.name else None
-        owners = secret["metadata"].get("ownerReferences") or () if secret is not None else ()
-        if secret is None or not any(owner.get("uid") == revision.obj["metadata"]["uid"] for owner in owners):
+        if secret is None or revision.obj["metadata"]["uid"] not in v1alpha1.owner_uids(secret):
             return {}
         return {key: json.loads(base64.b64decode(text)) for key, text in (secret.get("data") or {}).items()}
 

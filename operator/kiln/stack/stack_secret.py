@@ -103,8 +103,7 @@ def _labelled(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
 
 def _ours(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
     """Whether the operator made a Secret for this very Stack: by its label and its owner."""
-    owners = secret["metadata"].get("ownerReferences") or ()
-    return _labelled(secret, stack) and any(owner.get("uid") == stack["metadata"]["uid"] for owner in owners)
+    return _labelled(secret, stack) and stack["metadata"]["uid"] in v1alpha1.owner_uids(secret)
 
 
 def _of_older_stack(secret: Mapping[str, Any], stack: Mapping[str, Any]) -> bool:
