@@ -1,4 +1,4 @@
-"""``kiln``: finds the command that is asked for, and imports only that one.
+"""``kiln``: dispatches to one command, and imports only that one.
 
 A command is a module with ``add_command(commands, help_text)``, which adds its parser and sets ``handler`` to a
 function from the parsed arguments to the exit code.
@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from kiln.tools.command_line import UsageError
 
 USAGE: Final = 2
-"""The exit code for a command line that cannot be followed, as argparse's own."""
+"""Exit code for an invalid command line, the same as argparse's."""
 
 
 class Command(NamedTuple):
-    """Where a command is, and what it does in a few words."""
+    """The module of a command, and its help text."""
 
     module: str
     help: str
@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. 2: the command line cannot be followed."""
+    """Run one command. Returns its exit code; 2 for an invalid command line."""
     argv = sys.argv[1:] if argv is None else argv
     parser = _parser(argv[0] if argv else "")
     arguments = parser.parse_args(argv)
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"kiln {arguments.command}: {error}", file=sys.stderr)
         return USAGE
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+    except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         sys.stderr.close()
         return 0
 

@@ -1,6 +1,6 @@
-"""What the operator counts, for Prometheus. Every label has few values: none names a Stack, a user or a URL.
+"""Prometheus metrics. Every label has few values: none names a Stack, a user or a URL.
 
-The objects live in a registry of their own, so that no library's collector (the SDK's has unbounded labels) slips in.
+They have their own registry, which keeps out collectors of libraries (the SDK's has unbounded labels).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +19,16 @@ SERVICES: Final = frozenset(
     {"compute", "network", "block_storage", "image", "identity", "load_balancer", "key_manager"}
 )
 
-QUEUE_DEPTH = Gauge("kiln_queue_depth", "Stacks that wait for a pass", registry=REGISTRY)
-PASSES_ACTIVE = Gauge("kiln_passes_active", "Stacks that are in a pass", registry=REGISTRY)
-OLDEST_PASS = Gauge("kiln_oldest_pass_age_seconds", "Age of the oldest unfinished pass", registry=REGISTRY)
-PASSES_WAITING = Gauge("kiln_passes_waiting", "Passes that only wait for OpenStack and hold no slot", registry=REGISTRY)
-PASSES = Counter("kiln_passes_total", "Finished passes by how they ended", ["result"], registry=REGISTRY)
+QUEUE_DEPTH = Gauge("kiln_queue_depth", "Stacks that wait for a slot", registry=REGISTRY)
+PASSES_ACTIVE = Gauge("kiln_passes_active", "Reconciliations that hold a slot", registry=REGISTRY)
+OLDEST_PASS = Gauge("kiln_oldest_pass_age_seconds", "Age of the oldest unfinished reconciliation", registry=REGISTRY)
+PASSES_WAITING = Gauge(
+    "kiln_passes_waiting", "Reconciliations that only wait for OpenStack and hold no slot", registry=REGISTRY
+)
+PASSES = Counter("kiln_passes_total", "Finished reconciliations by how they ended", ["result"], registry=REGISTRY)
 PASS_SECONDS = Histogram(
     "kiln_pass_seconds",
-    "How long passes take",
+    "Duration of reconciliations",
     buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800),
     registry=REGISTRY,
 )
@@ -45,7 +47,7 @@ CLOUD_CALLS = Counter(
 )
 CLOUD_SECONDS = Histogram(
     "kiln_openstack_call_seconds",
-    "How long calls to OpenStack take",
+    "Duration of calls to OpenStack",
     ["service"],
     buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
     registry=REGISTRY,
@@ -70,7 +72,7 @@ GCCollector(registry=REGISTRY)
 
 
 def outcome(status: int) -> str:
-    """The class of an HTTP status; 0 means that no answer came."""
+    """The class of an HTTP status. 0 stands for no answer."""
     return f"{status // 100}xx" if status else "error"
 
 
@@ -100,12 +102,12 @@ class _StacksByCondition(Collector):
 
 
 def watch_stacks(count: Callable[[], Mapping[tuple[str, str], int]]) -> Callable[[], None]:
-    """Publish how many Stacks have each condition; returns what ends it."""
+    """Export how many Stacks have each condition. Returns a function that stops it."""
     collector = _StacksByCondition(count)
     REGISTRY.register(collector)
     return lambda: REGISTRY.unregister(collector)
 
 
 def page() -> bytes:
-    """The page that Prometheus reads."""
+    """The page for Prometheus."""
     return generate_latest(REGISTRY)

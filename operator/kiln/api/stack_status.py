@@ -1,4 +1,4 @@
-"""A Stack's status as typed values: what an earlier reconciliation left for this one."""
+"""A Stack's status as typed values, as the previous reconciliation wrote it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 
 @dataclass(frozen=True, slots=True)
 class LastOperation:
-    """``status.lastOperation``. ``started`` is None where no time stands there, or none that can be read."""
+    """``status.lastOperation``. ``started`` is None if the time is missing or unreadable."""
 
     type: str
     result: str
@@ -19,29 +19,29 @@ class LastOperation:
 
     @property
     def running(self) -> bool:
-        """Whether it had not come to its end."""
+        """Whether it has not ended."""
         return self.result == Result.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """What the status says. Empty names stand for revisions that there are none of."""
+    """A Stack's status. The name of a revision is empty if there is no such revision."""
 
     observed_generation: int = -1
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     last_operation: LastOperation | None = None
     current_revision: str = ""
-    """The last revision that was reached."""
+    """The revision that was reached last."""
     target_revision: str = ""
     failed_revision: str = ""
-    """The revision that failed and is being rolled back, or was."""
+    """The revision that failed and is being, or was, rolled back."""
     groups: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     hidden_outputs: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, stack: Mapping[str, Any]) -> "StackStatus":
-        """The status of a Stack object; fields that are not there, or of another form, are empty."""
+        """Parse the status of a Stack object. Missing fields are empty."""
         status: Mapping[str, Any] = stack.get("status") or {}
         return cls(
             observed_generation=int(status.get("observedGeneration", -1)),
@@ -56,11 +56,11 @@ class StackStatus:
         )
 
     def reason(self, kind: Condition) -> str:
-        """The reason of a condition, empty where there is none."""
+        """The reason of a condition, empty if there is no such condition."""
         return str(self.conditions.get(kind, {}).get("reason", ""))
 
     def message(self, kind: Condition) -> str:
-        """The message of a condition, empty where there is none."""
+        """The message of a condition, empty if there is no such condition."""
         return str(self.conditions.get(kind, {}).get("message", ""))
 
     def is_true(self, kind: Condition) -> bool:
@@ -68,13 +68,13 @@ class StackStatus:
         return bool(self.conditions.get(kind, {}).get("status") == "True")
 
     def at_rest(self, generation: int) -> bool:
-        """Whether this generation came to its end: to what it asks for, or back to what was before."""
+        """Whether this generation was reached, or its rollback completed."""
         if self.observed_generation != generation:
             return False
         return self.is_true(Condition.READY) or self.reason(Condition.READY) == Reason.ROLLED_BACK
 
     def running(self, operation: Operation) -> LastOperation | None:
-        """The last operation, if it is this one and had not come to its end."""
+        """The last operation, if it is of this type and has not ended."""
         last = self.last_operation
         return last if last is not None and last.type == operation and last.running else None
 

@@ -1,6 +1,6 @@
 """The names of the API (kiln.dev/v1alpha1), and a Stack's spec as typed values.
 
-The CRDs in crds/ are the API's definition; this module is how the operator spells it.
+The CRDs in crds/ define the API. This module has its names and parses its values.
 """
 
 import re
@@ -18,22 +18,22 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 FINALIZER = "kiln.dev/stack"
-"""On a Stack: its OpenStack resources are not gone yet."""
+"""On a Stack: OpenStack resources of the Stack may still exist."""
 RESOURCE_FINALIZER = "kiln.dev/resource"
-"""On a StackResource: its OpenStack resource is not gone yet, or the record is still needed."""
+"""On a StackResource: its OpenStack resource may still exist, or the record is still needed."""
 LABEL_STACK = "kiln.dev/stack"
 """On everything that a Stack owns: the Stack's name."""
 LABEL_GONE = "kiln.dev/gone"
-"""On a StackResource of a Stack that is being deleted: nothing is left of it in OpenStack, and it will be deleted."""
+"""On a StackResource of a Stack that is being deleted: its OpenStack resource is gone, the record can be deleted."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
-"""On a Stack: any new value asks for a reconciliation now, and failures are forgotten."""
+"""On a Stack: a new value starts a reconciliation now and resets the backoff."""
 
 _LONGEST_NAME: Final = 253
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Key(NamedTuple):
-    """Which Stack."""
+    """Namespace and name of a Stack."""
 
     namespace: str
     name: str
@@ -54,7 +54,7 @@ class Condition(StrEnum):
 
 
 class OnFailure(StrEnum):
-    """What follows when an operation fails for good or takes too long."""
+    """What to do when an operation fails permanently or times out."""
 
     RETRY = "Retry"
     ROLLBACK = "Rollback"
@@ -62,14 +62,14 @@ class OnFailure(StrEnum):
 
 
 class DeletionPolicy(StrEnum):
-    """What becomes of the OpenStack resources when their Stack is deleted."""
+    """What happens to the OpenStack resources when their Stack is deleted."""
 
     DELETE = "Delete"
     ORPHAN = "Orphan"
 
 
 class Operation(StrEnum):
-    """What is being done with a Stack (status.lastOperation.type)."""
+    """Types of operations on a Stack (status.lastOperation.type)."""
 
     CREATE = "Create"
     UPDATE = "Update"
@@ -79,7 +79,7 @@ class Operation(StrEnum):
 
 
 class Result(StrEnum):
-    """How that went (status.lastOperation.result)."""
+    """Results of operations (status.lastOperation.result)."""
 
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
@@ -89,7 +89,7 @@ class Result(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reasons of conditions and events that arise in the operator; OpenStack's are ``reconcilers.model.Fault``."""
+    """Reasons of conditions and Events that the operator finds; ``reconcilers.model.Fault`` has those of OpenStack."""
 
     SUCCEEDED = "Succeeded"
     PROGRESSING = "Progressing"
@@ -116,8 +116,8 @@ class Reason(StrEnum):
 def parse_duration(text: str) -> float:
     """Seconds of a Go duration such as ``1h30m``.
 
-    Raises ``ValueError`` for anything else. The CRD's rules have refused such a value already; objects stored before a
-    rule existed may still hold one.
+    Raises ``ValueError`` for anything else. The CRD refuses such values, but an object that was stored before the rule
+    existed may hold one.
     """
     try:
         seconds = float(durationpy.from_str(text).total_seconds())
@@ -130,9 +130,9 @@ def parse_duration(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class StackSpec:
-    """The policies of a Stack's spec, defaults filled in. Durations are seconds; ``resync_interval`` 0 means never.
+    """The policies of a Stack's spec with their defaults. Durations are seconds; ``resync_interval`` 0 means never.
 
-    Template, environments, files and parameters are read by ``kiln.stack.inputs``.
+    ``kiln.stack.inputs`` reads template, environments, files and parameters.
     """
 
     secret_name: str
@@ -147,7 +147,7 @@ class StackSpec:
 
 
 def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
-    """The typed spec of a Stack object as the API server returns it, defaults included."""
+    """Parse the spec of a Stack object. Raises ``ValueError`` for a value that the CRD refuses today."""
     spec: Mapping[str, Any] = stack.get("spec") or {}
     credentials = spec.get("cloudCredentialsRef") or {}
     return StackSpec(
@@ -181,10 +181,10 @@ def owner_uids(obj: Mapping[str, Any], kind: str = "") -> frozenset[str]:
 
 
 def owner_reference(stack: Mapping[str, Any]) -> dict[str, Any]:
-    """The ownerReference that makes an object go with its Stack.
+    """The ownerReference that makes Kubernetes delete an object together with its Stack.
 
-    ``blockOwnerDeletion`` is not set: it would let a foreground deletion wait for StackResources that the Stack's own
-    finalizer already waits for, and needs a right on stacks/finalizers in some clusters.
+    ``blockOwnerDeletion`` is not set. A foreground deletion would wait for StackResources, for which the Stack's own
+    finalizer already waits, and some clusters would require a right on stacks/finalizers.
     """
     metadata = stack["metadata"]
     return {

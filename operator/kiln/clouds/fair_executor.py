@@ -1,8 +1,8 @@
-"""Threads for what blocks, shared fairly between tenants.
+"""A thread pool that tenants share fairly. A tenant is a namespace.
 
-A tenant is a namespace. Calls to a cloud that does not answer hold their threads for as long as they may wait, and a
-template may take seconds of CPU, so no tenant gets more than its share of a pool, and what waits for a thread takes
-turns: one tenant's thousand calls do not stand before another's first one.
+A call to a cloud that does not answer blocks its thread until the timeout, and a template may take seconds of CPU. So
+each tenant can use only a part of the threads, and tenants take turns in the queue: a thousand calls of one tenant do
+not delay the first call of another.
 """
 
 import contextvars
@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="")
-"""For whom work is done; whoever begins a pass sets it."""
+"""The namespace that work is accounted to. The work queue sets it when a reconciliation starts."""
 
 
 class _Work(NamedTuple):
@@ -24,7 +24,7 @@ class _Work(NamedTuple):
 
 
 class FairThreadPoolExecutor(ThreadPoolExecutor):
-    """At most ``threads`` pieces of work at one time, ``share`` of one tenant."""
+    """Runs at most ``threads`` calls at the same time, at most ``share`` of one tenant."""
 
     def __init__(self, threads: int, share: int, name: str) -> None:
         super().__init__(threads, thread_name_prefix=name)
@@ -32,28 +32,28 @@ class FairThreadPoolExecutor(ThreadPoolExecutor):
         self._free = threads
         self._share = share
         self._busy: Counter[str] = Counter()
-        self._lines: OrderedDict[str, deque[_Work]] = OrderedDict()
-        """What waits, by tenant; the tenant whose turn is next comes first."""
+        self._queues: OrderedDict[str, deque[_Work]] = OrderedDict()
+        """Waiting calls by tenant. The tenant whose turn is next comes first."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """See the base class."""
+        """Queue a call of the current tenant."""
         work = _Work(tenant.get(), Future(), functools.partial(fn, *args, **kwargs))
         with self._guard:
-            self._lines.setdefault(work.tenant, deque()).append(work)
+            self._queues.setdefault(work.tenant, deque()).append(work)
         self._begin()
         return work.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as inherited
-        """See the base class. What waits for its turn is cancelled in any case."""
+        """Waiting calls are cancelled in any case."""
         with self._guard:
-            waiting = [work for line in self._lines.values() for work in line]
-            self._lines.clear()
+            waiting = [work for queue in self._queues.values() for work in queue]
+            self._queues.clear()
         for work in waiting:
             work.future.cancel()
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def _begin(self) -> None:
-        """Hand over to threads what may begin now."""
+        """Pass calls to threads as far as the limits allow."""
         while True:
             with self._guard:
                 work = self._next()
@@ -70,12 +70,12 @@ class FairThreadPoolExecutor(ThreadPoolExecutor):
     def _next(self) -> _Work | None:
         if not self._free:
             return None
-        for name, line in self._lines.items():
+        for name, queue in self._queues.items():
             if self._busy[name] < self._share:
-                work = line.popleft()
-                self._lines.move_to_end(name)
-                if not line:
-                    del self._lines[name]
+                work = queue.popleft()
+                self._queues.move_to_end(name)
+                if not queue:
+                    del self._queues[name]
                 return work
         return None
 
@@ -84,7 +84,7 @@ class FairThreadPoolExecutor(ThreadPoolExecutor):
             if work.future.set_running_or_notify_cancel():
                 try:
                     result = work.call()
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the one who waits
+                except BaseException as error:  # noqa: BLE001 - the waiting caller gets it, whatever it is
                     work.future.set_exception(error)
                 else:
                     work.future.set_result(result)

@@ -1,4 +1,4 @@
-"""From a key of the work queue to a reconciliation of one Stack, and to when the next one begins."""
+"""Reconciles the Stack of a work queue key, and says when the next reconciliation starts."""
 
 import contextlib
 import logging
@@ -24,26 +24,26 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_PASSES: Final = 20_000
 MAX_FUNCTION_OUTPUT: Final = 256_000_000
-"""Budget (characters) for the template functions that are evaluated in one reconciliation."""
+"""Budget (characters) of the template functions of one reconciliation."""
 KUBERNETES_RETRY: Final = Backoff(first=5.0, longest=30.0)
 """After an error of the API server."""
 AT_ONCE: Final = 0.5
-"""Seconds until a reconciliation that ended because something changed is repeated. Where its reason queues the key
-itself (a newer spec), that one is sooner; where it does not (a record that changed), this one counts.
+"""Seconds until the repetition of a reconciliation that ended because something changed. A newer spec queues the key
+itself, and sooner; for other reasons (a record that changed) this delay counts.
 """
 PERMANENT_STATUSES: Final = frozenset({400, 403, 413, 422})
-"""Answers of the API server that do not pass by themselves: missing rights, a quota, an admission rule."""
+"""Statuses of refusals that persist until somebody acts: missing rights, a quota, an admission rule."""
 
 
 class StackController:
-    """Runs reconciliations. One a process."""
+    """Runs reconciliations. There is one in a process."""
 
     def __init__(self, shared: SharedState) -> None:
         self.shared = shared
         self._passes: OrderedDict[str, None] = OrderedDict()
 
     async def run(self, key: Key, run: Run) -> Requeue:
-        """One reconciliation of the Stack of this name."""
+        """Reconcile the Stack of this name once."""
         try:
             return await self._reconcile(key, run)
         except ReconciliationEnded as ended:
@@ -51,14 +51,14 @@ class StackController:
                 return Requeue.on_events(PassEnd.SUPERSEDED)
             return Requeue(PassEnd(ended.reason.value), AT_ONCE)
         except KubeError as error:
-            # It is away, or was faster, or refuses: in each case the same is tried again.
+            # The API server is unreachable, refuses, or has a newer object. In each case: try again.
             log.warning("%s: Kubernetes answered %s", key, error, extra={"stack": str(key)})
             return Requeue(PassEnd.KUBERNETES_FAILED, backoff=KUBERNETES_RETRY)
 
     async def _reconcile(self, key: Key, run: Run) -> Requeue:
         stack = await self.shared.kube.get(STACKS, *key)
         if stack is None or not finalizer.has_finalizer(stack):
-            # One of this name may have been removed by force.
+            # The finalizer of a Stack of this name may have been removed by force.
             await orphans.release_orphans(self.shared.kube, self.shared.events, key)
         if stack is None:
             self.shared.forget(key)
@@ -77,7 +77,7 @@ class StackController:
             except ReconciliationEnded:
                 raise
             except Exception as error:
-                # A mistake of ours: it goes to the log (by the queue, which tries again), whatever the status says.
+                # A bug in Kiln. The queue logs the error and retries, even if the status cannot be written.
                 with contextlib.suppress(KubeError):
                     await this.reporter.report_final(conditions.broken(this.generation, error, pass_id))
                 raise
@@ -92,5 +92,5 @@ class StackController:
         return pass_id
 
     def made(self, pass_id: str) -> bool:
-        """Whether this pass was one of this process (of the last 20,000)."""
+        """Whether this process ran this reconciliation (it remembers the last 20,000)."""
         return pass_id in self._passes

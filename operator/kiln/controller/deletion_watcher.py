@@ -1,8 +1,8 @@
-"""Notices StackResources that somebody deletes: the one thing about them that their watch has to tell.
+"""Watches StackResources for deletions, the only events of them that matter.
 
-The operator itself writes each of them several times, and kopf spends a millisecond of CPU on each event: a third of
-the operator's CPU while a Stack is made, half while it goes. Here an event is a line, which is looked into only if it
-tells of a deletion.
+The operator itself writes each StackResource several times, and kopf spends a millisecond of CPU on each event: a third
+of the operator's CPU while a Stack is created, half while it is deleted. This watcher parses only the lines of
+deletions.
 """
 
 import asyncio
@@ -19,19 +19,20 @@ from kiln.kube.informer import Observe
 log = logging.getLogger(__name__)
 
 Watch = Callable[[str, str], Iterator[bytes]]
-"""The lines of a watch of StackResources in a namespace ("" for all) from a resource version on ("" for: from now, with
-what there is in front); see ``kiln.kube.client.Kube.watch``."""
+"""The lines of a watch of StackResources, by namespace ("" for all) and resource version ("" for all existing objects
+first); see ``kiln.kube.client.Kube.watch``.
+"""
 
 _BOOKMARK: Final = b'{"type":"BOOKMARK"'
 _DELETED: Final = b'{"type":"DELETED"'
 _MARKED: Final = b'"deletionTimestamp":"'
 _ERROR: Final = b'{"type":"ERROR"'
 _BACKOFFS: Final = (0.5, 1.0, 2.0, 5.0)
-"""Seconds until a watch that ended begins anew; longer each time that it ends with nothing told, up to the last."""
+"""Seconds until a watch that ended is opened again. Each end without an event takes the next delay."""
 
 
 class DeletionWatcher:
-    """Watches in threads of its own, one a namespace, and calls ``observe`` in the event loop that made it."""
+    """Watches in its own threads, one for each namespace, and calls ``observe`` in the event loop that created it."""
 
     def __init__(self, observe: Observe, watch: Watch, namespaces: Sequence[str] = ()) -> None:
         self._observe = observe
@@ -39,20 +40,20 @@ class DeletionWatcher:
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._waiting = set(namespaces or ("",))
-        """Namespaces whose first watch is not open yet."""
+        """Namespaces whose first watch is not yet open."""
 
     @property
     def ready(self) -> bool:
-        """Whether all watches have begun."""
+        """Whether all watches have been open."""
         return not self._waiting
 
     def start(self) -> None:
-        """Begin. The threads end with the process, or at the first event after :meth:`stop`."""
+        """Start the threads. They end with the process, or at the first event after :meth:`stop`."""
         for namespace in sorted(self._waiting):
             threading.Thread(target=self._follow, args=(namespace,), name="deletions", daemon=True).start()
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Stop calling ``observe``."""
         self._stop.set()
 
     def _follow(self, namespace: str) -> None:
@@ -61,20 +62,20 @@ class DeletionWatcher:
             try:
                 for line in self._watch(namespace, version):
                     self._waiting.discard(namespace)
-                    version = self._take(line) or version  # what a watch begins with comes in no order of versions
+                    version = self._take(line) or version  # only bookmarks: initial events are in no order
                     failures = 0 if line else failures
             except Gone:
                 version = ""
-            except (KubeError, ValueError, LookupError) as error:  # the latter two: a line that was cut off
+            except (KubeError, ValueError, LookupError) as error:  # ValueError, LookupError: a truncated line
                 level = logging.WARNING if failures == len(_BACKOFFS) else logging.DEBUG
                 log.log(level, "StackResources cannot be watched: %s", error)
             self._stop.wait(_BACKOFFS[min(failures, len(_BACKOFFS) - 1)])
             failures += 1
 
     def _take(self, line: bytes) -> str:
-        """Look at an event. A bookmark's resource version: all up to there has been told."""
+        """Handle an event. Returns the resource version of a bookmark, and "" for other events."""
         if line.startswith(_ERROR):
-            # Whatever it was: what there is now is told again from the start.
+            # Whatever the error is: start again with all existing objects.
             raise Gone(410, "Expired", line[:500].decode(errors="replace"))
         if line.startswith(_BOOKMARK):
             return str(json.loads(line)["object"]["metadata"]["resourceVersion"])

@@ -1,15 +1,15 @@
-"""What the operator makes of the events that the informer sees: which Stack gets a pass, and how soon.
+"""Decides which events of the informer queue a Stack, and when.
 
-Most events are echoes of the operator's own writes, and cost nothing here but a comparison. What counts as new:
+Most events are echoes of the operator's own writes and cost only a comparison. These count as news:
 
 * a Stack whose uid, generation, deletion or ``kiln.dev/reconcile-at`` annotation changed;
-* a status that another operator wrote (one that lost its Lease without knowing), since it may hide ours;
+* a status that another replica wrote (one that has not noticed the loss of its Lease), because it may hide ours;
 * a StackResource that somebody else deleted;
 * a ConfigMap or Secret that a Stack refers to and whose content changed.
 
-After a start every object is seen once. A Stack at rest is then left alone until its next resync is due, so that a
-restart with thousands of Stacks is no stampede; what changed while no operator ran is seen by comparing times with the
-Stack's ``lastSyncTime``. A replica that only stands by keeps the same books, and acts on them once it leads.
+After a start, the filter sees every object once. It queues a Stack at rest only when its next resync is due, so that a
+restart with thousands of Stacks is no stampede. To find inputs that changed while no operator ran, it compares times
+with the Stack's ``lastSyncTime``. A standby replica collects the same information and queues once it leads.
 """
 
 import hashlib
@@ -33,49 +33,49 @@ from kiln.stack.inputs import Reference, references
 log = logging.getLogger(__name__)
 
 _JITTER = 0.1
-"""Part of the resync interval by which Stacks are spread."""
+"""Fraction of the resync interval by which Stacks are spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """What is remembered of a Stack: enough to tell news from echoes."""
+    """What the filter remembers of a Stack, to distinguish news from echoes."""
 
     intent: tuple[Any, ...]
     references: frozenset[Reference]
     synced: float
-    """When it was last compared with the cloud in full, seconds since the epoch; 0 for never."""
+    """When it was last compared with the cloud completely, in seconds since the epoch; 0 for never."""
     interval: float
-    """Seconds between such comparisons; 0 for none."""
+    """Seconds between comparisons; 0 for none."""
     resting: bool
-    """It was as its spec asked, when its status was written."""
+    """It matched its spec when its status was written."""
     conditions: tuple[tuple[str, str], ...]
     pass_id: str = ""
 
     def due(self, now: float) -> float:
-        """Seconds until it needs a look; infinity where it needs none before something happens."""
+        """Seconds until the next reconciliation; infinity if only an event starts it."""
         if not self.resting:
             return 0.0
         if not self.interval:
             return math.inf
         spread = random.uniform(0.0, _JITTER * self.interval)  # noqa: S311
-        # Those that are long overdue too: after a start these are most, and they need not all come at once.
+        # Spread overdue Stacks too: after a start most of them are overdue.
         return max(self.synced + self.interval - now, 0.0) + spread
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What is remembered of a ConfigMap or Secret."""
+    """What the filter remembers of a ConfigMap or Secret."""
 
     digest: bytes
     changed: float
-    """When it was last written, seconds since the epoch."""
+    """When it was last written, in seconds since the epoch."""
 
 
 class EventFilter:
-    """Observes and queues. All methods belong to the event loop's thread, and none of them can fail.
+    """Queues Stacks. All methods belong to the event loop's thread.
 
-    ``deleted`` tells whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether a
-    status with this passID is its own.
+    ``deleted`` says whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether this
+    process wrote a status with this passID.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class EventFilter:
         self._leading = False
         self._stacks: dict[Key, _Stack] = {}
         self._news: dict[Key, float] = {}
-        """Stacks of which something new was seen while standing by, and when."""
+        """Stacks with news while this replica was on standby, and the time of the news."""
         self._users: defaultdict[tuple[str, Reference], set[Key]] = defaultdict(set)
         self._inputs: dict[tuple[str, Reference], _Input] = {}
 
     def lead(self) -> None:
-        """From now on this replica works. What is due is queued."""
+        """Start to queue: this replica leads now."""
         self._leading = True
         for key, stack in self._stacks.items():
             if key in self._news:
@@ -130,14 +130,14 @@ class EventFilter:
             self._stacks.pop(key, None)
             self._news.pop(key, None)
             if self._leading:
-                # One more look, so that whatever is remembered of the Stack is forgotten.
+                # One more reconciliation, which forgets all that is remembered of the Stack.
                 self._queue.interrupt(key)
             return
         stack = _remembered(obj)
         self._stacks[key] = stack
         self._refer(key, before.references if before else frozenset(), stack.references)
         if stack.resting and stack.synced > self._news.get(key, math.inf):
-            # The replica that leads has seen it too, and is done with it.
+            # The leading replica has reconciled it since.
             del self._news[key]
         if before is not None:
             if before.intent != stack.intent:
@@ -174,13 +174,13 @@ class EventFilter:
                 self._changed(key)
 
     def _stale(self, key: Key, stack: _Stack) -> bool:
-        """Whether an input of the Stack was written after the Stack was last compared."""
+        """Whether an input of the Stack was written after its last comparison."""
         known = (self._inputs.get((key.namespace, reference)) for reference in stack.references)
-        # Times have whole seconds: what was written in the same one may be newer.
+        # Times are whole seconds. What was written in the same second may be newer.
         return any(found is not None and found.changed >= stack.synced for found in known)
 
     def _changed(self, key: Key) -> None:
-        """Something new: what runs for this Stack is out of date."""
+        """News: a running reconciliation of this Stack is out of date."""
         if self._leading:
             self._queue.interrupt(key)
         else:
@@ -243,7 +243,7 @@ def _digest(obj: Mapping[str, Any]) -> bytes:
 
 
 def _written(metadata: Mapping[str, Any]) -> float:
-    """When an object was last written, by the account of its managers."""
+    """When an object was last written, by the times of its managers."""
     times = [metadata.get("creationTimestamp"), *(one.get("time") for one in metadata.get("managedFields") or ())]
     return max(map(_seconds, times))
 

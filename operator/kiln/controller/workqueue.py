@@ -1,17 +1,17 @@
 """The work queue: which Stack is reconciled, and when.
 
-It has the semantics of client-go's queues, on one event loop. A key is *dirty* while something about it has not been
-looked at, and *active* while its handler runs; it can be both, and then runs once more right after. So a key never runs
-twice at one time, a burst of events costs one run, and no event is lost. A key that is dirty and not active is *ready*
-and waits for a slot: namespaces take turns, and each may hold only so many slots, so that a namespace with a thousand
-failing Stacks does not hold up another one.
+It has the semantics of client-go's queues, on one event loop. A key is *dirty* from an event until its next run starts,
+and *active* while its handler runs. A key that is both runs again right after. So a key never runs twice at the same
+time, a burst of events costs one run, and no event is lost. A key that is dirty and not active is *ready* and waits for
+a slot. Namespaces take turns, and the slots of each are bounded, so a namespace with a thousand failing Stacks does not
+delay another one.
 
 A run gives its slot back while it only waits for the cloud (:class:`reconcilers.engine.control.Control` decides that),
-and gets one again before it goes on. So there may be many more runs than slots, and Stacks that wait hold up nobody.
+and takes one again before it continues. So there can be many more runs than slots, and waiting Stacks delay nobody.
 
-Handlers are coroutines, so there are no workers: a run is a task. A handler is never cancelled while the operator runs.
-When new intent arrives for an active key, its ``superseded`` event is set; the handler ends at its next safe point and
-the key runs again.
+Handlers are coroutines, so there are no workers: each run is a task. The queue cancels no handler while the operator
+runs. When new intent arrives for an active key, the queue sets the run's ``superseded`` event; the handler ends at its
+next safe point, and the key runs again.
 """
 
 import asyncio
@@ -33,20 +33,20 @@ from reconcilers.backoff import Backoff
 __all__ = ["Handler", "Key", "Run", "WorkQueue"]
 
 Handler = Callable[[Key, "Run"], Awaitable[Requeue]]
-"""One reconciliation of one Stack. What it raises is logged and answered with backoff."""
+"""Reconciles one Stack once. The queue logs exceptions and retries with backoff."""
 
 log = logging.getLogger(__name__)
 
 PASS: Final = "pass "
 """Prefix of the names of the tasks that run reconciliations; the Stack's name follows."""
 UNEXPECTED: Final = Backoff(first=1.0, longest=300.0)
-"""After errors that nobody expected."""
+"""After unexpected exceptions."""
 
 
 class Run:
-    """One run of a handler. ``superseded`` is set when something newer is to be done for its key.
+    """One run of a handler. ``superseded`` is set when new intent arrives for its key.
 
-    It holds a slot of the queue from its start, and can give it back and take one again.
+    A run holds a slot of the queue from its start. It can give the slot back and take one again.
     """
 
     def __init__(self, queue: "WorkQueue | None" = None, key: Key | None = None) -> None:
@@ -56,7 +56,7 @@ class Run:
         self._key = key
 
     async def acquire(self) -> None:
-        """Wait for a slot. Returns without one once the run is superseded: it only has to end."""
+        """Wait for a slot. Returns without one if the run is superseded, because it only has to end."""
         if self._queue is not None and self._key is not None and not self.held:
             await self._queue.resume(self, self._key.namespace)
 
@@ -75,7 +75,7 @@ class _Active:
 
 @dataclass(slots=True)
 class _Namespace:
-    """One namespace: its ready keys in order of arrival, runs that wait for a slot again, slots and runs in number."""
+    """One namespace: its ready keys in order of arrival, runs that wait for a slot, numbers of slots and runs."""
 
     ready: OrderedDict[Key, None] = field(default_factory=OrderedDict)
     resuming: deque[tuple[Run, asyncio.Future[None]]] = field(default_factory=deque)
@@ -114,33 +114,33 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        """Keys that wait for a slot. Keys that are due later do not count."""
+        """Number of keys that wait for a slot. Keys that are due later do not count."""
         return sum(len(namespace.ready) for namespace in self._namespaces.values())
 
     @property
     def active(self) -> int:
-        """Keys whose handler runs, with a slot or without one."""
+        """Number of keys whose handler runs, with a slot or without one."""
         return len(self._runs)
 
     @property
     def waiting(self) -> int:
-        """Runs that only wait for the cloud and hold no slot."""
+        """Number of runs that only wait for the cloud and hold no slot."""
         return len(self._runs) - self._slots
 
     def oldest(self) -> float:
-        """Seconds since the start of the oldest run that has not ended; 0 where there is none."""
+        """Seconds since the start of the oldest unfinished run; 0 if there is none."""
         if not self._runs:
             return 0.0
         return asyncio.get_running_loop().time() - min(active.started for active in self._runs.values())
 
     def start(self) -> None:
-        """Begin to run handlers. Until then keys only gather."""
+        """Start to run handlers. Before that, the queue only collects keys."""
         self._running = True
         self._dispatch()
         self._wake()
 
     def add(self, key: Key) -> None:
-        """Something about this key needs a look."""
+        """Queue a key."""
         if key in self._dirty:
             return
         self._dirty.add(key)
@@ -148,9 +148,9 @@ class WorkQueue:
             self._enqueue(key)
 
     def add_after(self, key: Key, delay: float) -> None:
-        """The same, ``delay`` seconds from now.
+        """Queue a key in ``delay`` seconds.
 
-        The earliest of several counts, and any run in between answers them all.
+        The earliest of several times counts, and a run before it cancels all of them.
         """
         if delay <= 0:
             self.add(key)
@@ -162,7 +162,7 @@ class WorkQueue:
             self._wake()
 
     def interrupt(self, key: Key) -> None:
-        """New intent: what runs for this key is superseded, its failures are forgotten, and it runs again."""
+        """New intent: supersede the current run of this key, reset its backoff, and queue it."""
         self._failures.pop(key, None)
         active = self._runs.get(key)
         if active is not None:
@@ -170,9 +170,9 @@ class WorkQueue:
         self.add(key)
 
     async def stop(self, grace: float = 25.0) -> bool:
-        """End: nothing new starts, what runs is superseded and has ``grace`` seconds to come to a safe point.
+        """Start no more runs, and supersede running ones, which have ``grace`` seconds to reach a safe point.
 
-        Returns whether all of it did; the rest is cancelled.
+        Returns whether all ended in time; the others are cancelled.
         """
         self._running = False
         if self._timer is not None:
@@ -192,14 +192,14 @@ class WorkQueue:
     # Slots.
 
     def park(self, run: Run, namespace: str) -> None:
-        """A run gives its slot back."""
+        """Take the slot of a run back."""
         run.held = False
         self._slots -= 1
         self._namespaces[namespace].slots -= 1
         self._dispatch()
 
     async def resume(self, run: Run, namespace: str) -> None:
-        """Wait for a slot for a run that had given it back; until it is superseded at the longest."""
+        """Wait until the run has a slot again, or is superseded."""
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._namespaces[namespace].resuming
         waiting.append((run, granted))
@@ -228,7 +228,7 @@ class WorkQueue:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Give free slots away, one namespace after the other; within one, first to runs that go on."""
+        """Assign free slots: namespaces take turns, and within one, runs that resume come first."""
         skipped = 0
         while self._running and self._slots < self._max_active and skipped < len(self._turns):
             name = self._turns[0]
@@ -251,7 +251,7 @@ class WorkQueue:
 
     def _begin(self, key: Key, namespace: _Namespace) -> None:
         self._dirty.discard(key)
-        # This run answers for all that was to come later; what the handler returns says when the next one is due.
+        # This run replaces those that were due later. Its Requeue says when the next one is due.
         self._due.pop(key, None)
         namespace.runs += 1
         run = Run(self, key)
@@ -280,7 +280,7 @@ class WorkQueue:
         self._dispatch()
 
     def _conclude(self, key: Key, run: Run, task: asyncio.Task[Requeue]) -> PassEnd:
-        """When the key runs next; returns how this run ended."""
+        """Schedule the key's next run. Returns how this run ended."""
         if task.cancelled():
             return PassEnd.SUPERSEDED
         error = task.exception()

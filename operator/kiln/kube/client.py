@@ -1,9 +1,9 @@
 """A thin asynchronous client of the Kubernetes API: JSON in, JSON out.
 
-The kubernetes package supplies what is hard and dull (kubeconfig, in-cluster tokens, TLS, proxies); its typed models
-are left aside, since they cost several times the CPU of the JSON that they wrap. Calls run on an own small thread pool,
-so that slow OpenStack calls elsewhere never delay them. Failed calls whose repetition is harmless are repeated a few
-times with jittered backoff; what remains arrives as a ``KubeError``.
+The kubernetes package handles kubeconfig, in-cluster tokens, TLS and proxies. Its typed models are not used, because
+they cost several times the CPU of the JSON that they wrap. Calls run on a small thread pool of their own, so that slow
+calls to OpenStack never delay them. The client retries calls that are safe to repeat a few times with jittered backoff.
+Then it raises ``KubeError``.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ Patch = Literal["merge", "json", "apply"]
 
 THREADS: Final = 16
 PAGE: Final = 500
-"""Objects a page of a list: enough to need few calls, few enough to keep an answer in memory."""
+"""Objects in one page of a list: many, to need few calls; few, to keep an answer in memory."""
 
 WATCHED: Final = 300
-"""Seconds after which a watch ends, and is begun anew."""
+"""Seconds after which the server ends a watch, and the client opens a new one."""
 
 _SILENT: Final = 150.0
-"""Seconds without a word, not even the bookmark of each minute, after which a watch counts as cut off."""
+"""Seconds without any event after which a watch counts as broken. The server sends a bookmark each minute."""
 _ATTEMPTS: Final = 5
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 5.0
@@ -49,14 +49,14 @@ _CONTENT_TYPES: Final[Mapping[Patch, str]] = {
 
 
 class KubeError(Exception):
-    """The API server refused, or was not reached (``status`` 0). ``reason`` is its word for why: ``Forbidden``."""
+    """The API server refused a call, or did not answer (``status`` 0). ``reason`` is its own word, as ``Forbidden``."""
 
     def __init__(
         self, status: int, reason: str, message: str, retry_after: float = 0.0, causes: Sequence[str] = ()
     ) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.causes = tuple(causes)
-        """The fields that are wrong, where the API server named them."""
+        """The invalid fields, if the API server named them."""
         self.status = status
         self.reason = reason
         self.message = message
@@ -68,7 +68,7 @@ class NotFound(KubeError):  # noqa: N818 - the API server's own word
 
 
 class Conflict(KubeError):  # noqa: N818
-    """409: somebody else was faster, or a precondition does not hold."""
+    """409: somebody else changed the object first, or a precondition does not hold."""
 
 
 class AlreadyExists(Conflict):
@@ -76,11 +76,11 @@ class AlreadyExists(Conflict):
 
 
 class Gone(KubeError):  # noqa: N818
-    """410: a continue token or resource version is too old."""
+    """410: the continue token or resource version is too old."""
 
 
 class Invalid(KubeError):  # noqa: N818
-    """422: the object breaks the schema."""
+    """422: the object violates the schema."""
 
 
 class Forbidden(KubeError):  # noqa: N818
@@ -95,9 +95,9 @@ _CLASSES: Final[Mapping[int, type[KubeError]]] = {403: Forbidden, 404: NotFound,
 
 
 def configuration() -> kubernetes_client.Configuration:
-    """How to reach the API server: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount.
+    """The configuration of KUBECONFIG or ~/.kube/config, else of the pod's ServiceAccount.
 
-    Raises ``kubernetes.config.ConfigException`` where there is neither.
+    Raises ``kubernetes.config.ConfigException`` if there is neither.
     """
     found = kubernetes_client.Configuration()
     in_pod = "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ
@@ -113,9 +113,9 @@ def configuration() -> kubernetes_client.Configuration:
 
 
 class Kube:
-    """The client. One an operator; safe to use from any number of coroutines of one event loop.
+    """The client. Any number of coroutines of one event loop can share it.
 
-    A coroutine that is cancelled does not stop a call that is on its way: it is carried out, and its answer is lost.
+    Cancelling a coroutine does not stop its call: the call completes, and the answer is lost.
     """
 
     def __init__(
@@ -137,32 +137,32 @@ class Kube:
         self._deleted: collections.OrderedDict[tuple[str, str, str], None] = collections.OrderedDict()
 
     def close(self) -> None:
-        """Let go of threads and connections. Calls on their way are not waited for."""
+        """Close threads and connections without waiting for calls in flight."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._http.clear()
 
     def deleted(self, plural: str, ns: str, name: str) -> bool:
-        """Whether this client itself asked for the deletion of this object, and has not created it anew since.
+        """Whether this client deleted the object and has not created it again since.
 
-        It remembers the last 20,000.
+        The client remembers the last 20,000 deletions.
         """
         return (plural, ns, name) in self._deleted
 
     async def get(self, res: Resource, ns: str, name: str) -> Json | None:
-        """The object, or None where there is none."""
+        """The object, or None if it does not exist."""
         try:
             return await self._call("GET", res, res.path(ns, name))
         except NotFound:
             return None
 
     async def list(self, res: Resource, ns: str = "", *, labels: str = "", fields: str = "") -> Objects:
-        """All objects of a namespace (of all namespaces where ``ns`` is empty) that the selectors match, in pages."""
+        """All objects of a namespace (of all if ``ns`` is empty) that match the selectors, read in pages."""
         selectors = {"labelSelector": labels, "fieldSelector": fields}
         query = {name: value for name, value in selectors.items() if value}
         try:
             return await self._pages(res, ns, query | {"limit": str(PAGE)})
         except Gone:
-            # The listing took longer than the server keeps the past. One call for everything cannot fall apart.
+            # The continue token expired during the listing. A single call needs no token.
             return await self._pages(res, ns, query)
 
     async def _pages(self, res: Resource, ns: str, query: Mapping[str, str]) -> Objects:
@@ -170,8 +170,7 @@ class Kube:
         more = ""
         while True:
             answer = await self._call("GET", res, res.path(ns), query={**query, "continue": more} if more else query)
-            # Lists leave out what is the same for all; objects are made whole again, so that they equal what get()
-            # returns.
+            # Items of a list lack apiVersion and kind. Add them, so that objects equal those of get().
             objects += [
                 {"apiVersion": answer["apiVersion"], "kind": res.kind, **item} for item in answer.get("items") or ()
             ]
@@ -182,12 +181,12 @@ class Kube:
     async def create(
         self, res: Resource, ns: str, body: Mapping[str, Any], *, existing_ok: bool = False, dry_run: bool = False
     ) -> Json:
-        """Create an object and return it as it was stored (or, with ``dry_run``, as it would be).
+        """Create an object and return it as stored (with ``dry_run``, as it would be stored).
 
-        ``existing_ok``: where the name is taken by an object with the same owners and the same content, that object is
-        returned. So a create whose answer was lost can be repeated. Raises ``AlreadyExists`` otherwise.
+        ``existing_ok``: if the name is taken by an object with the same owners and content, return that object. So a
+        create whose answer was lost can be repeated. Raises ``AlreadyExists`` otherwise.
         """
-        # Without a name of our choice a lost answer would leave a first object behind, so such a create is sent once.
+        # With a generated name, a retry after a lost answer would leave a first object behind: send it once.
         named = "name" in body["metadata"]
         self._deleted.pop((res.plural, ns, body["metadata"].get("name", "")), None)
         query = {"fieldManager": "kiln", **({"dryRun": "All"} if dry_run else {})}
@@ -214,12 +213,11 @@ class Kube:
         manager: str = "kiln",
         force: bool = True,
     ) -> Json:
-        """Change an object and return it. ``apply`` is server-side apply; ``force`` takes fields over from other
-        managers.
+        """Patch an object and return it. ``apply`` is server-side apply; ``force`` takes over fields of other managers.
 
-        A patch may be sent again when its answer is lost. One that must not be carried out twice, or only on what was
-        read, carries a resource version (a ``test`` operation or ``metadata.resourceVersion``), and raises ``Conflict``
-        when that is not the present one.
+        The client repeats a patch whose answer was lost. A patch that must not run twice, or only on the state that was
+        read, has to carry a resource version (a ``test`` operation or ``metadata.resourceVersion``). It raises
+        ``Conflict`` if the object has another version.
         """
         query = {"fieldManager": manager}
         if how == "apply":
@@ -230,15 +228,15 @@ class Kube:
         try:
             return await self._call("PATCH", res, path, body=body, query=query, content_type=_CONTENT_TYPES[how])
         except Invalid as error:
-            # The API server answers 422 to a failed test too, but then names no cause: all fields are right.
+            # The API server answers 422 to a failed test too, but then it names no invalid field.
             if how == "json" and not error.causes and any(operation["op"] == "test" for operation in body):
                 raise Conflict(error.status, "TestFailed", "a test of the patch failed") from error
             raise
 
     async def delete(self, res: Resource, ns: str, name: str, *, uid: str = "", version: str = "") -> None:
-        """Delete an object; it is fine where there is none. With ``uid`` or ``version`` only that very object or state.
+        """Delete an object, if it exists. With ``uid`` or ``version``, delete only that object or state.
 
-        Raises ``Conflict`` where another object has the name now, or another state.
+        Raises ``Conflict`` if another object has the name, or the object another version.
         """
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         preconditions = {"uid": uid, "resourceVersion": version}
@@ -251,16 +249,16 @@ class Kube:
             return
 
     async def delete_all(self, res: Resource, ns: str, labels: str, names: Iterable[str]) -> None:
-        """Delete all objects of a namespace that the label selector matches, in one call.
+        """Delete all objects of a namespace that match the label selector, in one call.
 
-        ``names`` are those that are known to be among them.
+        ``names`` are the names of objects that are known to match.
         """
         self.expect_deletions(res, ns, names)
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         await self._call("DELETE", res, res.path(ns), body=body, query={"labelSelector": labels})
 
     def expect_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
-        """Before the call, or what will bring it about: the watch may bring the news before the answer comes."""
+        """Note deletions before they happen, because the watch may report them before the call returns."""
         self._deleted.update(dict.fromkeys((res.plural, ns, name) for name in names))
         while len(self._deleted) > _REMEMBERED:
             self._deleted.popitem(last=False)
@@ -283,7 +281,7 @@ class Kube:
                 return await loop.run_in_executor(self._pool, self._send, method, res, url, body, content_type)
             except KubeError as error:
                 last = attempt + 1 == self._attempts
-                # 429 was not carried out; after the others that is not known.
+                # The server did not process a 429. After the other errors, it may have.
                 if last or not (error.status == 429 or (repeat and (error.status == 0 or error.status >= 500))):
                     raise
                 delay = min(_FIRST_DELAY * 4**attempt, _LONGEST_DELAY)
@@ -291,10 +289,10 @@ class Kube:
         raise AssertionError("a client makes at least one attempt")
 
     def watch(self, res: Resource, ns: str, version: str = "") -> Iterator[bytes]:
-        """The lines of a watch, an event each, for some minutes; it blocks, so it is for a thread.
+        """Yield the lines of a watch, one event each, for some minutes. It blocks, so call it in a thread.
 
-        An empty one comes first, when the watch is open. It goes on from a resource version, or, without one, begins
-        with what there is. Raises ``Gone`` where the version is too old, and other ``KubeError``.
+        The first line is empty and means that the watch is open. The watch continues from a resource version; without
+        one it starts with all existing objects. Raises ``Gone`` if the version is too old, and other ``KubeError``.
         """
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
         url = res.path(ns) + "?" + urlencode(query | ({"resourceVersion": version} if version else {}))
@@ -316,7 +314,7 @@ class Kube:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "kiln"}
-        # Read for each call: short-lived tokens are renewed behind it.
+        # Read them for each call, because the configuration renews short-lived tokens.
         settings: Mapping[str, Any] = self.config.auth_settings()
         for setting in settings.values():
             headers[setting["key"]] = setting["value"]
@@ -352,7 +350,7 @@ def _error(status: int, data: bytes, retry_after: str) -> KubeError:
     try:
         answer = json.loads(data)
     except ValueError:
-        # A proxy on the way answers in words of its own.
+        # A proxy on the way may answer with plain text.
         answer = {"message": data[:500].decode(errors="replace").strip()}
     if not isinstance(answer, dict):
         answer = {}
@@ -363,7 +361,7 @@ def _error(status: int, data: bytes, retry_after: str) -> KubeError:
 
 
 def _same(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether an object is what a create asked for: the same owners, and every field of it; defaults may be added."""
+    """Whether an object has the owners and all fields of a create's body. It may have more fields (defaults)."""
     if existing["metadata"].get("deletionTimestamp"):
         return False
     owners = [

@@ -1,7 +1,7 @@
-"""Kubernetes Events: what `kubectl describe` shows of what happened. For transitions only.
+"""Writes Kubernetes Events, which `kubectl describe` shows.
 
-A pass never waits for an Event and never fails because of one: they are put into a bounded line and written in the
-background. The same Event about the same object within ten minutes is counted up instead of written anew.
+Callers never wait for an Event and never fail because of one: Events go into a bounded queue and are written in the
+background. An equal Event about the same object within ten minutes increases the count of the first one.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from reconcilers.cloud.limits import printable
 log = logging.getLogger(__name__)
 
 WINDOW: Final = 600.0
-"""Seconds within which equal Events are one."""
+"""Seconds within which equal Events are counted as one."""
 MAX_MESSAGE: Final = 1024
-_LINE: Final = 1000
+_QUEUED: Final = 1000
 _REMEMBERED: Final = 5000
 _LONGEST_NAME: Final = 200
 
@@ -55,13 +55,13 @@ class EventRecorder:
         self._kube = kube
         self._redact = redact
         self._identity = identity
-        self._line: asyncio.Queue[_Event] = asyncio.Queue(_LINE)
+        self._queue: asyncio.Queue[_Event] = asyncio.Queue(_QUEUED)
         self._written: OrderedDict[tuple[str, str, str, str], _Written] = OrderedDict()
 
     def emit(
         self, obj: Mapping[str, Any], reason: str, message: str, kind: Literal["Normal", "Warning"] = "Normal"
     ) -> None:
-        """Say that something happened to an object. Returns at once; never raises."""
+        """Queue an Event about an object. Returns at once; never raises."""
         metadata = obj["metadata"]
         about = {
             "apiVersion": obj.get("apiVersion", ""),
@@ -74,30 +74,30 @@ class EventRecorder:
         if len(text) > MAX_MESSAGE:
             text = text[: MAX_MESSAGE - 3] + "..."
         try:
-            self._line.put_nowait(_Event(about, kind, reason, text))
+            self._queue.put_nowait(_Event(about, kind, reason, text))
         except asyncio.QueueFull:
             metrics.EVENTS_DROPPED.inc()
 
     async def run(self) -> None:
-        """Write what is in line, for ever."""
+        """Write queued Events, for ever."""
         while True:
-            event = await self._line.get()
+            event = await self._queue.get()
             try:
                 await self._write(event)
             except Forbidden as error:
-                # Nothing can be created in a namespace that is being deleted.
+                # A namespace that is being deleted refuses new objects.
                 log.debug("An event was refused: %s", error)
                 metrics.EVENTS_DROPPED.inc()
             except KubeError as error:
                 log.warning("An event could not be written: %s", error)
                 metrics.EVENTS_DROPPED.inc()
             finally:
-                self._line.task_done()
+                self._queue.task_done()
 
     async def flush(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109 - part of a stop that has so much time
-        """Wait until the line is empty, but not for long."""
+        """Wait until the queue is empty, at most ``timeout`` seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._line.join(), timeout)
+            await asyncio.wait_for(self._queue.join(), timeout)
 
     async def _write(self, event: _Event) -> None:
         clock = asyncio.get_running_loop().time()
@@ -111,7 +111,7 @@ class EventRecorder:
             try:
                 await self._kube.patch(EVENTS, namespace, written.name, again)
             except NotFound:
-                # The API server forgets Events after an hour, and people may delete them.
+                # The API server removes Events after an hour, and users may delete them.
                 del self._written[event.identity]
             else:
                 return

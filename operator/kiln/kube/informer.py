@@ -1,14 +1,13 @@
-"""The informer: kopf lists and watches, and hands each event over. It does nothing else.
+"""The informer: kopf lists and watches objects and passes each event on. It does nothing else.
 
-StackResources are not among what it watches; :mod:`kiln.controller.deletion_watcher` says why.
+It does not watch StackResources; :mod:`kiln.controller.deletion_watcher` says why.
 
-While the API server is away kopf tries again, every few seconds at the last. Some answers make it give up all the same
-(an error within a watch, a list that was too old for its next page): then it begins anew.
+While the API server is unreachable, kopf retries every few seconds. Some errors make kopf give up (an error within a
+watch, an expired continue token). Then the informer starts it again.
 
-Only ``on.event`` handlers are registered, so kopf writes no annotation, no finalizer, no status and no Event of its
-own. It lives in a thread with an event loop of its own: when it ends it cancels every task of its loop, and the
-operator's passes must not be among them; and a long burst of events does not hold up passes, nor a long computation the
-watches.
+Only ``on.event`` handlers are registered, so kopf writes no annotations, finalizers, statuses or Events. It runs in a
+thread with its own event loop, for two reasons: at its end kopf cancels every task of its loop, and these must not be
+reconciliations; and neither does a burst of events delay reconciliations, nor a long computation the watches.
 """
 
 import asyncio
@@ -33,13 +32,13 @@ _WATCHED: Final = {one: one.watch for one in KINDS if one.watch is not None and 
 _PAGE: Final = 500
 _JOIN: Final = 5.0
 _AGAIN: Final = 1.0
-"""Seconds until a watch that ended by itself begins anew."""
+"""Seconds until kopf is started again after it gave up."""
 _BACKOFFS: Final = (1, 1, 2, 3)
-"""Seconds between attempts at a list or a watch that failed; then five, for as long as it takes."""
+"""Seconds between attempts of a failed list or watch; then five, without end."""
 
 
 class Informer:
-    """Watches in a thread of its own, and calls ``observe`` in the event loop that made the informer."""
+    """Watches in its own thread, and calls ``observe`` in the event loop that created the informer."""
 
     def __init__(
         self, observe: Observe, config: Callable[[], kubernetes_client.Configuration], namespaces: Sequence[str] = ()
@@ -58,19 +57,19 @@ class Informer:
 
     @property
     def ready(self) -> bool:
-        """Whether it has begun to watch."""
+        """Whether the watches are open."""
         return self._ready.is_set() and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     async def wait(self) -> None:
-        """Wait until it ends, which it does not do by itself as long as all is well. Raises what ended it."""
+        """Wait until it ends: after :meth:`stop`, or because of an error, which is raised."""
         await asyncio.shield(self._ended)
 
     async def stop(self) -> None:
-        """End."""
+        """Stop watching."""
         self._stop.set()
         self._end_watch.set()
         await asyncio.to_thread(self._thread.join, _JOIN)
@@ -80,13 +79,13 @@ class Informer:
         try:
             while not self._stop.is_set():
                 self._watch()
-        except BaseException as caught:  # noqa: BLE001 - a thread's end, whatever it is, is told to the one who waits
+        except BaseException as caught:  # noqa: BLE001 - wait() raises it, whatever it is
             error = caught
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end, error)
 
     def _watch(self) -> None:
-        """Watch until told to stop, or until kopf gives up."""
+        """Watch until :meth:`stop`, or until kopf gives up."""
         end = self._end_watch = threading.Event()
         if self._stop.is_set():
             return
@@ -102,13 +101,13 @@ class Informer:
                     ready_flag=self._ready,
                 )
             finally:
-                # kopf waits for it in a thread, and the event loop for that thread: nothing else would end either.
+                # A thread of kopf waits for this flag, and the event loop waits for that thread.
                 end.set()
 
         try:
             asyncio.run(watch())
         except Exception:
-            log.exception("The watches ended; they begin anew")
+            log.exception("The watches failed; they start again")
         self._ready.clear()
         self._stop.wait(_AGAIN)
 
@@ -121,14 +120,14 @@ class Informer:
             self._ended.set_exception(RuntimeError(f"the informer ended: {error!r}"))
 
     def _hand_over(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
-        """Pass an event on. One call wakes the other loop for all events that came until it runs."""
+        """Pass an event on. One wake-up of the other loop serves all events that arrive before it runs."""
         self._events.append((plural, kind, obj))
         if not self._waking:
             self._waking = True
             self._loop.call_soon_threadsafe(self._take)
 
     def _take(self) -> None:
-        # Before the events are taken: one that comes now may wake the loop once more in vain, but is not left behind.
+        # Reset the flag first. An event that arrives now may wake the loop once too often, but it is not lost.
         self._waking = False
         while self._events:
             self._observe(*self._events.popleft())
@@ -140,7 +139,7 @@ class Informer:
             return _connection(self._config())
 
         def handler(plural: str) -> Callable[..., Any]:
-            # A coroutine, though it waits for nothing: kopf would run a plain function in a thread of a pool.
+            # A coroutine, although it awaits nothing: kopf would run a plain function in a thread pool.
             async def observe(event: Mapping[str, Any], **_: Any) -> None:
                 self._hand_over(plural, event["type"], event["object"])
 
@@ -154,10 +153,7 @@ class Informer:
 
 
 class _NoMemory(kopf.DiffBaseStorage):
-    """Where kopf keeps what an object was like before, for handlers of changes: nowhere.
-
-    There are no such handlers; kopf would copy each object twice to find out what changed.
-    """
+    """Stores nothing. kopf's default copies each object twice, to compute differences for change handlers."""
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
         return kopf.BodyEssence()
@@ -166,11 +162,11 @@ class _NoMemory(kopf.DiffBaseStorage):
         return None
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Nothing is written to objects."""
+        """Do nothing."""
 
 
 class _Patience:
-    """kopf's default gives up after a minute, and then waits for 21 seconds at the last."""
+    """Endless delays. kopf's default gives up after a minute, and its last delay is 21 seconds."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain(_BACKOFFS, itertools.repeat(5))
@@ -182,7 +178,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.loggers = False
     settings.peering.standalone = True
     settings.networking.error_backoffs = _Patience()
-    # The CRDs do not come and go while the operator runs, and their watch would need rights of its own.
+    # CRDs do not change while the operator runs, and watching them would need more rights.
     settings.scanning.disabled = True
     settings.watching.chunk_size = _PAGE
     for kind, watch in _WATCHED.items():
@@ -191,14 +187,14 @@ def _settings() -> kopf.OperatorSettings:
         if watch.labels:
             settings.watching.label_selectors[kind.api_version, kind.plural] = watch.labels
     settings.persistence.diffbase_storage = _NoMemory()
-    # An object's worker is done as soon as its event is handed over.
+    # An object's worker is done as soon as it has passed the event on.
     settings.queueing.idle_timeout = 0.1
     settings.process.ultimate_exiting_timeout = None
     return settings
 
 
 def _connection(config: kubernetes_client.Configuration) -> kopf.ConnectionInfo:
-    """Our own way to the API server, in kopf's words."""
+    """Our connection to the API server in kopf's form."""
     header = ""
     settings: Mapping[str, Any] = config.auth_settings()
     for setting in settings.values():

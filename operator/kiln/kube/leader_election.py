@@ -1,13 +1,16 @@
-"""Which replica works: the one that holds the Lease.
+"""Leader election: only the replica that holds the Lease works.
 
-The rules are client-go's. A candidate takes a Lease that nobody holds, or whose record has not changed for its duration
-*by the candidate's own clock*, so clocks need not agree. The holder renews every 1.5 seconds; when it could not for
-seven, it has lost the Lease, three seconds before anybody else may take it. So another replica works at most 13 seconds
-after a death, and at most 1.5 after a clean stop. ``valid`` answers from the clock alone, so a process that was stopped
-and continued knows at its first step that it leads no more, before it has asked anybody.
+The rules are those of client-go. A candidate takes a Lease that has no holder, or whose record has not changed for its
+duration *by the candidate's own clock*, so clocks need not agree. The holder renews every 1.5 seconds. If it cannot for
+7 seconds, it has lost the Lease, 3 seconds before another replica may take it. So another replica takes over at most 13
+seconds after a crash, and at most 1.5 seconds after a clean stop. ``valid`` uses only the clock, so a process that was
+suspended and resumed knows at its first step, without a call, that it no longer leads.
 
-The kubernetes package has leader election too, in a thread whose loss of the Lease is seen only after its next call; a
-fence before each write needs the answer at once.
+The kubernetes package has leader election too. It runs in a thread and notices a lost Lease only after its next call;
+a fence before each write needs the answer at once.
+
+The kubernetes package has leader election too. It runs in a thread and notices a lost Lease only after its next call;
+a fence before each write needs the answer at once.
 """
 
 import asyncio
@@ -30,16 +33,16 @@ _RETRY: Final = 1.5
 
 
 class LeaseLost(Exception):  # noqa: N818
-    """This replica leads no more, and must not write anything again."""
+    """This replica no longer leads and must not write any more."""
 
 
 def clock() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    """Seconds of a clock that runs while the machine is suspended, if the platform has one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Lease:
-    """One Lease and this replica's claim to it. Belongs to one event loop; ``valid`` may be asked from any thread."""
+    """One Lease and this replica's claim to it. Belongs to one event loop; any thread may call ``valid``."""
 
     def __init__(
         self,
@@ -62,15 +65,15 @@ class Lease:
         self._retry = retry
         self._now = now
         self._renewed: float | None = None
-        """When the last successful renewal was *sent*; None while not holding."""
+        """When the last successful renewal was *sent*; None if this replica does not hold the Lease."""
         self._version = ""
         self._seen: tuple[str, float] = ("", 0.0)
-        """The resource version of somebody else's record, and when it was first seen."""
+        """The resource version of another holder's record, and when it was first seen."""
         self._lost = False
-        """It was held and is not any more: it never counts as held again, even if a late renewal succeeds."""
+        """The Lease was held and lost. It never counts as held again, even if a late renewal succeeds."""
 
     def valid(self) -> bool:
-        """Whether this replica holds the Lease for certain, now."""
+        """Whether this replica certainly holds the Lease now."""
         renewed = self._renewed
         if renewed is None or self._lost:
             return False
@@ -79,7 +82,7 @@ class Lease:
         return not self._lost
 
     async def acquire(self) -> None:
-        """Wait until the Lease is held."""
+        """Wait until this replica holds the Lease."""
         self._lost = False
         log.info("Waiting for the lease %s/%s as %s", self._namespace, self._name, self._identity)
         while True:
@@ -93,11 +96,11 @@ class Lease:
             await asyncio.sleep(self._retry)
 
     async def hold(self) -> None:
-        """Renew for as long as that works. Raises ``LeaseLost`` when it does not any more; never returns."""
+        """Renew the Lease. Never returns; raises ``LeaseLost`` when the Lease is lost."""
         while True:
             await asyncio.sleep(self._retry)
             try:
-                # A process that was stopped and continued finds out here that its time is over.
+                # A process that was suspended and resumed notices here that the Lease has expired.
                 kept = self.valid() and await asyncio.wait_for(self._try(), self._renew_deadline)
             except (KubeError, TimeoutError) as error:
                 kept = True
@@ -108,19 +111,19 @@ class Lease:
                 raise LeaseLost(f"the lease {self._namespace}/{self._name} is lost")
 
     async def release(self) -> None:
-        """Give the Lease up, so that another replica can take it at once. Only after the last write."""
+        """Release the Lease, so that another replica can take it at once. Call it only after the last write."""
         if self._renewed is None:
             return
         self._renewed = None
         metrics.LEADER.set(0)
-        # A duration of one second makes candidates of other makes, which do not look at the holder, as quick.
+        # Other implementations may look at the duration only, not at the holder.
         given_up = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _stamp()}
         with contextlib.suppress(KubeError):
             await self._write(given_up)
             log.info("Released the lease %s/%s", self._namespace, self._name)
 
     async def _try(self) -> bool:
-        """Take or renew the Lease; whether it is held afterwards."""
+        """Take or renew the Lease. Returns whether this replica holds it."""
         if self._renewed is not None and await self._renew():
             return True
         sent = self._now()
@@ -149,13 +152,13 @@ class Lease:
         try:
             await self._write(record)
         except (Conflict, NotFound):
-            # Somebody wrote in between. Whoever that was, the next look tells.
+            # Somebody else wrote in between. The next attempt reads the Lease again.
             return self._renewed is not None
         self._renewed = sent
         return True
 
     async def _renew(self) -> bool:
-        """Renew what nobody else has written since: one call, and no look."""
+        """Renew with one patch, without a read. Fails if somebody else has written the Lease."""
         sent = self._now()
         try:
             await self._write({"renewTime": _stamp()})

@@ -1,1 +1,1 @@
-"""What lives as long as the process: the manager of its parts, HTTP pages, debugging."""
+"""The operator's process: the manager of its parts, HTTP pages, debugging."""

@@ -1,6 +1,6 @@
-"""What an operator asks at three in the morning: what does it wait for, and what does it do all the time?
+"""Debug pages: what does each reconciliation wait for, and where do the threads spend their time?
 
-Both answers consist of places in the code and names of Stacks, never of values, so they may be shown to anybody.
+The answers contain places in the code and names of Stacks, but no values, so anybody may see them.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ LONGEST: Final = 120.0
 _EVERY: Final = 0.01
 _DEEPEST: Final = 40
 _IDLE: Final = frozenset({"selectors.py", "threading.py", "queue.py"})
-"""Where a thread that has nothing to do stands."""
+"""Files in which idle threads wait."""
 
 
 def passes() -> list[str]:
-    """A line for each pass that is under way, with where it waits: from the innermost call outwards."""
+    """A line for each running reconciliation with the place where it waits: callers first."""
     tasks = (task for task in asyncio.all_tasks() if task.get_name().startswith(PASS))
     lines = [f"{task.get_name().removeprefix(PASS)} waits at {' < '.join(_waits_at(task))}" for task in tasks]
     return sorted(lines)
 
 
 def parts() -> list[str]:
-    """The same for what works for passes and beside them (single resources, lists, the Lease): how many wait where."""
+    """The same for all other tasks (single resources, lists, the Lease): how many wait in which place."""
     tasks = (task for task in asyncio.all_tasks() if not task.get_name().startswith(PASS))
     counts = collections.Counter(" < ".join(_waits_at(task)) for task in tasks)
     return [f"{count} parts wait at {place}" for place, count in counts.most_common()]
 
 
 def threads() -> list[str]:
-    """A line for each thread that is at work, with where it is."""
+    """A line for each busy thread with its place in the code."""
     frames = sys._current_frames()  # noqa: SLF001 - documented, and the only way
     lines = []
     for thread in threading.enumerate():
@@ -53,14 +53,14 @@ def threads() -> list[str]:
 
 
 def log_what_is_waited_for() -> None:
-    """All that into the log (SIGUSR2)."""
+    """Log all of that (SIGUSR2)."""
     for line in (*passes(), *parts(), *threads()):
         log.warning("%s", line)
     log.warning("%d passes are under way", len(passes()))
 
 
 async def profile(seconds: float) -> str:
-    """Where the threads are, looked at a hundred times a second: lines of "outer;inner count", as flame graphs take."""
+    """Sample the threads 100 times a second. Returns lines of "outer;inner count", the input of flame graph tools."""
     counts = await asyncio.to_thread(_sample, min(seconds, LONGEST))
     return "".join(f"{stack} {count}\n" for stack, count in counts.most_common())
 

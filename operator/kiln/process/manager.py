@@ -1,12 +1,12 @@
-"""`kiln run`: the operator's process, from its parts.
+"""`kiln run`: builds the parts of the operator, runs and supervises them.
 
-    informer (kopf), deletions -> shell -> queue -> reconciler -> OpenStack
-                                             ^          |
-                                           lease      status, events
+    informer (kopf), deletion watcher -> event filter -> work queue -> controller -> OpenStack
+                                                             ^             |
+                                                           Lease     status, Events
 
-A stop by SIGTERM or SIGINT lets passes come to a safe point, gives the Lease up and exits with 0. When the Lease is
-lost, or a part breaks, the process ends at once with 1: every step is written ahead, so the next one goes on from what
-is recorded.
+SIGTERM and SIGINT let reconciliations reach a safe point, then release the Lease and exit with 0. When the Lease is
+lost or a part fails, the process exits with 1 at once. Every step is written ahead, so the next process continues from
+the records.
 """
 
 import argparse
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 _TICK: Final = 5.0
 _THREADS: Final = 16
-"""For what is neither a call nor a translation: reading credentials, making connections."""
+"""Threads for everything but calls and translations: reading credentials, opening connections."""
 
 
 def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
@@ -61,10 +61,9 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def tune_gc() -> None:
-    """Spare the garbage collector what lives as long as the process (modules, catalogue), and let it run less often.
+    """Exclude long-lived objects (modules, catalogue) from garbage collection, and collect less often.
 
-    By default it walks through everything again and again while a pass makes its short-lived values: half of the CPU
-    of a pass over a thousand resources at rest.
+    With Python's defaults, collections took half of the CPU of a reconciliation of 1,000 resources at rest.
     """
     gc.collect()
     gc.freeze()
@@ -76,17 +75,16 @@ def _run(arguments: argparse.Namespace) -> int:
     logs.configure(settings.log_level, settings.log_format)
     tune_gc()
     try:
-        asyncio.run(_to_the_end(settings))
+        asyncio.run(_run_until_exit(settings))
     except (ConfigException, OSError) as error:
-        log.error("The operator cannot start: %s", error)  # noqa: TRY400 - the reason says it all
+        log.error("The operator cannot start: %s", error)  # noqa: TRY400 - a traceback would not help
     return 1
 
 
-async def _to_the_end(settings: Settings) -> None:
-    """Run the operator, and end the process with it.
+async def _run_until_exit(settings: Settings) -> None:
+    """Run the operator, then exit the process.
 
-    Without delay: an event loop's own end would wait for passes and threads, and those may wait for answers that nobody
-    wants any more.
+    ``asyncio.run`` would wait for tasks and threads at its end, and those may wait for answers that nobody needs.
     """
     code = await _Operator(settings).run()
     logging.shutdown()
@@ -95,17 +93,17 @@ async def _to_the_end(settings: Settings) -> None:
 
 
 class _Operator:
-    """The parts, put together."""
+    """Builds and supervises the parts."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stop = asyncio.Event()
         self._kube = Kube(configuration())
         if not self._kube.config.verify_ssl:
-            log.warning("The kubeconfig turns the verification of the API server's certificate off")
+            log.warning("The kubeconfig disables verification of the API server's certificate")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._events = EventRecorder(self._kube, redact=logs.Redactor(), identity=settings.identity)
-        # A client of its own, so that renewals never stand in line behind other calls; hold() repeats what fails.
+        # The Lease has its own client, so that renewals never queue behind other calls. hold() retries.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
         share = settings.cloud_threads_per_namespace
@@ -126,7 +124,7 @@ class _Operator:
         return self._lease.valid() if self._settings.lease else True
 
     async def run(self) -> int:
-        """Run until told to stop; the process's exit code."""
+        """Run until a signal or a failure. Returns the exit code."""
         loop = asyncio.get_running_loop()
         loop.set_default_executor(FairThreadPoolExecutor(_THREADS, _THREADS // 4, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -152,7 +150,7 @@ class _Operator:
             informer.wait(),
             self._events.run(),
             self._lead(),
-            self._measure(),
+            self._export_metrics(),
         )
         if address_guard.in_cluster():
             parts += (address_guard.keep_informed(self._guard, self._kube),)
@@ -163,7 +161,7 @@ class _Operator:
             broken = [task for task in tasks if task.done()]
             if broken and not self._stop.is_set():
                 return self._broken(broken[0])
-            log.info("Stopping: passes come to a safe point")
+            log.info("Stopping: waiting for reconciliations to reach a safe point")
             deletions.stop()
             await informer.stop()
             clean = await self._queue.stop(self._settings.grace)
@@ -186,13 +184,13 @@ class _Operator:
     def _broken(task: asyncio.Task[None]) -> int:
         error = task.exception()
         if isinstance(error, LeaseLost):
-            log.error("Another replica may lead now (%s): this one ends at once", error)
+            log.error("Exiting, because another replica may lead now: %s", error)
         else:
-            log.error("A part of the operator broke; it ends", exc_info=error)
+            log.error("Exiting, because a part of the operator failed", exc_info=error)
         return 1
 
     async def _lead(self) -> None:
-        """Wait for the Lease, then work for as long as it is held."""
+        """Wait for the Lease, then work as long as it is held."""
         if self._settings.lease:
             await self._lease.acquire()
         else:
@@ -207,14 +205,14 @@ class _Operator:
         await self._stop.wait()
 
     async def _release(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Stop renewing, then give the Lease up."""
+        """Stop renewing, then release the Lease."""
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._lease.release(), 3.0)
 
-    async def _measure(self) -> None:
+    async def _export_metrics(self) -> None:
         while True:
             metrics.OLDEST_PASS.set(self._queue.oldest())
             await asyncio.sleep(_TICK)

@@ -1,4 +1,4 @@
-"""From what a reconciliation came to, to what the Stack's status says. Pure: one function for each end."""
+"""The status update for each possible end of a reconciliation. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 
 MOST_NAMED = 3
-"""How many of the resources that are waited for a message names."""
+"""How many resources a message names."""
 
 VALID = (True, "Valid", "")
 
 
 def running(generation: int, objective: Objective, progress: ProgressTracker) -> StatusUpdate:
-    """While work goes on; the message names what is waited for."""
+    """Work is in progress. The message names the resources that are waited for."""
     resources = progress.resources.items()
     waiting = [(name, one) for name, one in resources if one.fault is not None]
     deleting = objective.operation is Operation.DELETE
@@ -52,14 +52,14 @@ def reached(
     worked: bool,
     caution: str,
 ) -> StatusUpdate:
-    """Everything is as the target asks. ``worked``: something was done for that."""
+    """All resources match the target. ``worked``: the reconciliation changed something."""
     target, wanted = objective.target, objective.wanted
     if objective.rolling_back:
-        where = f"went back to {target.name}" if target else "removed what had been created"
+        where = f"rolled back to {target.name}" if target else "removed the created resources"
         message = f"{objective.message}; {where}. Change the spec to try again"
         state = ReadyState(ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True)
     else:
-        message = "OpenStack is as the Stack asks"
+        message = "all resources match the Stack"
         state = ReadyState(ready=True, reconciling=False, reason=Reason.SUCCEEDED, message=message)
     wanted_name = wanted.name if wanted else ""
     return StatusUpdate(
@@ -95,7 +95,7 @@ def failed(
     timeout: float | None,
     caution: str,
 ) -> StatusUpdate:
-    """Some resources could not be brought to what is desired. ``timeout`` are the Stack's seconds, if they passed."""
+    """Some resources do not match the target. ``timeout`` is the Stack's timeout in seconds, if it passed."""
     reason, message = _what_failed(progress, result, timeout)
     rolling, wanted = objective.rolling_back, objective.wanted.name if objective.wanted else ""
     deleting = objective.operation is Operation.DELETE
@@ -133,7 +133,7 @@ def _what_failed(progress: ProgressTracker, result: EngineResult, timeout: float
 
 
 def cloud_failed(generation: int, error: CloudError) -> StatusUpdate:
-    """The cloud could not even be looked at."""
+    """The cloud cannot be read at all."""
     reason = str(error.fault)
     stalled = is_stalled_by(error)
     path = "spec.cloudCredentialsRef: " if error.fault is Fault.AUTH else ""
@@ -144,18 +144,18 @@ def cloud_failed(generation: int, error: CloudError) -> StatusUpdate:
 
 
 def is_stalled_by(error: CloudError) -> bool:
-    """Whether an error of the cloud lasts until somebody changes the credentials or the cloud."""
+    """Whether an error of the cloud persists until somebody changes the credentials or the cloud."""
     return error.fault in {Fault.AUTH, Fault.INVALID}
 
 
 def refused(generation: int, reason: str, message: str, *, cloud: bool = False) -> StatusUpdate:
-    """The spec cannot be carried out until somebody changes it, or what it refers to. ``cloud``: its credentials."""
+    """The spec, or an object that it refers to, is unusable. ``cloud``: the credentials are."""
     update = status.invalid(generation, reason, message)
     return status.unreachable(update) if cloud else update
 
 
 def impossible(generation: int, objective_name: str, refusal: Refusal, old: StackStatus) -> StatusUpdate:
-    """The objective cannot be known: nothing is done."""
+    """The objective cannot be determined, so nothing is done."""
     state = ReadyState(ready=False, reconciling=False, reason=refusal.reason, message=refusal.message, stalled=True)
     last = old.last_operation
     return StatusUpdate(
@@ -170,15 +170,15 @@ def impossible(generation: int, objective_name: str, refusal: Refusal, old: Stac
 
 
 def broken(generation: int, error: Exception, pass_id: str) -> StatusUpdate:
-    """The operator itself made a mistake; its log has the details."""
-    message = f"the operator failed with {type(error).__name__} and will try again; its log has pass {pass_id}"
+    """The operator has a bug. Its log has the details."""
+    message = f"the operator failed with {type(error).__name__} and will retry; see pass {pass_id} in its log"
     return StatusUpdate(
         generation, ReadyState(ready=False, reconciling=True, reason=Reason.INTERNAL_ERROR, message=message)
     )
 
 
 def kubernetes_refused(generation: int, message: str) -> StatusUpdate:
-    """Kubernetes does not let the operator write what it must: nothing changes in OpenStack until it does."""
+    """Kubernetes refuses a write that the operator needs. Nothing changes in OpenStack until Kubernetes accepts it."""
     return StatusUpdate(
         generation, ReadyState(ready=False, reconciling=True, reason=Reason.KUBERNETES_REFUSED, message=message)
     )

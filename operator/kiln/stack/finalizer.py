@@ -1,4 +1,4 @@
-"""What keeps a Stack and its key until nothing is left in the cloud: finalizers, and the Secret of the key."""
+"""The finalizer that keeps a Stack until none of its resources is left in the cloud."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ async def add_finalizer(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, An
     try:
         return await kube.patch(STACKS, metadata["namespace"], metadata["name"], patch, how="json")
     except Conflict as error:
-        # Somebody changed it meanwhile: the next pass reads it anew.
+        # Somebody changed the Stack. The next reconciliation reads it again.
         raise ReconciliationEnded(EndReason.OBJECT_CHANGED) from error
 
 
@@ -32,7 +32,7 @@ def has_finalizer(stack: Mapping[str, Any]) -> bool:
 
 
 async def remove_finalizer(kube: Kube, stack: Mapping[str, Any]) -> bool:
-    """Remove our finalizer, so that Kubernetes removes the Stack and all that it owns. False if it is gone already."""
+    """Remove our finalizer, so that Kubernetes deletes the Stack and its objects. False if the Stack is gone."""
     metadata = stack["metadata"]
     finalizers = [one for one in metadata.get("finalizers") or () if one != v1alpha1.FINALIZER]
     body = {"metadata": {"finalizers": finalizers or None, "uid": metadata["uid"]}}

@@ -1,7 +1,7 @@
-"""What a Stack gives to its template: text, environments, files and parameters, by value or by reference.
+"""Reads the inputs of a Stack: template, environments, files and parameters, by value or by reference.
 
-References reach ConfigMaps and Secrets of the Stack's own namespace and nothing else. All of it is bounded in size,
-since any user's Stack is read into the memory that all share.
+References can name ConfigMaps and Secrets of the Stack's own namespace only. All sizes are bounded, because all users
+share the operator's memory.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from kiln.api.v1alpha1 import Reason, is_object_name
 from kiln.kube.client import Json, Kube
 
 MAX_TEXT: Final = 1 << 20
-"""Bytes of one template, environment or file: what fits into one Kubernetes object."""
+"""Bytes of one template, environment or file: the size that fits into one Kubernetes object."""
 MAX_TOTAL: Final = 1_250_000
-"""Bytes of all inputs of one Stack: a StackRevision holds them, and Kubernetes takes objects of up to 1.5 MiB."""
+"""Bytes of all inputs of one Stack. A StackRevision holds them, and Kubernetes accepts objects of up to 1.5 MiB."""
 
 
 class Reference(NamedTuple):
@@ -28,7 +28,7 @@ class Reference(NamedTuple):
 
 
 class InputsError(Exception):
-    """An input cannot be had. ``path`` is where the Stack's spec asks for it, ``reason`` a word for conditions."""
+    """An input is missing or invalid. ``path`` is its place in the Stack's spec, ``reason`` the reason of conditions."""
 
     def __init__(self, reason: Reason, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")
@@ -39,11 +39,11 @@ class InputsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All inputs of one pass.
+    """All inputs of one reconciliation.
 
-    ``template`` and ``environments`` are exact texts, or mappings where the Stack holds them as objects. ``hidden`` are
-    the names of the parameters whose values came from Secrets, ``hidden_files`` those of such files. ``references`` are
-    all objects that were read. Values do not appear in the repr, since hidden ones are among them.
+    ``template`` and ``environments`` are exact texts, or mappings if the Stack holds them as objects. ``hidden`` are
+    the names of parameters whose values come from Secrets, ``hidden_files`` the names of such files. ``references`` are
+    all objects that were read. The repr omits values, because some of them are hidden.
     """
 
     template: str | Mapping[str, Any] = field(repr=False)
@@ -56,16 +56,13 @@ class Inputs:
 
     @property
     def hidden_values(self) -> frozenset[str]:
-        """All that came from Secrets."""
+        """All values that come from Secrets."""
         given = (str(self.parameters[name]) for name in self.hidden)
         return frozenset({*given, *(self.files[name] for name in self.hidden_files)})
 
 
 def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
-    """What a Stack's spec refers to, whether it exists or not;
-
-    with ``credentials`` the Secret of the clouds.yaml too.
-    """
+    """The objects that a Stack's spec refers to; with ``credentials`` the Secret of the clouds.yaml too."""
     spec: Mapping[str, Any] = stack.get("spec") or {}
     found = {reference for _, reference in _references(spec)}
     secret = (spec.get("cloudCredentialsRef") or {}).get("secretName")
@@ -75,7 +72,7 @@ def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozen
 
 
 def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
-    """Paths in the spec, and what they refer to."""
+    """The references in a spec, each with its path."""
     if "templateRef" in spec:
         yield "spec.templateRef", Reference("ConfigMap", spec["templateRef"]["configMapName"])
     for index, item in enumerate(spec.get("environments") or ()):
@@ -94,8 +91,8 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
 async def load(kube: Kube, stack: Mapping[str, Any]) -> Inputs:
     """Read a Stack's inputs.
 
-    Raises ``InputsError`` for what is missing, malformed or too large, and ``KubeError`` where the API server does not
-    answer.
+    Raises ``InputsError`` for inputs that are missing, malformed or too large, and ``KubeError`` if the API server does
+    not answer.
     """
     spec: Mapping[str, Any] = stack.get("spec") or {}
     namespace = stack["metadata"]["namespace"]
@@ -125,10 +122,10 @@ async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> 
 
 
 def _text_of(kind: str, obj: Mapping[str, Any], key: str, path: str, *, binary: bool) -> str | None:
-    """The text under a key of a ConfigMap or Secret; None where there is no such key.
+    """The text of a key of a ConfigMap or Secret; None if there is no such key.
 
-    What is not UTF-8 becomes base64 in lines where ``binary``, as Heat's client sends such files, and is refused
-    elsewhere.
+    With ``binary``, data that is not UTF-8 becomes base64 in lines, as Heat's client sends such files. Otherwise it is
+    refused.
     """
     data = obj.get("data") or {}
     if kind == "ConfigMap" and key in data:
@@ -142,12 +139,12 @@ def _text_of(kind: str, obj: Mapping[str, Any], key: str, path: str, *, binary: 
     except UnicodeDecodeError:
         if binary:
             return base64.encodebytes(content).decode()
-        # Not chained: the original error holds the bytes, and they may be a secret.
+        # Not chained: the original error contains the bytes, which may be secret.
         raise InputsError(Reason.INVALID_FILE, path, f"the key {key!r} does not hold UTF-8 text") from None
 
 
 class _Reader:
-    """Takes the inputs out of the spec and the objects that it refers to, and keeps count of their size."""
+    """Takes the inputs from the spec and the objects that it refers to, and sums up their size."""
 
     def __init__(self, objects: Mapping[Reference, Json]) -> None:
         self._objects = objects

@@ -1,4 +1,4 @@
-"""Decides what a reconciliation is about: which operation, towards which revision, until when. Pure."""
+"""Decides the objective of a reconciliation: which operation, towards which revision, until when. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from reconcilers.model import Fault
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is to be reached.
+    """The state to reach.
 
-    ``wanted`` is the revision of the spec, ``target`` the one that is converged to; None stands for nothing: a
-    deletion, or the rollback of a creation. ``current`` is the last one that was reached. ``message`` is why an
-    operation was begun, shown with it. ``time_left`` are seconds. ``announced``: it was at rest before, and its status
-    changes only if something has to be done.
+    ``wanted`` is the revision of the spec, ``target`` the one to converge to. None means no resources: a deletion, or
+    the rollback of a creation. ``current`` is the revision that was reached last. ``message`` says why the operation
+    started. ``time_left`` is in seconds. ``announced``: the Stack was at rest, so its status changes only if something
+    has to be done.
     """
 
     operation: Operation
@@ -29,23 +29,25 @@ class Objective:
     message: str = ""
     announced: bool = True
     began_before: bool = False
-    """Something was done for the Stack earlier, so resources may exist whose records are lost."""
+    """An earlier operation may have left resources whose records are lost."""
 
     @property
     def rolling_back(self) -> bool:
-        """Whether it goes back to what was before."""
+        """Whether the operation is a rollback."""
         return self.operation is Operation.ROLLBACK
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An objective that cannot be known. Nothing is done until somebody changes the Stack."""
+    """The objective cannot be determined. Nothing is done until somebody changes the Stack."""
 
     reason: Reason
     message: str
 
 
-HOW_TO_GO_ON = "nothing is changed; change the spec to go on from what exists, or set spec.onFailure to Retry"
+HOW_TO_GO_ON = (
+    "nothing is changed; correct the spec to continue from the existing resources, or set spec.onFailure to Retry"
+)
 
 
 def decide(
@@ -60,7 +62,7 @@ def decide(
     current = next((one for one in known if one.name == status.current_revision), None)
     if spec.on_failure is OnFailure.ROLLBACK and status.failed_revision == wanted.name:
         if current is None and status.current_revision:
-            missing = f"the StackRevision {status.current_revision}, to go back to, does not exist any more"
+            missing = f"cannot roll back, because StackRevision {status.current_revision} does not exist any more"
             return Refusal(Reason.ROLLBACK_IMPOSSIBLE, f"{_why(status)}{missing}: {HOW_TO_GO_ON}")
         operation, target = Operation.ROLLBACK, current
     elif not status.current_revision:
@@ -83,12 +85,12 @@ def decide(
 
 
 def rollback_to_untranslatable(objective: Objective, why: str) -> Refusal:
-    """The refusal of a rollback whose revision does not translate any more."""
+    """The refusal of a rollback to a revision that does not translate any more."""
     name = objective.target.name if objective.target else ""
     begun = f"{objective.message}; " if objective.message else ""
     return Refusal(
         Reason.ROLLBACK_IMPOSSIBLE,
-        f"{begun}the StackRevision {name}, to go back to, does not translate any more ({why}): {HOW_TO_GO_ON}",
+        f"{begun}cannot roll back, because StackRevision {name} does not translate any more ({why}): {HOW_TO_GO_ON}",
     )
 
 
@@ -100,7 +102,7 @@ def deletion(spec: StackSpec, status: StackStatus, now: datetime) -> Objective:
 
 @dataclass(frozen=True, slots=True)
 class AfterFailure:
-    """What follows from a failure. ``stalled``: nothing, until somebody changes something."""
+    """What to do after a failure. ``stalled``: nothing, until somebody changes something."""
 
     rolls_back: bool
     halts: bool
@@ -110,9 +112,9 @@ class AfterFailure:
 def after_failure(
     spec: StackSpec, objective: Objective, failures: Sequence[ResourceError], *, timed_out: bool
 ) -> AfterFailure:
-    """What ``spec.onFailure`` says about a failed operation.
+    """Apply ``spec.onFailure`` to a failed operation.
 
-    ``Rollback`` and ``Halt`` speak of creations and updates: a failed repair is tried again.
+    ``Rollback`` and ``Halt`` apply to creations and updates; a failed repair is retried.
     """
     changes = objective.operation in {Operation.CREATE, Operation.UPDATE}
     lasting = not timed_out and all(error.fault is Fault.INVALID for error in failures)
@@ -129,7 +131,7 @@ def _why(status: StackStatus) -> str:
 def _time_left(
     spec: StackSpec, status: StackStatus, operation: Operation, target: Revision | None, now: datetime
 ) -> float:
-    """Seconds that the operation may still take; one that an earlier reconciliation began goes on."""
+    """Seconds that the operation may still take. They count from its start, even in an earlier reconciliation."""
     last = status.running(operation)
     if last is None or last.started is None or (target is not None and status.target_revision != target.name):
         return spec.timeout

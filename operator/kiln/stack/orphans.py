@@ -1,10 +1,10 @@
-"""What a Stack leaves behind whose finalizer somebody removed by force: records and a key.
+"""Cleans up StackResources and the Secret of a Stack whose finalizer was removed by force.
 
-Nobody asks for the deletion of what they stand for any more, and nobody may delete on a guess: a backup that is
-restored into another cluster looks the same. So they are let go, and what stays in OpenStack is told a last time.
+The OpenStack resources are left alone: a backup that was restored into another cluster looks the same, so deleting them
+would be a guess. A last Event says which resources remain.
 
-A Stack whose deletion came to its end has released its key before it went. Records that it may have left, because the
-operator was killed then, stand for nothing.
+A normal deletion releases the Secret before the Stack. If the operator is killed in between, the remaining records have
+no OpenStack resources.
 """
 
 import asyncio
@@ -25,35 +25,35 @@ log = logging.getLogger(__name__)
 
 
 async def release_orphans(kube: Kube, events: EventRecorder, key: Key) -> None:
-    """Release the records and the keys of Stacks of this name that are no more. Raises KubeError."""
+    """Release records and Secrets of Stacks of this name that do not exist any more. Raises KubeError."""
     records = await kube.list(STACK_RESOURCES, key.namespace, labels=f"{v1alpha1.LABEL_STACK}={key.name}")
     secret = await kube.get(SECRETS, key.namespace, stack_secret.secret_name(key.name))
     if secret is None and not records:
         return
-    # Asked for after what it may own: a new one cannot have made them.
+    # Read the Stack after the objects: a Stack that is created in between cannot own them.
     stack = await kube.get(STACKS, *key)
     living = stack["metadata"]["uid"] if stack is not None else ""
     left = [obj for obj in records if is_orphaned(obj, living, v1alpha1.RESOURCE_FINALIZER)]
     forced = secret is not None and is_orphaned(secret, living, v1alpha1.FINALIZER)
     for obj in left:
-        told = describe_leftover(obj) if forced else ""
-        if told:
-            log.warning("The Stack %s was removed by force: %s", key, told)
-            events.emit(obj, "LeftInCloud", told, "Warning")
+        leftover = describe_leftover(obj) if forced else ""
+        if leftover:
+            log.warning("The Stack %s was removed by force: %s", key, leftover)
+            events.emit(obj, "LeftInCloud", leftover, "Warning")
     await asyncio.gather(*(_release(kube, STACK_RESOURCES, obj) for obj in left))
     if secret is not None and forced:
         await _release(kube, SECRETS, secret)
 
 
 def is_orphaned(obj: Mapping[str, Any], living: str, finalizer: str) -> bool:
-    """Whether this is held, and belongs to a Stack that is not there."""
+    """Whether the object has the finalizer, and its Stack does not exist."""
     metadata = obj["metadata"]
     owners = v1alpha1.owner_uids(obj, STACKS.kind)
     return bool(owners) and living not in owners and finalizer in (metadata.get("finalizers") or ())
 
 
 def describe_leftover(obj: Mapping[str, Any]) -> str:
-    """What remains of a record, in words; empty where it stands for nothing."""
+    """Describe the OpenStack resource of a record; empty if there is none."""
     recorded = recorded_of(obj)
     rtype = registry.find(recorded.type)
     if rtype is None or not rtype.service:

@@ -1,4 +1,4 @@
-"""A Stack's outputs for its status: what has a value, what has none yet and why, and what is hidden."""
+"""A Stack's outputs for its status: values, reasons for missing values, names of hidden outputs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,10 @@ _EVERYTHING = frozenset({"show"})
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """``values`` can be shown, ``errors`` say why an output has no value, ``hidden`` are names of outputs with
-    secrets in them.
+    """Outputs by name.
+
+    ``values`` may be shown, ``errors`` say why an output has no value, ``hidden`` are the names of outputs that contain
+    secrets.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +41,7 @@ NONE = Outputs()
 
 
 def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs:
-    """All outputs, as far as the resources are there."""
+    """Evaluate all outputs, as far as the resources exist."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     hidden: list[str] = []
@@ -55,7 +57,7 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
         except RecursionError:
             errors[name] = "is nested too deeply"
         except (TypeError, ValueError):
-            errors[name] = "waits for resources that are not there yet" if has_unknown(value) else "is not a JSON value"
+            errors[name] = "waits for resources that do not exist yet" if has_unknown(value) else "is not a JSON value"
         else:
             if redact.holds(text):
                 hidden.append(name)
@@ -67,7 +69,7 @@ def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs
 
 
 def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ...]) -> Outputs:
-    """The outputs after a failed operation: where there is no value now, the last known one stays."""
+    """The outputs after a failed operation. Outputs without a value keep the last known one."""
     values = {**{name: before[name] for name in found.errors if name in before}, **found.values}
     errors = {name: why for name, why in found.errors.items() if name not in before and name not in hidden_before}
     hidden = {*found.hidden, *(name for name in found.errors if name in hidden_before)}

@@ -1,7 +1,7 @@
 """One reconciliation of one Stack: load, decide, translate, plan and execute, report.
 
-Nothing is kept between reconciliations but what Kubernetes and OpenStack hold, so one may end anywhere. A deletion is a
-reconciliation with nothing desired: it needs neither template nor parameters.
+All state is in Kubernetes and OpenStack, so a reconciliation may end anywhere. A deletion is a reconciliation without
+desired resources. It needs neither template nor parameters.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ from reconcilers.model import Recorded
 log = logging.getLogger(__name__)
 
 RETRY: Final = Backoff(first=5.0, longest=300.0)
-"""Between tries of a Stack that failed."""
+"""Between tries of a failed Stack."""
 CREDENTIALS_RETRY: Final = 60.0
-"""Seconds until credentials that did not work are tried again (a change of their Secret is noticed at once)."""
+"""Seconds until refused credentials are tried again. A change of their Secret starts a reconciliation at once."""
 DUPLICATE_CHECK_INTERVAL: Final = 20.0
-"""Seconds until something that may have been made twice is looked at again."""
+"""Seconds until the next look for a possible duplicate."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
 UNVERIFIED: Final = "the cloud's certificate is not verified: clouds.yaml says verify: false"
 
 
 class Refused(Exception):  # noqa: N818
-    """The reconciliation cannot go on: the status to write, and when to try again."""
+    """The reconciliation cannot continue. Carries the status to write, and when to retry."""
 
     def __init__(self, update: StatusUpdate, requeue: Requeue) -> None:
         super().__init__(update.state.message)
@@ -66,7 +66,7 @@ class Run(Slot, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What a reconciliation works with, once it is loaded."""
+    """The inputs of a reconciliation."""
 
     inputs: Inputs
     access: CloudAccess
@@ -76,7 +76,7 @@ class _Loaded:
 
 
 class StackReconciliation:
-    """One reconciliation. Raises ReconciliationEnded and KubeError; everything else becomes a status."""
+    """One reconciliation. Raises ReconciliationEnded and KubeError; it reports all other errors in the status."""
 
     def __init__(self, shared: SharedState, stack: Mapping[str, Any], run: Run, pass_id: str) -> None:
         self.shared = shared
@@ -91,7 +91,7 @@ class StackReconciliation:
         self.store = StackResourceStore(self.kube, stack, _stamp, shared.fence, self.reporter.redact)
 
     async def run(self) -> Requeue:
-        """Do what the Stack needs."""
+        """Reconcile the Stack."""
         try:
             spec = self._spec()
             if "deletionTimestamp" in self.stack["metadata"]:
@@ -184,7 +184,7 @@ class StackReconciliation:
     async def _translations(
         self, decided: Objective, loaded: _Loaded, revisions: Revisions
     ) -> tuple[Translation, Translation | None]:
-        """What is converged to, and what the last revision that was reached asks for. Raises Refused."""
+        """The translations of the target and of the revision that was reached last. Raises Refused."""
         deployed, why = await self._deployed(decided, loaded, revisions)
         if decided.rolling_back:
             if decided.target is None:
@@ -205,7 +205,7 @@ class StackReconciliation:
     async def _deployed(
         self, decided: Objective, loaded: _Loaded, revisions: Revisions
     ) -> tuple[Translation | None, str]:
-        """The translation of the last revision that was reached, or None and why there is none."""
+        """The translation of the revision that was reached last, or None and the reason."""
         if decided.current is None:
             return None, ""
         if decided.current is decided.wanted:
@@ -216,7 +216,7 @@ class StackReconciliation:
             translation = await self.shared.translation(found, loaded.pseudo, self.old.groups)
         except (TranslationError, InputsError) as error:
             why = self.reporter.redact(str(error))
-            log.warning("the revision %s cannot be translated any more: %s", decided.current.name, why)
+            log.warning("the StackRevision %s does not translate any more: %s", decided.current.name, why)
             return None, why
         self.reporter.add_secrets(translation.hidden_values)
         return translation, ""
@@ -235,14 +235,14 @@ class StackReconciliation:
         revisions: Revisions,
         known: list[Revision],
     ) -> Requeue:
-        """Everything is as the target asks."""
+        """All resources match the target."""
         target, wanted = decided.target, decided.wanted
         if target is not None and not target.deployed:
             await revisions.mark_deployed(target, _stamp())
         self.reporter.report_repaired()
         worked = self.reporter.started or bool(self.reporter.progress.repaired)
         if worked and target is not None:
-            # What came later may have changed what earlier resources show.
+            # Later resources may have changed attributes of earlier ones.
             await engine.refresh({name for output in translation.outputs.values() for name in output.requires})
         shown = await self._outputs(translation, engine.context) if target is not None else outputs.NONE
         update = conditions.reached(
@@ -275,7 +275,7 @@ class StackReconciliation:
         *,
         timed_out: bool = False,
     ) -> Requeue:
-        """Some resources could not be brought to what is desired; ``spec.onFailure`` says what follows."""
+        """Some resources do not match the target. ``spec.onFailure`` decides what to do."""
         after = objective.after_failure(spec, decided, result.failures, timed_out=timed_out)
         shown = await self._outputs(translation, engine.context)
         update = conditions.failed(
@@ -290,7 +290,7 @@ class StackReconciliation:
         )
         await self.reporter.report_final(replace(update, groups=_groups(translation)))
         if after.stalled:
-            log.warning("giving up until the Stack or what it refers to changes: %s", update.state.reason)
+            log.warning("giving up until the Stack or one of its inputs changes: %s", update.state.reason)
         return _requeue_after_failure(spec, after)
 
     async def _outputs(self, translation: Translation, context: ReconcileContext) -> outputs.Outputs:
@@ -299,7 +299,7 @@ class StackReconciliation:
     # Deletion.
 
     async def _delete(self, spec: StackSpec) -> Requeue:
-        """Delete everything that is recorded, then remove the finalizer."""
+        """Delete all recorded resources, then remove the finalizer."""
         if not finalizer.has_finalizer(self.stack):
             return Requeue.on_events(PassEnd.DELETED)
         decided = objective.deletion(spec, self.old, _now())
@@ -318,13 +318,12 @@ class StackReconciliation:
         if await finalizer.remove_finalizer(self.kube, self.stack):
             self.reporter.observe_duration()
             log.info("deleted")
-        # Nothing of it is in the cloud any more, so nobody needs to wait for this; kiln.stack.orphans does it after a
-        # crash.
+        # Nothing is left in the cloud, so the Stack need not wait for this. After a crash kiln.stack.orphans does it.
         await self.store.release()
         return Requeue.on_events(PassEnd.DELETED)
 
     async def _delete_resources(self, spec: StackSpec, decided: Objective, records: list[Recorded]) -> Requeue | None:
-        """None when all are gone, else when to try again."""
+        """None when all are gone, else when to retry."""
         await self.reporter.report_started()
         timed_out = False
         result = EngineResult()
@@ -334,7 +333,7 @@ class StackReconciliation:
             key, _ = await stack_secret.load_or_create_digest_key(self.kube, self.stack, access.credential)
             result = await Engine(self._context(spec, decided, access, key), records).delete()
         except CredentialsError as error:
-            how = "restore them, or set spec.deletionPolicy to Orphan to leave the resources in OpenStack"
+            how = "restore them, or set spec.deletionPolicy to Orphan to keep the resources in OpenStack"
             message = f"{error.path}: {error.message}; {len(records)} resources remain: {how}"
             raise self._refusal(error.reason, message, cloud=True, retry=CREDENTIALS_RETRY) from error
         except TimedOut:
@@ -394,13 +393,13 @@ def _requeue_after_failure(spec: StackSpec, after: AfterFailure) -> Requeue:
 
 
 def resync(spec: StackSpec) -> float | None:
-    """Seconds until a Stack at rest is compared with OpenStack again, spread by a tenth; None for never."""
+    """Seconds until the next comparison with OpenStack, with 10 % jitter; None for never."""
     interval = spec.resync_interval
     return interval * (0.9 + secrets.randbelow(200) / 1000) if interval else None
 
 
 def _caution(loaded: _Loaded) -> str:
-    """What is to be said of a cloud that is reachable."""
+    """A warning about a cloud that is reachable."""
     return "" if loaded.access.credential.verify else UNVERIFIED
 
 

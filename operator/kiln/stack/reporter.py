@@ -41,17 +41,17 @@ class StackReporter:
         self.transitions = TransitionLog()
         self._objective: Objective | None = None
         self.started = False
-        """Something is being done: a reconciliation of a Stack at rest writes nothing."""
+        """Work is in progress. A reconciliation of a Stack at rest writes nothing."""
 
     def add_secrets(self, values: Iterable[str]) -> None:
-        """Keep these values too out of everything that is reported about this Stack, and out of all logs."""
+        """Redact these values too, in everything that is reported about this Stack and in all logs."""
         owner = str(v1alpha1.namespaced_name(self.stack))
         self._hidden.update(values)
         self.redact.register(owner, self._hidden)
         logs.redact.register(owner, self._hidden)
 
     def register(self, objective: Objective, records: list[Recorded], translation: Translation | None) -> None:
-        """Note what there is and what there will be, before anything changes."""
+        """Register existing and desired resources, before anything changes."""
         self._objective = objective
         names = {recorded.name: ResourceProgress(recorded.type, "Pending") for recorded in records}
         if translation is not None:
@@ -63,7 +63,7 @@ class StackReporter:
         self.progress.resources.update(names)
 
     async def report_started(self) -> None:
-        """Report that work begins."""
+        """Report that work starts."""
         self.started = True
         await self.writer.now(self._running())
 
@@ -82,9 +82,9 @@ class StackReporter:
         return status.redacted(replace(update, pass_id=self.pass_id), self.redact)
 
     async def report_final(self, update: StatusUpdate) -> None:
-        """Write the final status, and an event if the Ready condition's reason or message changed.
+        """Write the final status, and an Event if the reason or message of the Ready condition changed.
 
-        An equal failure with another request id is no change.
+        The same failure with another request id is no change.
         """
         update = self._redacted(update)
         before = (self.old.reason(Condition.READY), _comparable(self.old.message(Condition.READY)))
@@ -98,18 +98,18 @@ class StackReporter:
             self.event("Normal" if state.ready else "Warning", state.reason, state.message)
 
     def event(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-        """A Kubernetes Event on the Stack."""
+        """Emit a Kubernetes Event on the Stack."""
         self.events.emit(self.stack, reason, self.redact(message), kind)
 
     def report_repaired(self) -> None:
-        """An event and a log line for drift that was corrected."""
+        """Report corrected drift with an Event and a log line."""
         if self.progress.repaired:
             what = "; ".join(f"{name} ({how})" for name, how in sorted(self.progress.repaired.items())[:5])
             self.event("Normal", "DriftCorrected", what)
             log.info("drift repaired: %s", what)
 
     def observe_duration(self) -> None:
-        """Observe how long the operation that has just succeeded took."""
+        """Observe the duration of the operation that has just succeeded."""
         last = self.writer.status.get("lastOperation") or {}
         if self._objective is not None and last.get("type") == self._objective.operation:
             begun = datetime.datetime.fromisoformat(last["startTime"])
@@ -118,5 +118,5 @@ class StackReporter:
 
 
 def _comparable(message: str) -> str:
-    """The message without request ids, which differ at each try."""
+    """The message without request ids, which differ in each try."""
     return _REQUEST_ID.sub("", message)

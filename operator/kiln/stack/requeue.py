@@ -1,4 +1,4 @@
-"""How a reconciliation ended, and when the next one begins: a value that every handler returns."""
+"""How a reconciliation ended and when the next one starts, as a value."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,35 +11,35 @@ class PassEnd(StrEnum):
     """Why a reconciliation ended."""
 
     AT_REST = "AtRest"
-    """The Stack is as desired, or went back to what it was."""
+    """The Stack is as desired, or the rollback completed."""
     DELETED = "Deleted"
-    """The Stack does not exist (any more)."""
+    """The Stack does not exist."""
     RETRY = "Retry"
-    """Something failed that may work later."""
+    """Something failed that may succeed later."""
     ROLLING_BACK = "RollingBack"
-    """The operation failed, and the next reconciliation goes back."""
+    """The operation failed, and the next reconciliation rolls back."""
     STALLED = "Stalled"
-    """Nothing changes until somebody changes the Stack or what it refers to."""
+    """Nothing changes until somebody changes the Stack, or an object that it refers to."""
     SUPERSEDED = EndReason.SUPERSEDED.value
     LEASE_LOST = EndReason.LEASE_LOST.value
     OBJECT_CHANGED = EndReason.OBJECT_CHANGED.value
     WRITE_FAILED = EndReason.WRITE_FAILED.value
     KUBERNETES_FAILED = "KubernetesFailed"
-    """The API server was away, or refused."""
+    """The API server did not answer, or refused."""
     BROKEN = "Broken"
-    """The operator itself made a mistake."""
+    """The operator has a bug."""
 
 
 SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED})
-"""Ends after which the next failure is a first one."""
+"""Ends that reset the backoff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """When the next reconciliation of a Stack begins.
+    """When the next reconciliation of a Stack starts.
 
-    ``after`` are seconds; None: only an event begins it. With ``backoff`` the delay grows with each failure since the
-    last success or new intent, and ``after`` is the least.
+    ``after`` is in seconds; None: only an event starts it. With ``backoff`` the delay grows with each failure since the
+    last success or new intent, and ``after`` is the minimum.
     """
 
     end: PassEnd
@@ -48,11 +48,11 @@ class Requeue:
 
     @classmethod
     def on_events(cls, end: PassEnd) -> "Requeue":
-        """Nothing is to be done before something happens."""
+        """Wait for an event."""
         return cls(end)
 
     def delay(self, failures: int, jitter: float) -> float | None:
-        """Seconds until the next reconciliation after so many failures in a row; None: only an event begins it."""
+        """Seconds until the next reconciliation after this many failures in a row; None: only an event starts it."""
         if self.backoff is None:
             return self.after
         return max(self.backoff.delay(failures, jitter), self.after or 0.0)

@@ -1,9 +1,9 @@
-"""The memory of a Stack's resources: :class:`reconcilers.engine.context.ResourceStore` as StackResource objects.
+"""Stores the records of a Stack's resources (:class:`reconcilers.engine.context.ResourceStore`) as StackResources.
 
-Three writes a resource at the most: the intent (create), what the cloud answered (status), and that it is ready
-(status); types that are ready at once need two. When the whole Stack goes it is one, which the Stack itself need not
-wait for. Each status write is conditional on the version that was read, so of two operators that both believe they lead
-one is refused.
+A resource needs at most three writes: the intent (create), the answer of the cloud (status), and readiness (status).
+Types that are ready at once need two. The deletion of a whole Stack needs one, and the Stack itself does not wait for
+it. Each status write requires the version that was read, so if two operators both believe that they lead, the API
+server refuses one of them.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from reconcilers.model import Intent, Recorded
 log = logging.getLogger(__name__)
 
 RELEASED_TOGETHER = 500
-"""Records that are forgotten before they are let go. After a kill, what they stood for is deleted once more."""
+"""Records that are released together. After a crash in between, their deletions are sent again."""
 
 
 @dataclass(slots=True)
 class StackResourceStore(ResourceStore):
     """The StackResources of one Stack.
 
-    ``now`` gives RFC 3339 timestamps, ``fence`` whether this process may still write. ``deleting_stack``: the
-    Stack itself is deleted, so records wait for :meth:`release`, which deletes many in one call.
+    ``now`` returns RFC 3339 timestamps, ``fence`` whether this process may still write. ``deleting_stack``: the Stack
+    itself is being deleted, so records wait for :meth:`release`, which deletes many in one call.
     """
 
     kube: Kube
@@ -47,9 +47,9 @@ class StackResourceStore(ResourceStore):
     redact: Callable[[str], str] = str
     deleting_stack: bool = False
     _forgotten: list[str] = field(default_factory=list)
-    """Records of a Stack that goes, to be let go."""
+    """Names of records of a Stack that is being deleted, whose finalizers are still to be removed."""
     _gone: list[str] = field(default_factory=list)
-    """Records that were let go, to be deleted."""
+    """Names of records without finalizers, still to be deleted."""
 
     @property
     def _namespace(self) -> str:
@@ -66,7 +66,7 @@ class StackResourceStore(ResourceStore):
     async def load(self) -> list[Recorded]:
         """All records of the Stack.
 
-        Objects of an older Stack of the same name are left out: they go with their owner.
+        Objects of an older Stack of the same name are left out: Kubernetes deletes them with their owner.
         """
         objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
         ours = []
@@ -75,14 +75,14 @@ class StackResourceStore(ResourceStore):
                 ours.append(obj)
             elif self._claimed(obj):
                 log.warning("the StackResource %s is ignored: Kiln did not make it", obj["metadata"]["name"])
-        # An earlier pass let these go, and ended before it deleted them.
+        # An earlier reconciliation released these, and ended before it deleted them.
         self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
         return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
 
     @override
     async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:
-        """Raises KubeError where nothing can be created (a namespace that is being deleted): then the old record is all
-        that is known of the resource, and it stays.
+        """Raises KubeError if nothing can be created (in a namespace that is being deleted). The old record stays then,
+        because it is the only one.
         """
         self._check()
         body = self._object(intent)
@@ -99,7 +99,7 @@ class StackResourceStore(ResourceStore):
         try:
             return recorded_of(await self.kube.create(STACK_RESOURCES, self._namespace, body))
         except AlreadyExists:
-            # An earlier attempt of this process or another one: the name follows from the token, so it means the same
+            # An earlier attempt, of this or another process. The name follows from the token, so it is the same
             # resource.
             existing = await self.kube.get(STACK_RESOURCES, self._namespace, name)
             if existing is None or not self._owns(existing):
@@ -135,7 +135,7 @@ class StackResourceStore(ResourceStore):
 
     @override
     async def save(self, recorded: Recorded) -> Recorded:
-        """Raises ReconciliationEnded if the object is not as it was read: the next pass reads it anew."""
+        """Raises ReconciliationEnded if the object was changed since. The next reconciliation reads it again."""
         self._check()
         status = {
             "state": recorded.state,
@@ -152,7 +152,7 @@ class StackResourceStore(ResourceStore):
             "requestID": request_id_of(recorded.request_id) or None,
             "lastTransitionTime": self.now(),
         }
-        # A JSON patch replaces the status as a whole: a merge patch would keep digests of properties that are gone.
+        # A JSON patch replaces the whole status. A merge patch would keep digests of removed properties.
         patch = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": recorded.version},
             {
@@ -186,11 +186,11 @@ class StackResourceStore(ResourceStore):
             await self.kube.patch(STACK_RESOURCES, self._namespace, key, {"metadata": metadata})
 
     def expect_garbage_collection(self) -> None:
-        """From here on it is no news that somebody deletes what was forgotten: the Stack goes."""
+        """Expect Kubernetes to delete the forgotten records with the Stack, so that this is no news."""
         self.kube.expect_deletions(STACK_RESOURCES, self._namespace, self._forgotten)
 
     async def release(self) -> None:
-        """Let go of what was forgotten, and delete it in one call. What stays is garbage once the Stack is gone."""
+        """Release the forgotten records and delete them in one call. Kubernetes collects any that remain."""
         self._check()
         keys, self._forgotten = self._forgotten, []
         marked = {"finalizers": None, "labels": {v1alpha1.LABEL_GONE: "true"}}
@@ -231,7 +231,7 @@ def _is_gone(obj: Mapping[str, Any]) -> bool:
 
 
 def recorded_of(obj: Mapping[str, Any]) -> Recorded:
-    """A StackResource as the engine's value."""
+    """Parse a StackResource."""
     metadata, spec = obj["metadata"], obj["spec"]
     status: Mapping[str, Any] = obj.get("status") or {}
     return Recorded(

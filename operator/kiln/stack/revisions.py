@@ -30,7 +30,7 @@ def _never(_text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One StackRevision, read."""
+    """One StackRevision, parsed."""
 
     name: str
     number: int
@@ -138,7 +138,7 @@ class Revisions:
         return _revision(created)
 
     async def inputs(self, revision: Revision) -> Inputs:
-        """What the revision asked for, hidden values included."""
+        """The inputs of the revision, hidden values included."""
         spec = revision.obj["spec"]
         parameters = dict(spec.get("parameters") or {})
         files = dict(spec.get("files") or {})
@@ -167,13 +167,13 @@ class Revisions:
         return {key: json.loads(base64.b64decode(text)) for key, text in (secret.get("data") or {}).items()}
 
     async def mark_deployed(self, revision: Revision, now: str) -> None:
-        """The cloud is as this revision asks."""
+        """Record that the cloud matches this revision."""
         if not revision.deployed:
             status = {"status": {"deployed": True, "deployedAt": now}}
             await self.kube.patch(STACK_REVISIONS, self._namespace, revision.name, status, subresource="status")
 
     async def prune(self, known: Sequence[Revision], keep: frozenset[str], limit: int) -> None:
-        """Delete the oldest revisions beyond ``limit``, save those to keep."""
+        """Delete the oldest revisions beyond ``limit``, except those to keep."""
         rest = [revision for revision in known if revision.name not in keep]
         for revision in rest[: max(0, len(rest) - limit)]:
             await self.kube.delete(STACK_REVISIONS, self._namespace, revision.name)

@@ -1,4 +1,4 @@
-"""What passes share: the ways into the clouds, translations, and how long to wait after failures."""
+"""State that reconciliations share: access to clouds, and translations."""
 
 import asyncio
 import functools
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 CACHED_TRANSLATIONS = 256
 TRANSLATORS = 2
-"""Templates that are translated at one time, one of a namespace."""
+"""Concurrent translations; one of each namespace."""
 EVALUATORS = 2
-"""Reconciliations whose template functions are evaluated at one time, one of a namespace."""
+"""Concurrent evaluations of template functions; one of each namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudAccess:
-    """One credential's way into its cloud, shared by all Stacks that use it."""
+    """Access to a cloud with one credential. All Stacks that use the credential share it."""
 
     cloud: Cloud
     observer: Observer
@@ -46,7 +46,7 @@ class CloudAccess:
 
 
 class SharedState:
-    """One a process; ``fence`` says whether this process may act (it holds the Lease)."""
+    """There is one in a process. ``fence`` says whether this process may act (it holds the Lease)."""
 
     def __init__(
         self,

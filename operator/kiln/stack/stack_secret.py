@@ -26,7 +26,7 @@ class SecretTaken(CredentialsError):  # noqa: N818
 
 
 async def load_or_create_digest_key(kube: Kube, stack: Mapping[str, Any], credential: Credential) -> tuple[bytes, bool]:
-    """The Stack's secret key (32 bytes), and whether it was made just now.
+    """The Stack's digest key (32 bytes), and whether it is new.
 
     Beside the key its Secret keeps the credentials: see :func:`stored_credentials`. Raises :class:`SecretTaken`:
     only Secrets that this operator made are changed or deleted.
@@ -146,11 +146,11 @@ async def _remove_finalizer(kube: Kube, namespace: str, secret: Mapping[str, Any
 
 
 async def stored_credentials(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A Secret with the credentials that the Stack last used, where its namespace is being deleted; else None.
+    """The Secret with the credentials that the Stack used last, if its namespace is being deleted; else None.
 
-    Kubernetes deletes all objects of a namespace at once. The user's Secret goes then, before the Stack could use it;
-    ours waits for the Stack, and that somebody wants to delete it tells what goes on. A Secret that its user took away
-    alone is not replaced: that may have been meant.
+    Kubernetes deletes all objects of a namespace at once, so the user's Secret is gone before the Stack can use it. Our
+    copy has a finalizer, so it survives; its deletionTimestamp shows that the namespace is being deleted. If a user
+    deletes only the Secret, the copy is not used, because the user may want that.
     """
     metadata = stack["metadata"]
     secret = await kube.get(SECRETS, metadata["namespace"], secret_name(stack["metadata"]["name"]))

@@ -1,7 +1,4 @@
-"""A Stack's status.
-
-Pure functions from what a pass knows to what is written, and a writer that writes no more than it must.
-"""
+"""A Stack's status: pure functions that build it, and a writer that writes only changes."""
 
 import asyncio
 import contextlib
@@ -20,14 +17,14 @@ from reconcilers.engine.progress import ProgressTracker
 
 MOST_FAILURES = 10
 COALESCED = 1.0
-"""Seconds between two writes for a Stack that moves."""
+"""Seconds between two writes of a Stack in progress."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyState:
-    """How the Stack stands as a whole. ``stalled``: nothing will change until somebody changes something."""
+    """The Ready, Reconciling and Stalled conditions. ``stalled``: nothing changes until somebody changes something."""
 
     ready: bool
     reconciling: bool
@@ -38,7 +35,7 @@ class ReadyState:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """Everything that a status says. Values of None leave the field as it was."""
+    """The content of a status. None leaves a field unchanged."""
 
     generation: int
     state: ReadyState
@@ -62,7 +59,7 @@ class StatusUpdate:
 
 
 def counts_of(progress: ProgressTracker) -> Json:
-    """The resource counts of a pass."""
+    """The resource counts."""
     states = [one.state for one in progress.resources.values()]
     ready, failed = states.count("Ready"), states.count("Failed")
     return {
@@ -76,7 +73,7 @@ def counts_of(progress: ProgressTracker) -> Json:
 
 
 def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
-    """The failed resources, at most ten; then those that wait for something that went wrong."""
+    """At most ten resources with faults: first those that failed, then those that wait for a retry."""
     named = sorted(progress.resources.items(), key=lambda item: (item[1].state != "Failed", item[0]))
     return tuple(
         {
@@ -92,7 +89,7 @@ def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
 
 
 def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
-    """The new status; conditions keep their transition time where their status does."""
+    """The new status. Conditions whose status did not change keep their transition time."""
     state = report.state
     status: Json = {key: value for key, value in old.items() if key != "conditions"}
     status["observedGeneration"] = report.generation
@@ -157,13 +154,13 @@ def _operation(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
 
 
 VOLATILE = ("lastSyncTime", "passID")
-"""Fields that alone are no reason to write."""
+"""Fields whose change alone causes no write."""
 
 
 class StatusWriter:
     """Writes one Stack's status by server-side apply.
 
-    At most once a second while it moves, never when nothing changed.
+    It writes at most once a second during an operation, and never if nothing changed.
     """
 
     def __init__(self, kube: Kube, stack: Mapping[str, Any], now: Callable[[], str], fence: Callable[[], bool]) -> None:
@@ -178,10 +175,10 @@ class StatusWriter:
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._written = -COALESCED
-        """When the last write left (loop time): the first one leaves at once."""
+        """When the last write was sent (loop time). The first one is sent at once."""
 
     def later(self, report: Callable[[], StatusUpdate]) -> None:
-        """Write what ``report`` gives by then, within a second, together with all that moves until then."""
+        """Write the result of ``report`` within a second. Calls in between share one write."""
         self._latest = report
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._soon())
@@ -197,18 +194,18 @@ class StatusWriter:
             try:
                 await self._write(report())
             except KubeError:
-                # The pass's last write says the same and more, and its failure is reported.
+                # The final write contains the same and more, and its failure is reported.
                 return
 
     async def now(self, report: StatusUpdate) -> None:
-        """Write at once; pending writes are dropped, since this one knows more."""
+        """Write at once. Pending writes are dropped, because this one is newer."""
         await self.close()
         await self._write(report)
 
     async def close(self) -> None:
-        """Drop what is pending. When this returns nothing more is written, unless it is asked for anew.
+        """Drop pending writes. Nothing is written after this returns, until the next call.
 
-        A pass that ends in the middle must not end without it: what it still writes would hide what the next one says.
+        Every reconciliation has to end with it. A late write could hide the status of the next reconciliation.
         """
         self._latest = None
         self._closing.set()
@@ -230,7 +227,7 @@ class StatusWriter:
 
 
 def needs_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a status is worth writing: something besides its times and ids changed."""
+    """Whether a status has to be written: anything but times and ids changed."""
 
     def core(status: Mapping[str, Any]) -> str:
         return json.dumps({key: value for key, value in status.items() if key not in VOLATILE}, sort_keys=True)
@@ -242,7 +239,7 @@ MOST_PROBLEMS = 20
 
 
 def format_problems(error: TranslationError) -> str:
-    """A translation's problems for people: each with its path, and its line and column where the text is at hand."""
+    """A translation's problems as text, each with its path and, if known, line and column."""
     lines = []
     for problem in error.problems[:MOST_PROBLEMS]:
         where = f" (line {problem.line}, column {problem.column})" if problem.line else ""
@@ -252,7 +249,7 @@ def format_problems(error: TranslationError) -> str:
 
 
 def invalid(generation: int, reason: str, message: str) -> StatusUpdate:
-    """A Stack whose spec cannot be carried out until somebody changes it."""
+    """The spec is unusable until somebody changes it."""
     state = ReadyState(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
     about_template = reason in {
         Reason.INVALID_TEMPLATE,
@@ -263,7 +260,7 @@ def invalid(generation: int, reason: str, message: str) -> StatusUpdate:
 
 
 def unreachable(report: StatusUpdate) -> StatusUpdate:
-    """The report of a Stack whose credentials do not lead to a cloud."""
+    """The update of a Stack whose credentials do not give access to a cloud."""
     return replace(report, template_valid=None, cloud_reachable=(False, report.state.reason, report.state.message))
 
 

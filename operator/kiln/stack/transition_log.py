@@ -16,7 +16,7 @@ class TransitionLog:
 
     def __init__(self) -> None:
         self._begun: dict[str, str] = {}
-        """What is being done to each resource."""
+        """The current action on each resource."""
         self._logged: dict[str, tuple[str, str]] = {}
 
     def record(self, name: str, progress: ResourceProgress) -> None:
@@ -24,7 +24,7 @@ class TransitionLog:
         verb = _VERBS.get(progress.state)
         if verb is not None:
             before = self._begun.get(name)
-            # An update that turns into a creation is a replacement; the deletion of the old one is part of it.
+            # An update that becomes a creation is a replacement, which includes the deletion of the old resource.
             self._begun[name] = "replace" if before in {"update", "replace"} and verb != "update" else verb
         elif progress.state in _ENDS:
             action = self._begun.pop(name, None)

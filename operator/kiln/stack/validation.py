@@ -1,4 +1,4 @@
-"""What can be wrong with a translated template in this Stack and this cloud, before anything is done."""
+"""Validates a translated template against the Stack and the cloud, before anything changes."""
 
 from hot_translator import InvalidParameter, InvalidTemplate, Translation
 from reconcilers.cloud.lookup import Lookup
@@ -7,7 +7,7 @@ from reconcilers.model import Fault, Recorded
 
 
 async def check_lookups(translation: Translation, lookup: Lookup) -> None:
-    """Parameters that must name something in the cloud.
+    """Check parameters that must name something in the cloud.
 
     Raises TranslationError with the path of the first that does not.
     """
@@ -21,7 +21,7 @@ async def check_lookups(translation: Translation, lookup: Lookup) -> None:
 
 
 def check_immutable(translation: Translation, deployed: Translation) -> None:
-    """Parameters that may not change once they were deployed. Raises InvalidParameter for the first that did."""
+    """Refuse changes of immutable parameters after their deployment. Raises InvalidParameter for the first."""
     for name, parameter in translation.parameters.items():
         old = deployed.parameters.get(name)
         if parameter.schema.immutable and old is not None and old.value != parameter.value:
@@ -29,7 +29,7 @@ def check_immutable(translation: Translation, deployed: Translation) -> None:
 
 
 def members_of(records: list[Recorded]) -> dict[str, dict[str, str]]:
-    """The ids of each group's direct members, oldest first: removal policies may name members by them."""
+    """The ids of each group's direct members, oldest first. Removal policies may name members by id."""
     found: dict[str, dict[str, str]] = {}
     for recorded in sorted(records, key=lambda one: (one.created_at, one.serial)):
         group, _, member = recorded.name.rpartition("/")
@@ -39,7 +39,7 @@ def members_of(records: list[Recorded]) -> dict[str, dict[str, str]]:
 
 
 def check_hooks(translation: Translation) -> None:
-    """Hooks pause resources until somebody clears them, which Kiln cannot do yet. Raises InvalidTemplate."""
+    """Refuse hooks, which Kiln does not have yet. Raises InvalidTemplate."""
     for definition in translation.definitions.values():
         if definition.hooks:
             names = ", ".join(sorted(definition.hooks))
