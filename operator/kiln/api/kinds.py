@@ -24,6 +24,17 @@ class Relation(StrEnum):
     """Specs of Stacks refer to it: a change of its content."""
 
 
+class Scope(StrEnum):
+    """Where the operator needs its rights on a kind."""
+
+    STACKS = "Stacks"
+    """In the namespaces that it serves."""
+    OPERATOR = "Operator"
+    """In its own namespace."""
+    CLUSTER = "Cluster"
+    """In the whole cluster. It works without these rights, and has none if it serves some namespaces only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """How objects of a kind are watched. The selectors are applied by the API server."""
@@ -49,8 +60,7 @@ class Resource:
     verbs: frozenset[str] = frozenset()
     status_verbs: frozenset[str] = frozenset()
     watch: Watch | None = None
-    operator_only: bool = False
-    """Objects are in the operator's own namespace, not in those of Stacks."""
+    scope: Scope = Scope.STACKS
 
     @property
     def api_version(self) -> str:
@@ -102,10 +112,22 @@ SECRETS: Final = Resource(
 )
 EVENTS: Final = Resource("", "v1", "events", "Event", verbs=frozenset({"create", "patch"}))
 LEASES: Final = Resource(
-    "coordination.k8s.io", "v1", "leases", "Lease", verbs=frozenset({"create", "get", "patch"}), operator_only=True
+    "coordination.k8s.io", "v1", "leases", "Lease", verbs=frozenset({"create", "get", "patch"}), scope=Scope.OPERATOR
+)
+# The networks of the cluster, where no cloud may be (kiln.clouds.address_guard).
+_LIST: Final = frozenset({"list"})
+ENDPOINT_SLICES: Final = Resource(
+    "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", verbs=_LIST, scope=Scope.CLUSTER
+)
+NODES: Final = Resource("", "v1", "nodes", "Node", verbs=_LIST, scope=Scope.CLUSTER)
+SERVICE_CIDRS: Final = Resource(
+    "networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", verbs=_LIST, scope=Scope.CLUSTER
 )
 
-KINDS: Final = (STACKS, STACK_RESOURCES, STACK_REVISIONS, CONFIG_MAPS, SECRETS, EVENTS, LEASES)
+KINDS: Final = (
+    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, CONFIG_MAPS, SECRETS, EVENTS),
+    *(LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
+)
 OWN_KINDS: Final = tuple(one for one in KINDS if one.group == GROUP)
 """The kinds of kiln.dev. Each has a CRD in crds/, in a file named by its plural."""
 BY_PLURAL: Final = {one.plural: one for one in KINDS}

@@ -84,7 +84,6 @@ class Result(StrEnum):
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
-    NAME_TAKEN = "NameTaken"
     TIMED_OUT = "TimedOut"
 
 

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from kiln.api.kinds import Resource
+from kiln.api.kinds import ENDPOINT_SLICES, NODES, SERVICE_CIDRS, Resource
 from kiln.kube.client import Kube, KubeError
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,6 @@ _ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
 
 REFRESHED: Final = 120.0
 """Seconds between looks at what is in the cluster."""
-
-ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
-NODES: Final = Resource("", "v1", "nodes", "Node")
-SERVICE_CIDRS: Final = Resource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR")
 
 
 class AddressDenied(OSError):  # noqa: N818

@@ -28,7 +28,7 @@ class Reference(NamedTuple):
 
 
 class InputsError(Exception):
-    """An input is missing or invalid. ``path`` is its place in the Stack's spec, ``reason`` the reason of conditions."""
+    """An input is missing or invalid. ``path`` is its place in the spec, ``reason`` the reason of conditions."""
 
     def __init__(self, reason: Reason, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from kiln.api.kinds import KINDS, STACKS, Resource
+from kiln.api.kinds import KINDS, STACKS, Resource, Scope
 
 TEMPLATES = Path(__file__).parents[3] / "charts/kiln/templates"
 
@@ -21,8 +21,8 @@ def verbs_of(rules) -> dict[tuple[str, str], set[str]]:
     return dict(found)
 
 
-def needed(*, operator_only: bool) -> dict[tuple[str, str], set[str]]:
-    kinds = [kind for kind in KINDS if kind.operator_only is operator_only]
+def needed(scope: Scope) -> dict[tuple[str, str], set[str]]:
+    kinds = [kind for kind in KINDS if kind.scope is scope]
     wanted = {(kind.group, kind.plural): set(kind.verbs) for kind in kinds}
     return wanted | {
         (kind.group, f"{kind.plural}/status"): set(kind.status_verbs) for kind in kinds if kind.status_verbs
@@ -30,16 +30,20 @@ def needed(*, operator_only: bool) -> dict[tuple[str, str], set[str]]:
 
 
 def test_the_chart_gives_exactly_the_rights_on_each_kind_that_its_row_asks_for():
-    block = re.search(r'define "kiln\.rules" -}}\n(.*?)\{\{- end }}', (TEMPLATES / "_helpers.tpl").read_text(), re.S)
-    assert block is not None
-    assert verbs_of(yaml.safe_load(block[1])) == needed(operator_only=False)
+    helpers = (TEMPLATES / "_helpers.tpl").read_text()
+    for name, scope in (("kiln.rules", Scope.STACKS), ("kiln.clusterRules", Scope.CLUSTER)):
+        block = re.search(
+            rf'define "{name}" -}}}}\n(.*?)\{{\{{- end }}}}', (TEMPLATES / "_helpers.tpl").read_text(), re.S
+        )
+        assert block is not None
+        assert verbs_of(yaml.safe_load(block[1])) == needed(scope)
 
 
 def test_the_chart_gives_exactly_the_rights_on_the_lease_that_its_row_asks_for():
     text = re.sub(r"\{\{-? .*?}}", "x", (TEMPLATES / "rbac.yaml").read_text().split("# The Lease")[1])
     documents = [one for one in yaml.safe_load_all("#" + text.replace("\nx\n", "\n")) if one]
     (role,) = [one for one in documents if one["kind"] == "Role"]
-    assert verbs_of(role["rules"]) == needed(operator_only=True)
+    assert verbs_of(role["rules"]) == needed(Scope.OPERATOR)
 
 
 def test_a_watched_kind_can_be_listed_and_watched():
