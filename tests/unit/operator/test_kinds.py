@@ -32,9 +32,7 @@ def needed(scope: Scope) -> dict[tuple[str, str], set[str]]:
 def test_the_chart_gives_exactly_the_rights_on_each_kind_that_its_row_asks_for():
     helpers = (TEMPLATES / "_helpers.tpl").read_text()
     for name, scope in (("kiln.rules", Scope.STACKS), ("kiln.clusterRules", Scope.CLUSTER)):
-        block = re.search(
-            rf'define "{name}" -}}}}\n(.*?)\{{\{{- end }}}}', (TEMPLATES / "_helpers.tpl").read_text(), re.S
-        )
+        block = re.search(rf'define "{name}" -}}}}\n(.*?)\{{\{{- end }}}}', helpers, re.S)
         assert block is not None
         assert verbs_of(yaml.safe_load(block[1])) == needed(scope)
 
