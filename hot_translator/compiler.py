@@ -167,7 +167,7 @@ def compile_with(functions: Functions, compiler: Any, snippet: Any, path: Path) 
             if function is not None:
                 before = compiler.hidden_reads
                 try:
-                    built = function(name, compiler, Path(path, name)).build(arguments)
+                    built = function(name, compiler, Path(path, name)).compiled(arguments)
                 except TranslationError as error:
                     return compiler.report(private_error(error) if compiler.hidden_reads > before else error)
                 return private(built) if compiler.hidden_reads > before else built

@@ -74,6 +74,10 @@ class Dynamic:
     def leaves(self) -> Iterator[Leaf]:
         """Each reference to a resource below this node."""
 
+    def parts(self) -> tuple[Any, ...]:
+        """The compiled data that this node is made of."""
+        return ()
+
     @property
     def referenced(self) -> str | None:
         """The resource whose id this is, when it is no more than that (``get_resource``)."""
@@ -167,6 +171,10 @@ class Through(Dynamic):
         """The group or nested template, and what the value refers to."""
         yield self._after
         yield from leaves(self._value)
+
+    def parts(self) -> tuple[Any, ...]:
+        """The value."""
+        return (self._value,)
 
     @property
     def referenced(self) -> str | None:

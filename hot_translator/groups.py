@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from hot_translator import catalogue, properties
+from hot_translator.budget import BudgetExceeded
 from hot_translator.compiler import select
 from hot_translator.entities import Place, Sections, UnknownAttributeError, Whole, define, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
@@ -323,8 +324,11 @@ class ResourceGroup(Group):
     def member(self, name: str) -> tuple[str, MemberSections]:
         """The definition with the member's number in it."""
         type_name, compiled, metadata = self._definition
-        compiled = with_index(compiled, self._variable, name)
         path = Path(self._sections.properties_path, "resource_def")
+        try:
+            compiled = with_index(compiled, self._variable, name)
+        except BudgetExceeded as error:
+            raise InvalidTemplate(str(path), str(error)) from None
         return type_name, MemberSections(self._sections, path, compiled, metadata)
 
     @cached_property

@@ -6,6 +6,7 @@ values after conversion to the property's type, a pattern must match from the fi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import regex
 
-from hot_translator.allowance import left
+from hot_translator.budget import BudgetExceeded, remaining
 from hot_translator.catalogue.model import Constraint, PropertyType
 from hot_translator.constraints import check_custom
 from hot_translator.expression import UNKNOWN
@@ -142,16 +143,17 @@ def _allowed_pattern(pattern: str, _type: PropertyType, shown: str | None) -> Ch
 
     def check(value: Any) -> str | None:
         quoted = shown or f'"{value}"'
-        allowance = left()
-        if allowance.matching <= 0:
-            return f'{quoted} was not matched against pattern "{pattern}": all patterns together take too long'
+        budget = remaining()
+        if not budget.cpu_left:
+            return f'{quoted} was not matched against pattern "{pattern}": the limit of {budget.cpu:g} s of CPU is reached'
         started = time.thread_time()
         try:
             match = expression.match(value, timeout=PATTERN_SECONDS)
         except TimeoutError:
             return f'{quoted} cannot be matched against pattern "{pattern}" in {PATTERN_SECONDS:g} s'
         finally:
-            allowance.matching -= time.thread_time() - started
+            with contextlib.suppress(BudgetExceeded):  # this value is matched; the next one is not
+                budget.spend_cpu(time.thread_time() - started)
         if match is None or match.end() != len(value):
             return f'{quoted} does not match pattern "{pattern}"'
         return None

@@ -7,7 +7,9 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from hot_translator.budget import remaining
 from hot_translator.expression import Dynamic, Leaf, Reference, Scope, leaves, resolve
+from hot_translator.sizes import CONTAINER, ITEM
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -103,6 +105,10 @@ class Indexed(Dynamic):
         """The references in the value."""
         return leaves(self._value)
 
+    def parts(self) -> tuple[Any, ...]:
+        """The value."""
+        return (self._value,)
+
     @property
     def referenced(self) -> str | None:
         """The resource whose id the value is."""
@@ -114,9 +120,17 @@ class Indexed(Dynamic):
 
 
 def with_index(value: Any, variable: str, name: str) -> Any:
-    """A member's properties: the index variable is replaced in every text, keys excepted."""
+    """A member's properties: the index variable is replaced in every text, keys excepted.
+
+    Raises ``BudgetExceeded``: a large text that names its index is made once for each member.
+    """
     if isinstance(value, str):
-        return value.replace(variable, name)
+        if variable in value:
+            value = value.replace(variable, name)
+            remaining().spend(len(value))
+        return value
+    if isinstance(value, dict | list):
+        remaining().spend(CONTAINER + ITEM * len(value))
     if isinstance(value, dict):
         return {key: with_index(item, variable, name) for key, item in value.items()}
     if isinstance(value, list):
@@ -148,3 +162,7 @@ class WithoutNulls(Dynamic):
     def leaves(self) -> Iterator[Leaf]:
         """The references in them."""
         return leaves(self._value)
+
+    def parts(self) -> tuple[Any, ...]:
+        """The properties."""
+        return (self._value,)

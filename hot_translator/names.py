@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from hot_translator.allowance import left
+from hot_translator.budget import remaining
 
 
 def nearest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -13,11 +13,11 @@ def nearest(name: object, known: Iterable[str], *, cutoff: float = 0.6) -> str |
 
     ``cutoff`` is the least likeness, from 0 (anything) to 1 (equal), as in difflib.
     """
-    allowance = left()
-    if allowance.compared <= 0:
+    budget = remaining()
+    if budget.comparisons <= 0:
         return None  # a hint for each of a thousand mistakes among a thousand names is a million comparisons
     by_lower = {candidate.lower(): candidate for candidate in known}
-    allowance.compared -= len(by_lower)
+    budget.comparisons -= len(by_lower)
     found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 

@@ -70,6 +70,10 @@ class ParameterValue(Dynamic):
         """The references in the value."""
         return leaves(self._value)
 
+    def parts(self) -> tuple[Any, ...]:
+        """The value."""
+        return (self._value,)
+
     @property
     def referenced(self) -> str | None:
         """The resource whose id the value is."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import versions
-from hot_translator.allowance import limited
+from hot_translator.budget import limited
 from hot_translator.errors import InvalidTemplate, TranslationError, raise_all
 from hot_translator.loader import check_plain, forget_places, load, locate
 from hot_translator.parameters import ParameterSchema, check_default, parse_schema

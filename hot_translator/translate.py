@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hot_translator import implicit
-from hot_translator.allowance import limited
+from hot_translator.budget import limited
 from hot_translator.entities import Place
 from hot_translator.environment import Environment, merge_environments, with_flat_parameters
 from hot_translator.errors import InvalidParameter, TranslationError, raise_all

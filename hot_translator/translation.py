@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from hot_translator import properties
+from hot_translator.budget import BudgetExceeded, measure
 from hot_translator.catalogue import TypeSchema
 from hot_translator.constraints import CustomConstraint
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
@@ -23,6 +25,17 @@ class _Memo:
 
     read: list[Any] | None = None
     value: Any = None
+
+
+@contextmanager
+def _refusing(path: str) -> Iterator[None]:
+    """Within it, what is too large or nested too deep is an error of this path."""
+    try:
+        yield
+    except BudgetExceeded as error:
+        raise ResolutionError(path, str(error)) from None
+    except RecursionError:
+        raise ResolutionError(path, "the value is nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +108,14 @@ class Definition:
             raise ResolutionError(self.path, "The condition of the resource does not hold: it is not to exist")
         memo = self._memo
         read = [leaf.resolve(scope) for leaf in self._leaves]
-        if memo.read is not None and memo.read == read:
-            return memo.value  # type: ignore[no-any-return]
-        value = self._finalize(resolve(self.properties, scope))
+        with _refusing(f"{self.path}.properties"):
+            if any(isinstance(value, Mapping | list) for value in read):
+                measure(read)  # before it is compared: what resources give may share parts
+            if memo.read is not None and memo.read == read:
+                return memo.value  # type: ignore[no-any-return]
+            resolved = resolve(self.properties, scope)
+            measure(resolved)
+        value = self._finalize(resolved)
         memo.read, memo.value = None, value
         memo.read = read
         return value
@@ -114,7 +132,9 @@ class Definition:
 
     def resolve_metadata(self, scope: Scope) -> dict[str, Any]:
         """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""
-        resolved = resolve(self.metadata, scope)
+        with _refusing(f"{self.path}.metadata"):
+            resolved = resolve(self.metadata, scope)
+            measure(resolved)
         return resolved if isinstance(resolved, dict) else {}
 
 
@@ -130,7 +150,9 @@ class Output:
 
     def resolve(self, scope: Scope) -> Any:
         """The value, null when its condition is false; ``UNKNOWN`` anywhere in it; raises ``TranslationError``."""
-        resolved = resolve(self.value, scope)
+        with _refusing(f"outputs.{self.name}.value"):
+            resolved = resolve(self.value, scope)
+            measure(resolved)
         return None if resolved is OMITTED else resolved
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from hot_translator.allowance import spend
+from hot_translator.budget import BudgetExceeded, Meter, measure, remaining
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
 from hot_translator.expression import (
     OMITTED,
@@ -21,9 +22,6 @@ from hot_translator.expression import (
 
 REFUSALS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """What a function raises when it does not like its arguments."""
-
-MAX_RESULT: Final = 10_000_000
-"""Characters of a text, or items of a list, that a function may make: nested calls could grow without end."""
 
 
 class Path(NamedTuple):
@@ -122,12 +120,16 @@ class Call(Dynamic):
     def resolve(self, scope: Scope) -> Any:
         """The function's value; ``UNKNOWN`` as long as any part of its arguments is."""
         arguments = resolve_items(self._arguments, scope)
-        if has_unknown(arguments):
-            return UNKNOWN
         try:
-            return self._compute(arguments)
+            remaining().spend_call()
+            measure(arguments)
+            if has_unknown(arguments):
+                return UNKNOWN
+            result = timed(self._compute, arguments)
+            measure(result)
         except REFUSALS as error:
             raise ResolutionError(str(self.path), message(error)) from error
+        return result
 
     def leaves(self) -> Iterator[Leaf]:
         """The references in the arguments."""
@@ -136,6 +138,10 @@ class Call(Dynamic):
     def never(self, value: Any) -> bool:
         """A call gives its own kind of value, where it has one."""
         return self.gives is not None and not isinstance(value, self.gives)
+
+    def parts(self) -> tuple[Any, ...]:
+        """The arguments."""
+        return (self._arguments,)
 
 
 _CALL: Final = Call(lambda arguments: arguments, None, Path(None, ""))
@@ -155,11 +161,26 @@ class Function:
     its place; else it is dropped from the list, as Heat does."""
     gives: type | None = None
     """What every call of it gives (str, list or dict), where that is the same for all arguments."""
+    makes = True
+    """Whether its result is its own, and not a part of the template that is compiled and counted anyway."""
 
     def __init__(self, name: str, environs: Environs, path: Path) -> None:
         self.name = name
         self.environs = environs
         self.path = path
+
+    def compiled(self, snippet: Any) -> Any:
+        """The compiled call, counted and measured: nothing walks over a result that is too large."""
+        try:
+            remaining().spend_call()
+            result = self.build(snippet)
+            if self.makes:
+                measure(result)
+        except TranslationError:
+            raise
+        except (BudgetExceeded, RecursionError) as error:
+            return Failure(ResolutionError(str(self.path), message(error)))
+        return result
 
     def build(self, snippet: Any) -> Any:
         """The compiled call: its value when everything is known, else a ``Dynamic``."""
@@ -181,7 +202,7 @@ class Function:
 
     def _tried(self, arguments: Any) -> Any:
         try:
-            return self.settle_and_compute(arguments)
+            return timed(self.settle_and_compute, arguments)
         except TranslationError as error:
             return Failure(error)
         except REFUSALS as error:
@@ -303,15 +324,37 @@ def is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def bounded(result: Any) -> Any:
-    """Refuse a text or list that has grown out of all proportion."""
-    check_size(len(result))
+def timed(function: Callable[[Any], Any], arguments: Any) -> Any:
+    """What the function makes of its arguments. Its CPU time is taken from the budget."""
+    started = time.thread_time()
+    result = function(arguments)
+    remaining().spend_cpu(time.thread_time() - started)
     return result
 
 
-def check_size(size: int) -> None:
-    """Refuse what would grow out of all proportion, before it is made where that is known."""
-    if size > MAX_RESULT:
-        msg = f"the result is longer than {MAX_RESULT}"
-        raise ValueError(msg)
-    spend(size)
+class Membership:
+    """Whether values are among given ones, equal as Python's ``==`` says (1, 1.0 and True are), in a time that does not
+    grow with their number, maps and lists excepted.
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._hashable: set[Any] = set()
+        self._others: list[Any] = []
+        self._meter = Meter()
+        for value in values:
+            self.add(value)
+
+    def add(self, value: Any) -> None:
+        """One more of the given values."""
+        self._meter.step()
+        try:
+            self._hashable.add(value)
+        except TypeError:
+            self._others.append(value)
+
+    def __contains__(self, value: Any) -> bool:
+        self._meter.step()
+        try:
+            return value in self._hashable
+        except TypeError:
+            return value in self._others

@@ -5,22 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
+from hot_translator.budget import Meter
 from hot_translator.errors import InvalidTemplate
 from hot_translator.expression import Dynamic
-from hot_translator.functions.base import (
-    MAX_RESULT,
-    Function,
-    bounded,
-    check_size,
-    is_list,
-    is_map,
-    known_or,
-    plain,
-    strip,
-)
+from hot_translator.functions.base import Function, Membership, is_list, is_map, known_or, plain, strip
 from hot_translator.functions.text import as_json
+from hot_translator.sizes import CONTAINER, ITEM
+
+MAX_JSON: Final = 1_000_000
+"""Characters of JSON that Fn::Select reads: what it makes of them is larger than the text."""
 
 
 def _known_items(value: Any, fitting: Any) -> Any:
@@ -71,7 +66,7 @@ class ListJoin(Function):
             msg = f'"{self.name}" delimiter must be a string'
             raise TypeError(msg)
         texts = [self._text(item) for item in items]
-        check_size(sum(map(len, texts)) + len(delimiter) * len(texts))
+        Meter().made(sum(map(len, texts)) + len(delimiter) * len(texts))
         return delimiter.join(texts)
 
     def _text(self, item: Any) -> str:
@@ -134,7 +129,8 @@ class ListConcat(Function):
             if one is not None and not is_list(one):
                 msg = f"Incorrect arguments: Items to concat must be lists, not {str(one)[:200]}"
                 raise TypeError(msg)
-        return bounded([item for one in arguments if one for item in one])
+        Meter().made(ITEM * sum(len(one) for one in arguments if one))
+        return [item for one in arguments if one for item in one]
 
 
 class ListConcatUnique(ListConcat):
@@ -147,14 +143,13 @@ class ListConcatUnique(ListConcat):
 
 def unique(items: list[Any]) -> list[Any]:
     """The items without repetitions, equal as Python's ``==`` says (1, 1.0 and True are)."""
-    try:
-        return list(dict.fromkeys(items))
-    except TypeError:
-        kept: list[Any] = []
-        for item in items:
-            if item not in kept:
-                kept.append(item)
-        return kept
+    kept: list[Any] = []
+    known = Membership()
+    for item in items:
+        if item not in known:
+            known.add(item)
+            kept.append(item)
+    return kept
 
 
 class MapMerge(Function):
@@ -256,7 +251,8 @@ class Filter(Function):
         if not isinstance(values, list):
             msg = f'"{self.name}" filters a list of values'
             raise TypeError(msg)
-        return [item for item in items if item not in values]
+        left_out = Membership(values)
+        return [item for item in items if item not in left_out]
 
 
 class Contains(Function):
@@ -341,12 +337,11 @@ class Repeat(Function):
             msg = f"For {self.name}, the length of for_each values should be equal if no nested loop"
             raise ValueError(msg)
         total = math.prod(len(items) for items in lists) if product else 0
-        if total > MAX_RESULT // 100:
-            msg = f"{self.name} would give {total} items"
-            raise ValueError(msg)
+        meter = Meter()
+        meter.made(ITEM * total)
         keys = list(for_each)
         rows = itertools.product(*lists) if product else zip(*lists, strict=False)
-        return [_substitute(arguments["template"], list(zip(keys, row, strict=True))) for row in rows]
+        return [_substitute(arguments["template"], list(zip(keys, row, strict=True)), meter) for row in rows]
 
     def _items(self, value: Any, *, product: bool) -> list[Any]:
         if value is None:
@@ -370,22 +365,28 @@ class RepeatMaps(Repeat):
     reads_permutations = False
 
 
-def _substitute(template: Any, replacements: list[tuple[Any, Any]]) -> Any:
+def _substitute(template: Any, replacements: list[tuple[Any, Any]], meter: Meter) -> Any:
+    meter.step()
     if isinstance(template, str):
         for key, value in replacements:
             if not isinstance(key, str) or not isinstance(value, str):
                 what = f"the value {str(value)[:200]} of {key!r}" if isinstance(key, str) else f"the key {key!r}"
                 msg = f"{what} in for_each is no text: only text can be replaced by text, so put it in quotes"
                 raise TypeError(msg)
-            check_size(len(template) + template.count(key) * len(value))
+            meter.made(ITEM + template.count(key) * len(value))
             template = template.replace(key, value)
+        meter.made(len(template))
         return template
     if isinstance(template, list):
-        check_size(len(template))
-        return [_substitute(item, replacements) for item in template]
+        meter.made(CONTAINER)
+        return [_substitute(item, replacements, meter) for item in template]
     if isinstance(template, dict):
-        check_size(len(template))
-        return {_substitute(key, replacements): _substitute(item, replacements) for key, item in template.items()}
+        meter.made(CONTAINER)
+        return {
+            _substitute(key, replacements, meter): _substitute(item, replacements, meter)
+            for key, item in template.items()
+        }
+    meter.made(ITEM)
     return template
 
 
@@ -413,6 +414,9 @@ class FnSelect(Function):
         if items is None or items == "":
             return ""
         if isinstance(items, str):
+            if len(items) > MAX_JSON:
+                msg = f"a text of more than {MAX_JSON} characters is not read as JSON"
+                raise ValueError(msg)
             items = json.loads(items)
             if items is None:
                 return ""

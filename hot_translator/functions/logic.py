@@ -17,6 +17,7 @@ from hot_translator.functions.base import REFUSALS, Call, Failure, Function, fin
 class If(Function):
     """``{if: [condition, value, value]}``: a macro, so that only the chosen branch is compiled."""
 
+    makes = False
     may_omit = False
     """Whether the second value may be left out (from 2021-04-16): the item or entry then vanishes."""
 

@@ -55,3 +55,7 @@ class SelectPath(Dynamic):
         """The references in the value and in the path."""
         yield from leaves(self._value)
         yield from leaves(self._path)
+
+    def parts(self) -> tuple[Any, ...]:
+        """The value and the path."""
+        return self._value, self._path

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib import parse
 
+from hot_translator.budget import Meter
 from hot_translator.errors import ResolutionError
 from hot_translator.expression import OMITTED, Dynamic
-from hot_translator.functions.base import Failure, Function, check_size, is_list, is_map, known_or, plain
+from hot_translator.functions.base import Failure, Function, is_list, is_map, known_or, plain
+from hot_translator.sizes import ITEM
 
 
 def as_json(value: Any) -> str:
@@ -70,24 +72,27 @@ class StrReplace(Function):
             raise TypeError(msg)
         missing = set(params)
         pieces = [template]
+        meter = Meter()
         for key in sorted(sorted(params), key=len, reverse=True):
             value = self._text(params[key], key)
-            pieces = self._replace_in(pieces, key, value, missing)
+            pieces = self._replace_in(pieces, key, value, missing, meter)
         if self.every_key_must_occur and missing:
             names = ",".join(sorted(sorted(missing), key=len, reverse=True))
             msg = f"The following params were not found in the template: {names}"
             raise ValueError(msg)
-        check_size(sum(map(len, pieces)))
+        meter.made(sum(map(len, pieces)))
         return "".join(pieces)
 
     @staticmethod
-    def _replace_in(pieces: list[str], key: str, value: str, missing: set[str]) -> list[str]:
+    def _replace_in(pieces: list[str], key: str, value: str, missing: set[str], meter: Meter) -> list[str]:
         """Even pieces are text still to be searched, odd ones are values that were put in."""
         replaced: list[str] = []
         for index, piece in enumerate(pieces):
             if index % 2:
                 replaced.append(piece)
                 continue
+            meter.step()
+            meter.made(ITEM * piece.count(key) if key else 0)
             parts = piece.split(key)
             if len(parts) > 1:
                 missing.discard(key)
@@ -149,6 +154,13 @@ class FnReplace(StrReplacePlain):
         return self.replace(arguments[1], arguments[0])
 
 
+def split(text: str, delimiter: str | None) -> list[str]:
+    """The pieces. Raises ValueError when they are too many, before there are any."""
+    if delimiter:
+        Meter().made(len(text) + ITEM * text.count(delimiter))
+    return text.split(delimiter)
+
+
 class StrSplit(Function):
     """``{str_split: [delimiter, text, index]}``."""
 
@@ -174,7 +186,7 @@ class StrSplit(Function):
             return None
         if not isinstance(text, str) or not isinstance(delimiter, str | None):
             raise TypeError(self._usage())
-        pieces = text.split(delimiter)
+        pieces = split(text, delimiter)
         if not more:
             return pieces
         try:
@@ -232,7 +244,7 @@ class FnSplit(Function):
         if not isinstance(text, str):
             msg = f"String to split must be string; got {type(text).__name__}"
             raise TypeError(msg)
-        return text.split(delimiter)
+        return split(text, delimiter)
 
 
 class Base64(Function):

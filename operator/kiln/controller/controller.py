@@ -6,7 +6,7 @@ import uuid
 from collections import OrderedDict
 from typing import Final
 
-from hot_translator.allowance import limited
+from hot_translator.budget import Budget, limited
 from kiln import logs
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key
@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_PASSES: Final = 20_000
 MAX_FUNCTION_OUTPUT: Final = 256_000_000
-"""Budget (characters) of the template functions of one reconciliation."""
+"""Budget (characters) for the template functions that are evaluated in one reconciliation."""
+MAX_FUNCTION_CPU: Final = 20.0
+"""The same in seconds of CPU."""
 KUBERNETES_RETRY: Final = Backoff(first=5.0, longest=30.0)
 """After an error of the API server."""
 AT_ONCE: Final = 0.5
@@ -65,7 +67,7 @@ class StackController:
             return Requeue.on_events(PassEnd.DELETED)
         pass_id = self._new_pass()
         session.request_id.set(pass_id)
-        with logs.context(stack=str(key), pass_id=pass_id), limited(MAX_FUNCTION_OUTPUT):
+        with logs.context(stack=str(key), pass_id=pass_id), limited(Budget(size=MAX_FUNCTION_OUTPUT, cpu=MAX_FUNCTION_CPU)):
             this = StackReconciliation(self.shared, stack, run, pass_id)
             try:
                 return await this.run()

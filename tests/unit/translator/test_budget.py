@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from hot_translator import Pseudo, TranslationError, parse_template, translate
-from hot_translator.allowance import left, limited
+from hot_translator.budget import Budget, limited, remaining
 
 HEAD = "heat_template_version: 2021-04-16\n"
 PSEUDO = Pseudo("web", "uid", "project", "RegionOne")
@@ -35,7 +35,7 @@ def refused(text):
 ])  # fmt: skip
 def test_calls_that_are_small_each_may_not_make_gigabytes_together(call):
     error, peak = refused(values(*((number, call) for number in range(150))))
-    assert "too much text in all" in str(error)
+    assert "characters in all" in str(error)
     assert peak < 200_000_000
 
 
@@ -46,7 +46,7 @@ def test_calls_that_are_small_each_may_not_make_gigabytes_together(call):
 ])  # fmt: skip
 def test_what_would_be_too_large_is_not_even_made(call):
     error, peak = refused(values((0, call)))
-    assert "longer than" in str(error)
+    assert "the limit of one value" in str(error)
     assert peak < 50_000_000
 
 
@@ -55,11 +55,10 @@ def test_many_catastrophic_patterns_do_not_take_minutes():
         f'  p{number}: {{type: string, default: "{"a" * 40}!", constraints: [{{allowed_pattern: "(a|aa)+$"}}]}}\n'
         for number in range(60)
     )
-    with limited():
-        left().matching = 0.5
+    with limited(Budget(cpu=0.5)):
         with pytest.raises(TranslationError) as found:
             parse_template(f"{HEAD}parameters:\n{lines}resources: {{a: {{type: OS::Heat::None}}}}\n")
-    assert [("together take too long" in str(problem)) for problem in found.value.problems] == [False] + 59 * [True]
+    assert [("the limit of 0.5 s of CPU" in str(problem)) for problem in found.value.problems] == [False] + 59 * [True]
 
 
 def test_thousands_of_mistakes_are_all_told_though_not_all_with_a_hint():
