@@ -5,6 +5,7 @@ Regular expressions are matched by the ``regex`` package, which can be stopped, 
 
 from __future__ import annotations
 
+import collections.abc  # noqa: F401 - yaql uses it without importing it
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -72,9 +73,9 @@ def _function(name: str, *, method: bool = False, **types: Any) -> Callable[[_Ca
     return mark
 
 
-def bounded_context() -> BoundedContext:
-    """The standard library with the functions below in place of its own."""
-    context = BoundedContext(yaql.create_context(regex=False))
+def bounded_context(finalizer: Callable[..., Any]) -> BoundedContext:
+    """The standard library with the functions below in place of its own. ``finalizer`` makes results plain data."""
+    context = BoundedContext(yaql.create_context(regex=False, finalizer=finalizer))
     for function in _FUNCTIONS:
         context.register_function(function)
     return context
