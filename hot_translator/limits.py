@@ -145,7 +145,9 @@ def _allowed_pattern(pattern: str, _type: PropertyType, shown: str | None) -> Ch
         quoted = shown or f'"{value}"'
         budget = remaining()
         if not budget.cpu_left:
-            return f'{quoted} was not matched against pattern "{pattern}": the limit of {budget.cpu:g} s of CPU is reached'
+            return (
+                f'{quoted} was not matched against pattern "{pattern}": the limit of {budget.cpu:g} s of CPU is reached'
+            )
         started = time.thread_time()
         try:
             match = expression.match(value, timeout=PATTERN_SECONDS)

@@ -11,6 +11,7 @@ from hot_translator.budget import limited
 from hot_translator.entities import Place
 from hot_translator.environment import Environment, merge_environments, with_flat_parameters
 from hot_translator.errors import InvalidParameter, TranslationError, raise_all
+from hot_translator.hidden import SHORTEST_SECRET
 from hot_translator.loader import forget_places
 from hot_translator.parameters import HIDDEN_TEXT, ParameterSchema, unknown
 from hot_translator.registry import Registry
@@ -19,8 +20,6 @@ from hot_translator.translation import Definition, Translation, topological_orde
 from hot_translator.tree import Limits, Pseudo, Tree
 from hot_translator.unit import Unit
 
-_SHORTEST = 4
-"""Shorter values are parts of ordinary words, and a message without those could not be read."""
 _TEMPLATE_MARKS = ("heat_template_version", "HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
 
 
@@ -113,7 +112,7 @@ def _told(tree: Tree, template: Template, found: list[TranslationError]) -> tupl
 
 def _secrets(tree: Tree) -> list[str]:
     """The hidden values to keep out of messages, longest first."""
-    return sorted((value for value in tree.hidden_values if len(value) >= _SHORTEST), key=len, reverse=True)
+    return sorted((value for value in tree.hidden_values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _complete(tree: Tree) -> dict[str, Definition]:

@@ -232,7 +232,9 @@ def _reason(status: int, limit: float, *, late: bool) -> str:
     if status == -signal.SIGPROF:
         return f"the expression takes more than {limit:g} s of CPU time"
     if status == -signal.SIGKILL:
-        return f"the process that evaluates the expression was killed: it may need more than {MEMORY >> 20} MB of memory"
+        return (
+            f"the process that evaluates the expression was killed: it may need more than {MEMORY >> 20} MB of memory"
+        )
     return f"the process that evaluates the expression ended with status {status}"
 
 

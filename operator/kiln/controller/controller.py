@@ -67,7 +67,8 @@ class StackController:
             return Requeue.on_events(PassEnd.DELETED)
         pass_id = self._new_pass()
         session.request_id.set(pass_id)
-        with logs.context(stack=str(key), pass_id=pass_id), limited(Budget(size=MAX_FUNCTION_OUTPUT, cpu=MAX_FUNCTION_CPU)):
+        budget = Budget(size=MAX_FUNCTION_OUTPUT, cpu=MAX_FUNCTION_CPU)
+        with logs.context(stack=str(key), pass_id=pass_id), limited(budget):
             this = StackReconciliation(self.shared, stack, run, pass_id)
             try:
                 return await this.run()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hot_translator import Translation, TranslationError
 from hot_translator.expression import AllAttributes, Attribute, Reference, Scope, has_unknown, leaves
-from kiln.logs import Redactor
+from kiln.redaction import Redaction
 from kiln.stack.status import shown
 
 LARGEST = 32 << 10
@@ -40,7 +40,7 @@ class Outputs:
 NONE = Outputs()
 
 
-def resolve(translation: Translation, scope: Scope, redact: Redactor) -> Outputs:
+def resolve(translation: Translation, scope: Scope, redact: Redaction) -> Outputs:
     """Evaluate all outputs, as far as the resources exist."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}

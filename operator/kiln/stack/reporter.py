@@ -13,6 +13,7 @@ from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Condition
 from kiln.kube.event_recorder import EventRecorder
+from kiln.redaction import Redactor
 from kiln.stack import conditions, status
 from kiln.stack.objective import Objective
 from kiln.stack.status import StatusUpdate, StatusWriter
@@ -35,7 +36,7 @@ class StackReporter:
         self.writer = writer
         self.events = events
         self.pass_id = pass_id
-        self.redact = logs.Redactor()
+        self.redact = Redactor()
         self._hidden: set[str] = set()
         self.progress = ProgressTracker(self._changed)
         self.transitions = TransitionLog()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
-from hot_translator.allowance import limited
+from hot_translator.budget import limited
 from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hot_translator import TranslationError
-from hot_translator.allowance import limited
+from hot_translator.budget import limited
 from kiln.api.kinds import STACKS
 from kiln.clouds import credentials
 from kiln.clouds.address_guard import AddressGuard
