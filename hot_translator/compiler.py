@@ -291,6 +291,10 @@ class Undecided(Dynamic):
         """The references in the condition."""
         return self._value.leaves()
 
+    def parts(self) -> tuple[Any, ...]:
+        """What the condition is made of."""
+        return (self._value,)
+
 
 class _Quiet:
     """The compiler of values that may never be wanted: errors are kept where they stand."""

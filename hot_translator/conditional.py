@@ -42,6 +42,10 @@ class Guarded(Dynamic):
         yield from self._condition.leaves()
         yield from leaves(self._value)
 
+    def parts(self) -> tuple[Any, ...]:
+        """The condition and the value."""
+        return self._condition, self._value
+
     @property
     def referenced(self) -> str | None:
         """The resource whose id the value is."""
@@ -99,6 +103,10 @@ class Both(Dynamic):
         """The references in both."""
         yield from self._outer.leaves()
         yield from self._inner.leaves()
+
+    def parts(self) -> tuple[Any, ...]:
+        """Both."""
+        return self._outer, self._inner
 
 
 def both(outer: Dynamic | None, inner: Dynamic) -> Dynamic:

@@ -207,6 +207,10 @@ class Choice(Dynamic):
         yield from leaves(self._yes)
         yield from leaves(self._no)
 
+    def parts(self) -> tuple[Any, ...]:
+        """The condition and both values."""
+        return self._condition, self._yes, self._no
+
     def never(self, value: Any) -> bool:
         """As both values."""
         return never(self._yes, value) and never(self._no, value)
