@@ -1,7 +1,7 @@
 """What the evaluation of a template may cost: one budget for a translation, one for a reconciliation.
 
-Each single value is bounded (``MAX_RESULT``), but thousands of them are not: a template of a hundred kilobytes could ask
-for gigabytes of text, or for minutes of matching. Whoever evaluates takes from the budget that holds where it runs:
+Each single value is bounded (``MAX_RESULT``), but thousands of them are not: a template of a hundred kilobytes could
+ask for gigabytes of text, or for minutes of matching. Whoever evaluates takes from the budget that holds where it runs:
 characters of what is made, seconds of CPU, calls of functions. What exceeds it is refused with ``BudgetExceeded``, and
 its caller adds the path.
 
@@ -40,8 +40,8 @@ class BudgetExceeded(ValueError):  # noqa: N818 - what happened, as the message 
 class Budget:
     """Limits, and what of them is spent.
 
-    ``size`` is in characters (see ``sizes``), ``cpu`` in seconds, ``calls`` counts functions, ``comparisons`` names that
-    were compared for a hint. Threads that share one may lose a few units: it is a limit, not an invoice.
+    ``size`` is in characters (see ``sizes``), ``cpu`` in seconds, ``calls`` counts functions, ``comparisons``
+    names that were compared for a hint. Threads that share one may lose a few units: it is a limit, not an invoice.
     """
 
     size: int = MAX_SIZE
@@ -117,7 +117,7 @@ class Meter:
 _current: contextvars.ContextVar[Budget | None] = contextvars.ContextVar("budget", default=None)
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="")
-"""For whom is evaluated (a namespace, say): tenants get equal shares of what all use. Whoever begins the work sets it."""
+"""For whom work is done (a namespace): tenants get equal shares of what all use. Whoever begins the work sets it."""
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The size of plain and compiled data: what it would take when written out, shared parts as often as they appear.
 
-Values may share parts: ``[x, x]`` of ``[y, y]`` of ... holds few objects, and doubles with each level for everything that
-walks, compares or serialises it. Here each distinct part is looked at once.
+Values may share parts: ``[x, x]`` of ``[y, y]`` of ... holds few objects, and doubles with each level for everything
+that walks, compares or serialises it. Here each distinct part is looked at once.
 """
 
 from __future__ import annotations

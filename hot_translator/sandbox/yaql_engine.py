@@ -20,10 +20,12 @@ MAX_RESULT: Final = 1_000_000
 """Size of a result, in characters (see ``sizes``)."""
 
 
-@specs.inject("engine", yaqltypes.Engine())
-@specs.name("#finalize")
 def _finalize(obj: Any, engine: Any) -> Any:
     return _Result(engine).plain(obj)
+
+
+specs.inject("engine", yaqltypes.Engine())(_finalize)
+specs.name("#finalize")(_finalize)
 
 
 _ENGINE: Final = yaql.YaqlFactory().create({"yaql.limitIterators": LIMIT_ITERATORS, "yaql.memoryQuota": MEMORY_QUOTA})

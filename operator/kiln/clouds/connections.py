@@ -18,7 +18,8 @@ from keystoneauth1 import session as keystone_session
 from keystoneauth1.identity import generic, v3
 from openstack.config import cloud_region
 
-from kiln.clouds import fair_executor, transport
+from hot_translator.budget import tenant
+from kiln.clouds import transport
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.credentials import Credential
 from reconcilers.cloud.limits import DEFAULT, Limits
@@ -67,7 +68,7 @@ class CloudConnections:
         entry = self._entries.get(credential.digest)
         if entry is None:
             made = asyncio.ensure_future(asyncio.to_thread(self._connect, credential))
-            entry = self._entries[credential.digest] = _Entry(made, loop.time(), fair_executor.tenant.get())
+            entry = self._entries[credential.digest] = _Entry(made, loop.time(), tenant.get())
             made.add_done_callback(functools.partial(self._forget_failed, credential.digest))
         entry.used = loop.time()
         self._entries.move_to_end(credential.digest)

@@ -5,7 +5,6 @@ each tenant can use only a part of the threads, and tenants take turns in the qu
 not delay the first call of another.
 """
 
-import contextvars
 import functools
 import threading
 from collections import Counter, OrderedDict, deque
@@ -13,8 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="")
-"""The namespace that work is accounted to. The work queue sets it when a reconciliation starts."""
+from hot_translator.budget import tenant
 
 
 class _Work(NamedTuple):

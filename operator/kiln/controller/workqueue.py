@@ -24,9 +24,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hot_translator.budget import tenant
 from kiln import metrics
 from kiln.api.v1alpha1 import Key
-from kiln.clouds.fair_executor import tenant
 from kiln.stack.requeue import SETTLED, PassEnd, Requeue
 from reconcilers.backoff import Backoff
 

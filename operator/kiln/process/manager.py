@@ -39,6 +39,7 @@ from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.informer import Informer
 from kiln.kube.leader_election import Lease, LeaseLost
 from kiln.process import debug, http
+from kiln.redaction import Redactor
 from kiln.settings import Settings, add_options, from_arguments
 from kiln.stack.shared import SharedState
 
@@ -102,7 +103,7 @@ class _Operator:
         if not self._kube.config.verify_ssl:
             log.warning("The kubeconfig disables verification of the API server's certificate")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._events = EventRecorder(self._kube, redact=logs.Redactor(), identity=settings.identity)
+        self._events = EventRecorder(self._kube, redact=Redactor(), identity=settings.identity)
         # The Lease has its own client, so that renewals never queue behind other calls. hold() retries.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
         self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)

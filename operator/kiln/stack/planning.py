@@ -9,9 +9,9 @@ from typing import Any
 from typing_extensions import override
 
 from hot_translator import Pseudo, Translation
+from hot_translator.budget import tenant
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.clouds.fair_executor import tenant
 from kiln.stack import inputs, stack_secret, validation
 from kiln.stack.inputs import Inputs
 from kiln.stack.resource_store import StackResourceStore

@@ -1,16 +1,11 @@
 """State that reconciliations share: access to clouds, and translations."""
 
-import asyncio
-import functools
-import hashlib
-import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
-from hot_translator.budget import limited
+from hot_translator import Pseudo, Translation
+from hot_translator.budget import tenant
 from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
@@ -21,6 +16,7 @@ from kiln.kube.client import Kube
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.inputs import Inputs
+from kiln.stack.translation_cache import TranslationCache
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.session import Cloud
@@ -28,7 +24,6 @@ from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 
 T = TypeVar("T")
 
-CACHED_TRANSLATIONS = 256
 TRANSLATORS = 2
 """Concurrent translations; one of each namespace."""
 EVALUATORS = 2
@@ -69,7 +64,7 @@ class SharedState:
         self._sites: dict[str, CloudAccess] = {}
         """By the digests of credentials, as long as their connections are kept."""
         clouds.closed = self._forget_site
-        self._translations: OrderedDict[str, Translation] = OrderedDict()
+        self._translations = TranslationCache(self._translators)
         self.unconfirmed = UnconfirmedCreates()
 
     async def access(self, stack: Mapping[str, Any]) -> CloudAccess:
@@ -114,55 +109,14 @@ class SharedState:
         ``members`` (of groups, by name, with their ids) only counts where a removal policy may name one by its id.
         Raises TranslationError.
         """
-        told = members if members and "removal_policies" in json.dumps([inputs.template, inputs.files]) else {}
-        identity = [
-            inputs.template,
-            list(inputs.environments),
-            inputs.files,
-            inputs.parameters,
-            sorted(inputs.hidden),
-            sorted(inputs.hidden_files),
-            list(map(str, _fields(pseudo))),
-            groups,
-            told,
-        ]
-        digest = hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-        found = self._translations.get(digest)
-        if found is None:
-            work = functools.partial(_translate, inputs, pseudo, groups, told)
-            found = await asyncio.get_running_loop().run_in_executor(self._translators, work)
-            self._translations[digest] = found
-            if len(self._translations) > CACHED_TRANSLATIONS:
-                self._translations.popitem(last=False)
-        self._translations.move_to_end(digest)
-        return found
+        return await self._translations.get(Key(tenant.get(), pseudo.stack_name), inputs, pseudo, groups, members)
 
     def forget(self, key: Key) -> None:
-        """The Stack does not exist any more: forget its secrets."""
+        """The Stack does not exist any more: forget its secrets and its translations."""
+        self._translations.forget(key)
         logs.redact.forget(str(key))
 
     def close(self) -> None:
         """Let go of the threads."""
         for pool in (self._executor, self._translators, self.evaluators):
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-@limited()
-def _translate(
-    inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], members: Mapping[str, Mapping[str, str]]
-) -> Translation:
-    return translate(
-        parse_template(inputs.template),
-        environment=[parse_environment(environment) for environment in inputs.environments],
-        parameters=inputs.parameters,
-        files=inputs.files,
-        pseudo=pseudo,
-        group_state={name: frozenset(gone) for name, gone in groups.items()},
-        group_references=members,
-        hidden=inputs.hidden,
-        hidden_files=inputs.hidden_files,
-    )
-
-
-def _fields(pseudo: Pseudo) -> tuple[str, str, str, str]:
-    return (pseudo.stack_name, pseudo.stack_id, pseudo.project_id, pseudo.region)

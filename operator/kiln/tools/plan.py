@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hot_translator.budget import limited
-
 from hot_translator import TranslationError
+from hot_translator.budget import limited
 from kiln.api.kinds import STACKS
 from kiln.clouds import credentials
 from kiln.clouds.address_guard import AddressGuard
