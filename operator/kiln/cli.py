@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "render": Command("kiln.tools.render", "print a template's resources with their properties, in order"),
     "graph": Command("kiln.tools.graph", "print the dependencies of a template's resources as dot or Mermaid"),
     "plan": Command("kiln.tools.plan", "print what the operator would do about a Stack"),
+    "version": Command("kiln.tools.version", "print the version"),
     "pack": Command("kiln.tools.pack", "make a Stack manifest of a template and all that it names"),
 }
 

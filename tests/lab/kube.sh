@@ -33,10 +33,10 @@ binary_version() {
   esac
 }
 
-# need_kube_binaries: builds those programs that are missing, or of another version than ours.
+# need_kube_binaries NAME...: builds those of the programs that are missing, or of another version than ours.
 need_kube_binaries() {
   local name path missing=()
-  for name in "${KUBE_COMPONENTS[@]}" kubectl helm; do
+  for name in "$@"; do
     path=$(kube_binary "$name")
     [ "$path" != "$KUBE_BIN/$name" ] ||
       { [ -x "$path" ] && is_stamped "$path.version" "$(binary_version "$name")"; } || missing+=("$name")
@@ -47,7 +47,6 @@ need_kube_binaries() {
     say "Kubernetes: building ${missing[*]} from Go modules, once (all of them: 7 to 20 minutes)"
     for name in "${missing[@]}"; do timed "building $name $(binary_version "$name")" build_binary "$name"; done
   fi
-  for name in kubectl helm; do ln -sfn "$(kube_binary "$name")" "$LINK_DIR/$name"; done
 }
 
 # build_binary NAME: builds one program.
@@ -71,24 +70,26 @@ go_build() {
 # parts (k8s.io/api ...) by folders that are published apart, as v0.35.1 for Kubernetes 1.35.1. So a module of ours
 # requires it and replaces each part by the published one.
 build_kubernetes() {
-  local name=$1 part parts_version=0.${KUBERNETES_VERSION#1.} version=k8s.io/component-base/version
+  local name=$1 part parts_version=0.${KUBERNETES_VERSION#1.} version=k8s.io/component-base/version recipe
+  local programs=(kubectl kube-apiserver kube-controller-manager kubelet kube-scheduler kube-proxy)
   local parts=(api apiextensions-apiserver apimachinery apiserver cli-runtime client-go cloud-provider
     cluster-bootstrap code-generator component-base component-helpers controller-manager cri-api cri-client
     csi-translation-lib dynamic-resource-allocation endpointslice externaljwt kms kube-aggregator
     kube-controller-manager kube-proxy kube-scheduler kubectl kubelet metrics mount-utils pod-security-admission
     sample-apiserver sample-cli-plugin sample-controller)
   mkdir -p "$KUBE_DIR/build-kube" && cd "$KUBE_DIR/build-kube" || return
-  if ! is_stamped version "$KUBERNETES_VERSION"; then
+  recipe="$KUBERNETES_VERSION ${programs[*]}"
+  if ! is_stamped version "$recipe"; then
     {
       echo "module kiln/lab/kube"
       echo "go $GO_WANTED"
       echo "godebug default=go${GO_WANTED%.*}"
       echo "require k8s.io/kubernetes v$KUBERNETES_VERSION"
-      for part in kubectl kube-apiserver kube-controller-manager; do echo "tool k8s.io/kubernetes/cmd/$part"; done
+      for part in "${programs[@]}"; do echo "tool k8s.io/kubernetes/cmd/$part"; done
       for part in "${parts[@]}"; do echo "replace k8s.io/$part => k8s.io/$part v$parts_version"; done
     } >go.mod
     GOFLAGS=-mod=mod go mod tidy -e || return   # -e: tests of foreign modules need what is not published
-    stamp version "$KUBERNETES_VERSION"
+    stamp version "$recipe"
   fi
   go_build "$KUBE_BIN/$name" "k8s.io/kubernetes/cmd/$name" \
     "-X $version.gitVersion=v$KUBERNETES_VERSION -X $version.gitMajor=1 -X $version.gitMinor=${KUBERNETES_VERSION#1.}"
@@ -207,8 +208,10 @@ recover_kube() {
 
 # kube_up: builds what is missing, and starts what does not run.
 kube_up() {
+  local name
   mkdir -p "$KUBE_DIR" "$KUBE_DATA"
-  need_kube_binaries
+  need_kube_binaries "${KUBE_COMPONENTS[@]}" kubectl helm
+  for name in kubectl helm; do ln -sfn "$(kube_binary "$name")" "$LINK_DIR/$name"; done
   write_kube_secrets
   timed "Kubernetes: starting" start_kube
 }

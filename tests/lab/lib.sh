@@ -66,6 +66,13 @@ timed() {
   say "$text: $((SECONDS - begin)) s"
 }
 
+# logged NAME TEXT COMMAND...: the command with its output in the log NAME; says TEXT and the log's end if it fails.
+logged() {
+  local log=$LOG_DIR/$1.log text=$2
+  shift 2
+  "$@" >"$log" 2>&1 || die_with_log "$log" "$text"
+}
+
 # ---------------------------------------------------------------------------------------------------------------
 # Stamps: work that is done once, and again when what it was made from has changed
 # ---------------------------------------------------------------------------------------------------------------
@@ -199,10 +206,10 @@ need_free_port() {
     die "port $number ($1) is in use by another program: stop it, or set LAB_PORT_OFFSET to shift all ports"
 }
 
-# take_lock: one command that starts or stops things at a time; the second one waits.
+# take_lock [PART]: one command that starts or stops a part at a time; the second one waits.
 take_lock() {
   mkdir -p "$LINK_DIR" "$LOG_DIR" "$RUN_DIR"
-  exec 9>"$RUN_DIR/lock"
+  exec 9>"$RUN_DIR/lock${1:+-$1}"
   flock -n 9 || {
     say "another lab command is at work on $KILN_HOME: waiting"
     flock 9

@@ -27,6 +27,8 @@ LABEL_GONE = "kiln.dev/gone"
 """On a StackResource of a Stack that is being deleted: its OpenStack resource is gone, the record can be deleted."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
 """On a Stack: a new value starts a reconciliation now and resets the backoff."""
+ANNOTATION_REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
+"""The same in Flux's words; ``status.lastHandledReconcileAt`` repeats the value when the reconciliation has ended."""
 
 _LONGEST_NAME: Final = 253
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")

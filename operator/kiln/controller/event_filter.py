@@ -2,7 +2,7 @@
 
 Most events are echoes of the operator's own writes and cost only a comparison. These count as news:
 
-* a Stack whose uid, generation, deletion or ``kiln.dev/reconcile-at`` annotation changed;
+* a Stack whose uid, generation, deletion or ``kiln.dev/reconcile-at`` annotation (or Flux's) changed;
 * a status that another replica wrote (one that has not noticed the loss of its Lease), because it may hide ours;
 * a StackResource that somebody else deleted;
 * a ConfigMap or Secret that a Stack refers to and whose content changed.
@@ -224,6 +224,7 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
             metadata.get("generation"),
             metadata.get("deletionTimestamp"),
             annotations.get(v1alpha1.ANNOTATION_RECONCILE_AT),
+            annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT),
         ),
         references=references(obj, credentials=True),
         synced=synced,

@@ -87,7 +87,9 @@ class StackReporter:
 
         The same failure with another request id is no change.
         """
-        update = self._redacted(update)
+        annotations = self.stack["metadata"].get("annotations") or {}
+        handled = str(annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT, ""))
+        update = self._redacted(replace(update, handled_request=handled))
         before = (self.old.reason(Condition.READY), _comparable(self.old.message(Condition.READY)))
         state = update.state
         if before == (state.reason, _comparable(state.message)):

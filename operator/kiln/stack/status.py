@@ -56,6 +56,8 @@ class StatusUpdate:
     groups: Mapping[str, Any] | None = None
     synced: bool = False
     pass_id: str = ""
+    handled_request: str = ""
+    """The value of the annotation that asked for this reconciliation, when it has ended."""
 
 
 def counts_of(progress: ProgressTracker) -> Json:
@@ -133,6 +135,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("hiddenOutputs", report.hidden_outputs),
         ("groups", report.groups),
         ("passID", report.pass_id or None),
+        ("lastHandledReconcileAt", report.handled_request or None),
     ):
         if value is not None:
             status[key] = list(value) if isinstance(value, tuple) else value
