@@ -25,19 +25,38 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- the project -------------------------------------------------------------------------------------------------
 
-.PHONY: install
-install: .venv/.installed ## make .venv with the project and its tools; again only when pyproject.toml has changed
+PIP_INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.venv/.installed: pyproject.toml
-	@echo "==> install: the project and its tools into .venv (the first time, about a minute)"
+.PHONY: install
+install: .venv/.installed ## make .venv with the project and its tools; again only when the dependencies have changed
+
+.venv/.installed: pyproject.toml requirements/dev.txt
+	@echo "==> install: the project and its locked tools into .venv (the first time, about a minute)"
 	@python=$$($(LAB_CMD) python); $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
+
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: ## write requirements/*.txt from pyproject.toml (UPGRADE=1: the newest versions)
+	@echo "==> lock: requirements/"
+	@uv=$(BIN)/uv; [ -x $$uv ] || { $(MAKE) -s .venv/.installed; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	  $(LOCK) pyproject.toml -o requirements/runtime.txt; \
+	  $(LOCK) requirements/build.in -o requirements/build.txt; \
+	  $(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+
+.PHONY: generate
+generate: install ## write what is generated: docs/api.md, docs/resource-types.md, the chart's README, schema and CRDs
+	@echo "==> generate"
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/python charts/generate.py
 
 .PHONY: lint
 lint: install ## ruff, mypy, the import contracts, shellcheck
@@ -66,6 +85,20 @@ faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the 
 
 .PHONY: test
 test: install lint unit integration ## everything that a change has to pass, the quick first
+
+.PHONY: wheels
+wheels: install ## build the wheel, and use it on each supported Python that is here
+	@echo "==> wheels: build, install, run"
+	@$(BIN)/python tests/packaging/wheels.py wheels
+
+.PHONY: lowest
+lowest: install ## run the unit tests with the oldest dependencies that pyproject.toml allows
+	@echo "==> lowest: the unit tests with the lower bounds of the dependencies"
+	@$(BIN)/python tests/packaging/wheels.py lowest
+
+.PHONY: image
+image: ## build the image without a registry, on Debian's packages (otherwise: docker build -t kiln .)
+	@$(LAB_CMD) image localhost/kiln:dev
 
 .PHONY: clean
 clean: ## delete .venv and caches of the tools (not the lab: make lab-wipe)

@@ -104,7 +104,7 @@ def readme(found: list[Value]) -> str:
 def schema(found: list[Value]) -> str:
     """The text of values.schema.json: unknown values are refused, so that a misspelt one does not go unnoticed."""
     root: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft-07/schema#",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "additionalProperties": False,
         "properties": {"global": {"type": "object"}},

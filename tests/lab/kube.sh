@@ -10,6 +10,7 @@ KUBE_BIN=$KUBE_DIR/bin          # what we built
 KUBE_DATA=$KUBE_DIR/data        # etcd's data, keys and certificates: deleted by wipe
 KUBE_CONFIG=$KUBE_DIR/kubeconfig
 KUBE_COMPONENTS=(etcd kube-apiserver kube-controller-manager)   # in the order of their start
+KUBE_APISERVER_ARGUMENTS=()     # what a node needs besides
 
 # ---------------------------------------------------------------------------------------------------------------
 # Binaries
@@ -131,7 +132,7 @@ start_kube_apiserver() {
     --authorization-mode RBAC --token-auth-file "$KUBE_DATA/tokens.csv" --allow-privileged=true \
     --service-cluster-ip-range 10.96.0.0/16 --service-account-issuer https://kubernetes.default.svc \
     --service-account-key-file "$KUBE_DATA/pki/service-account.key" \
-    --service-account-signing-key-file "$KUBE_DATA/pki/service-account.key"
+    --service-account-signing-key-file "$KUBE_DATA/pki/service-account.key" "${KUBE_APISERVER_ARGUMENTS[@]}"
 }
 
 # start_kube_controller_manager: garbage collection, namespace deletion, the default ServiceAccounts.

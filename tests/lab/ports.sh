@@ -3,7 +3,7 @@
 # They lie below 32768, where Linux begins to hand out ports for outgoing connections.
 
 declare -A BASE_PORTS=(
-  [etcd]=22379 [etcd-peer]=22380 [kube-apiserver]=26443 [kube-controller-manager]=20257
+  [etcd]=22379 [etcd-peer]=22380 [kube-apiserver]=26443 [kube-controller-manager]=20257 [kube-scheduler]=20259
   [rabbitmq]=25671 [rabbitmq-distribution]=25673 [rabbitmq-epmd]=24369 [memcached]=21211
   [keystone]=25000 [glance]=29292 [placement]=28778 [neutron]=29696 [nova]=28774 [nova-console]=26080 [cinder]=28776
   [heat]=28004 [heat-cfn]=28000
