@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Argo CD (application-controller, repo-server) and Flux (kustomize-controller) as plain processes on the lab's control
-# plane, fed from a local Git repository. Flux's source-controller cannot be built from published modules, so
+# Argo CD (application-controller, repo-server) and Flux (kustomize-controller) as plain processes on the node's
+# cluster (node.sh), fed from a local Git repository. Flux's source-controller cannot be built from published modules, so
 # gitops_publish hands the artifact of a commit to Flux by itself, as an ExternalArtifact.
 
 ARGOCD_VERSION=3.2.11
@@ -10,13 +10,13 @@ FLUX_SOURCE_VERSION=1.9.6
 GITOPS_DIR=$KILN_HOME/gitops
 GITOPS_BIN=$GITOPS_DIR/bin
 GITOPS_CRDS=$GITOPS_DIR/crds
-GITOPS_DATA=$GITOPS_DIR/data                 # repository, artifacts, Argo CD's settings: deleted by wipe
+GITOPS_DATA=$KILN_HOME/node/data/gitops      # repository, artifacts, Argo CD's settings: deleted with the node's data
 GITOPS_REPOSITORY=$GITOPS_DATA/repo.git
 GITOPS_COMPONENTS=(argocd-redis argocd-repo-server argocd-controller gitops-artifacts flux-kustomize)
 
 # gitops_up: builds what is missing, and starts what does not run.
 gitops_up() {
-  [ -e "$KUBE_CONFIG" ] || die "the lab does not run: make lab-up"
+  is_running kube-apiserver || die "the node does not run: lab node up"
   need_packages git openssl redis-tools python3   # not redis-server: that package starts a service
   need_gitops_binaries
   timed "GitOps: starting Argo CD and Flux" start_gitops
@@ -27,11 +27,8 @@ gitops_down() {
   stop flux-kustomize gitops-artifacts argocd-controller argocd-repo-server argocd-redis
 }
 
-# gitops_wipe: also deletes the repository and what they keep; programs stay.
-gitops_wipe() {
-  gitops_down
-  rm -rf "$GITOPS_DATA"
-}
+# gitops_repository: the URL for Argo CD.
+gitops_repository() { echo "file://$GITOPS_REPOSITORY"; }
 
 # ---------------------------------------------------------------------------------------------------------------
 # Binaries

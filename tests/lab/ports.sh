@@ -10,8 +10,8 @@ declare -A BASE_PORTS=(
   [octavia]=29876 [octavia-health]=25555 [barbican]=29311 [manila]=28786
   [swift]=28080 [swift-account]=26201 [swift-container]=26202 [swift-object]=26203
   [aodh]=28042 [gnocchi]=28041 [designate]=29001 [designate-mdns]=25354 [mistral]=28989 [magnum]=29511
-  [argocd-redis]=27500 [argocd-repo-server]=27501 [argocd-repo-metrics]=27502 [argocd-controller]=27503
-  [gitops-artifacts]=27504 [flux-metrics]=27505 [flux-kustomize]=27506
+  [argocd-redis]=22500 [argocd-repo-server]=22501 [argocd-repo-metrics]=22502 [argocd-controller]=22503
+  [gitops-artifacts]=22504 [flux-metrics]=22505 [flux-kustomize]=22506
 )
 
 # port NAME: the port's number in this lab.

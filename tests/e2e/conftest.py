@@ -1,0 +1,59 @@
+"""What the tests on the node share: the release, a project in the cloud, and the table of times at the end."""
+
+from collections.abc import Iterator
+
+import pytest
+from harness import node
+from harness.project import Project
+from harness.node import Space
+
+TIMES: list[tuple[str, float]] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(600))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("times")
+    for what, seconds in TIMES:
+        terminalreporter.write_line(f"{seconds:7.1f} s  {what}")
+
+
+@pytest.fixture
+def took() -> Iterator[list[tuple[str, float]]]:
+    """The table that is printed at the end: (what, seconds)."""
+    return TIMES
+
+
+@pytest.fixture(scope="session")
+def project() -> Iterator[Project]:
+    """A project of the run's own, so that what is left over shows."""
+    made = Project()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def release() -> node.Release:
+    """The cluster-wide release, which the first test installs."""
+    return node.Release("kiln", "kiln-system", logFormat="text")
+
+
+@pytest.fixture(scope="session")
+def shop(project: Project) -> Space:
+    """A user's namespace, with credentials."""
+    return Space("shop", project)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave a cluster that the next run can begin with, whatever happened."""
+    for name in ("shop", "team-a", "team-b"):
+        node.kubectl("-n", name, "delete", "stacks", "--all", "--timeout=120s", check=False)
+        node.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s", check=False)
+    for name, namespace in (("kiln", "kiln-system"), ("team", "kiln-team")):
+        node.helm("uninstall", name, "-n", namespace, "--ignore-not-found", check=False)
+        node.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=60s", check=False)
+    node.kubectl("delete", "crds", "stacks.kiln.dev", "stackresources.kiln.dev", "stackrevisions.kiln.dev", check=False)
