@@ -18,6 +18,7 @@ TEMPLATES ?=
 RUNS ?= 3
 PEERS ?=
 ONLY ?=
+KEEP ?=
 SCALE ?= 1
 JSON ?=
 MARKDOWN ?=
@@ -82,6 +83,20 @@ integration: install lab-up ## the tests on the lab
 faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 12 minutes
 	@echo "==> faults: services that fail, answers that get lost, records that disappear"
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m faults $(PYTEST_ARGS)
+
+# With KEEP=1 the node goes on running afterwards.
+ON_NODE = trap '[ -n "$(KEEP)" ] || $(LAB_CMD) node down' EXIT; $(LAB_CMD) image localhost/kiln:dev; $(LAB_CMD) node up; \
+  $(LAB_CMD) node load "$$($(LAB_CMD) image-archive)";
+
+.PHONY: e2e
+e2e: install lab-up ## image, node, Helm: install, upgrade, kill, uninstall, in pods (KEEP=1: leave the node running)
+	@echo "==> e2e: the image and the chart on a real node, against the lab's OpenStack"
+	@$(ON_NODE) $(BIN)/pytest -q tests/e2e $(PYTEST_ARGS)
+
+.PHONY: gitops
+gitops: install lab-up ## Stacks from Git by real Argo CD and Flux (the first time 20 minutes to build them; KEEP=1)
+	@echo "==> gitops: Argo CD and Flux on the node"
+	@$(ON_NODE) $(LAB_CMD) gitops up; $(BIN)/pytest -q tests/gitops $(PYTEST_ARGS)
 
 .PHONY: test
 test: install lint unit integration ## everything that a change has to pass, the quick first

@@ -27,8 +27,10 @@ gitops_down() {
   stop flux-kustomize gitops-artifacts argocd-controller argocd-repo-server argocd-redis
 }
 
-# gitops_repository: the URL for Argo CD.
-gitops_repository() { echo "file://$GITOPS_REPOSITORY"; }
+# gitops_env: the exports, on one line: the repository's URL for Argo CD, and the port of its cache.
+gitops_env() {
+  printf 'export GITOPS_REPOSITORY=%q GITOPS_REDIS_PORT=%q\n' "file://$GITOPS_REPOSITORY" "$(port argocd-redis)"
+}
 
 # ---------------------------------------------------------------------------------------------------------------
 # Binaries

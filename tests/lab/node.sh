@@ -195,9 +195,10 @@ END
 # Stop
 # ---------------------------------------------------------------------------------------------------------------
 
-# node_down: ends pods, node and control plane, and sets the machine back.
+# node_down: ends pods, node and control plane, and what works on its cluster, and sets the machine back.
 node_down() {
   local pid path name
+  gitops_down
   # Without the scheduler, what the controllers create again stays pending while the kubelet ends the pods.
   stop kube-scheduler
   if is_running kubelet && is_running kube-apiserver; then
