@@ -84,7 +84,10 @@ class Release:
 
     def __init__(self, name: str, namespace: str, **values: str) -> None:
         self.name, self.namespace = name, namespace
-        self._values = {"image.repository": IMAGE, "image.tag": "dev", "image.pullPolicy": "Never", **values}
+        # The lab's cloud is at the node's address, where clouds are denied otherwise.
+        cloud = f"{{{environment()['NODE_ADDRESS']}/32}}"
+        image = {"image.repository": IMAGE, "image.tag": "dev", "image.pullPolicy": "Never"}
+        self._values = {**image, "allowedCloudNetworks": cloud, **values}
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
 

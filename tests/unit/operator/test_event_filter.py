@@ -91,7 +91,7 @@ def test_an_echo_of_our_own_status_is_ignored(shell, queue, stack, rested):
 
 @pytest.mark.parametrize("change", [
     {"generation": 2}, {"uid": "another"}, {"deletionTimestamp": "2026-01-01T00:00:00Z"},
-    {"annotations": {"kiln.dev/reconcile-at": "now"}},
+    {"annotations": {"kiln.dev/reconcile-at": "now"}}, {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}},
 ])  # fmt: skip
 def test_new_intent_interrupts(shell, queue, rested, change):
     shell.observe("stacks", None, rested())

@@ -187,6 +187,18 @@ async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None
     assert len(web.services.told.reasons) == events
 
 
+async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has_ended(web: Stack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    assert "lastHandledReconcileAt" not in web.status
+    web.kube.objects["stacks", "web"]["metadata"]["annotations"] = {"reconcile.fluxcd.io/requestedAt": "2026-01-01"}
+    await web.run()
+    assert web.status["lastHandledReconcileAt"] == "2026-01-01"
+    web.kube.objects["stacks", "web"]["metadata"]["annotations"] = {}
+    await web.run()
+    assert web.status["lastHandledReconcileAt"] == "2026-01-01"
+
+
 async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
     web.apply({"net": NET, "bad": {**FAILS, "depends_on": "net"}}, onFailure="Rollback")
     assert (await web.run()).after == ROLLBACK_NOW

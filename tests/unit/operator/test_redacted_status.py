@@ -41,6 +41,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "output_errors": st.none() | st.dictionaries(names, texts),
     "hidden_outputs": st.none() | st.just(("other",)),
     "synced": st.booleans(),
+    "handled_request": texts,
 }
 
 
