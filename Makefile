@@ -77,7 +77,7 @@ unit: install ## the tests that need no cloud: seconds
 .PHONY: integration
 integration: install lab-up ## the tests on the lab
 	@echo "==> integration: tests on a real Kubernetes and a real OpenStack"
-	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults" $(PYTEST_ARGS)
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults and not octavia" $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 12 minutes
@@ -97,6 +97,11 @@ e2e: install lab-up ## image, node, Helm: install, upgrade, kill, uninstall, in 
 gitops: install lab-up ## Stacks from Git by real Argo CD and Flux (the first time 20 minutes to build them; KEEP=1)
 	@echo "==> gitops: Argo CD and Flux on the node"
 	@$(ON_NODE) $(LAB_CMD) gitops up; $(BIN)/pytest -q tests/gitops $(PYTEST_ARGS)
+.PHONY: octavia
+octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICES) octavia barbican)
+octavia: install lab-up ## the types of Octavia on the real one, on the lab: about 20 minutes
+	@echo "==> octavia: load balancers, made, changed, disturbed, deleted"
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m octavia -s $(PYTEST_ARGS)
 
 .PHONY: test
 test: install lint unit integration ## everything that a change has to pass, the quick first

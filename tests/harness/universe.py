@@ -51,6 +51,7 @@ class MemoryRecords:
 
     def __init__(self) -> None:
         self.held: dict[str, Recorded] = {}
+        self.stack = UID
         self.killer = Killer()
         self.log: list[tuple[str, str]] = []
         self.latency = 0.0
@@ -76,7 +77,7 @@ class MemoryRecords:
         found = key in self.held
         if not found:
             fields = {name: getattr(intent, name) for name in Intent.__slots__}
-            self.put(Recorded(key=key, **fields))
+            self.put(Recorded(key=key, stack=self.stack, **fields))
         await self.killer.point()
         return replace(self.held[key], found=found)
 
