@@ -78,6 +78,8 @@ def classify(method: str, status: int, headers: Mapping[str, str], body: Any, no
         fault = Fault.TRANSIENT if status in {408, 425} else Fault.CONFLICT
     elif status == 503 and wait is not None:
         fault = Fault.RATE_LIMITED
+    elif status == 501:
+        fault = Fault.INVALID  # a provider or driver that cannot do it, now or later
     elif status >= 500:
         fault = Fault.TRANSIENT
         ambiguous = method != "GET"

@@ -1,7 +1,7 @@
 """Templates with load balancers, and what a change of each property of Octavia's types does."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,27 +40,26 @@ def alone() -> Template:
     return {"resources": {**network(), "balancer": octavia("LoadBalancer", vip_subnet=ref("subnet1"))}}
 
 
-def tree() -> Template:
+def tree(*without: str) -> Template:
     """Two load balancers; below the first, one of each type, with a second of what can be referred to."""
     listener = {"loadbalancer": ref("balancer"), "protocol": "HTTP"}
     member = {"pool": ref("pool"), "address": "10.9.1.20", "protocol_port": 8080}
     policy = {"action": "REDIRECT_TO_URL", "redirect_url": "http://example.org/"}
-    return {
-        "resources": {
-            **network(),
-            "balancer": octavia("LoadBalancer", vip_subnet=ref("subnet1")),
-            "balancer2": octavia("LoadBalancer", vip_subnet=ref("subnet1")),
-            "listener": octavia("Listener", **listener, protocol_port=80),
-            "listener2": octavia("Listener", **listener, protocol_port=81),
-            "pool": octavia("Pool", **ROUND_ROBIN, listener=ref("listener2")),
-            "pool2": octavia("Pool", **ROUND_ROBIN, loadbalancer=ref("balancer")),
-            "monitor": octavia("HealthMonitor", **CHECK, pool=ref("pool")),
-            "member": octavia("PoolMember", **member),
-            "policy": octavia("L7Policy", **policy, listener=ref("listener")),
-            "policy2": octavia("L7Policy", **policy, listener=ref("listener")),
-            "rule": octavia("L7Rule", l7policy=ref("policy"), type="PATH", compare_type="STARTS_WITH", value="/a"),
-        }
+    resources = {
+        **network(),
+        "balancer": octavia("LoadBalancer", vip_subnet=ref("subnet1")),
+        "balancer2": octavia("LoadBalancer", vip_subnet=ref("subnet1")),
+        "listener": octavia("Listener", **listener, protocol_port=80),
+        "listener2": octavia("Listener", **listener, protocol_port=81),
+        "pool": octavia("Pool", **ROUND_ROBIN, listener=ref("listener2")),
+        "pool2": octavia("Pool", **ROUND_ROBIN, loadbalancer=ref("balancer")),
+        "monitor": octavia("HealthMonitor", **CHECK, pool=ref("pool")),
+        "member": octavia("PoolMember", **member),
+        "policy": octavia("L7Policy", **policy, listener=ref("listener")),
+        "policy2": octavia("L7Policy", **policy, listener=ref("listener")),
+        "rule": octavia("L7Rule", l7policy=ref("policy"), type="PATH", compare_type="STARTS_WITH", value="/a"),
     }
+    return {"resources": {name: one for name, one in resources.items() if name not in without}}
 
 
 def large(listeners: int, members: int) -> Template:
@@ -196,10 +195,3 @@ CHANGES: Mapping[str, tuple[Change, ...]] = {
     ),
 }
 """By the resource of :func:`tree`; each change stands on those before it."""
-
-
-def every() -> Iterator[tuple[str, Change]]:
-    """All of them."""
-    for resource, changes in CHANGES.items():
-        for change in changes:
-            yield resource, change
