@@ -97,6 +97,7 @@ e2e: install lab-up ## image, node, Helm: install, upgrade, kill, uninstall, in 
 gitops: install lab-up ## Stacks from Git by real Argo CD and Flux (the first time 20 minutes to build them; KEEP=1)
 	@echo "==> gitops: Argo CD and Flux on the node"
 	@$(ON_NODE) $(LAB_CMD) gitops up; $(BIN)/pytest -q tests/gitops $(PYTEST_ARGS)
+
 .PHONY: octavia
 octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICES) octavia barbican)
 octavia: install lab-up ## the types of Octavia on the real one, on the lab: about 20 minutes

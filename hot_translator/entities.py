@@ -406,6 +406,10 @@ def make_entity(name: str, type_name: str, place: Place, sections: Sections) -> 
         reason = f"The Resource Type ({type_name}) could not be found{hint}"
         sections.report(InvalidTemplate(f"{sections.path}.type", reason))
         implementation = Implementation(type_name)
+    schema = catalogue.lookup(implementation.name)
+    if schema is not None and schema.successor:
+        reason = f"{schema.name} is gone from OpenStack: use {schema.successor} (`kiln convert` rewrites the template)"
+        sections.report(InvalidTemplate(f"{sections.path}.type", reason))
     if implementation.is_template:
         return Nested(name, type_name, implementation, place, sections)
     if group := GROUPS.get(implementation.name):

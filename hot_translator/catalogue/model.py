@@ -110,6 +110,7 @@ class TypeSchema:
     the kind of object whose name is accepted there (``neutron.network``), to be replaced by its id; a kind may
     name a sibling property whose value completes it (``neutron.{object_type}``). ``name_limit``: the longest
     physical name. ``placeholder``: takes any properties and gives null for any attribute, as OS::Heat::None.
+    ``successor``: OpenStack no longer has what the type stood for, and this one took its place.
     ``any_attribute``: attributes are made as the resource lives, so no name is wrong. ``template``: the type is
     this template of the package. ``deferred_auth``: Heat acts on the user's behalf later (a trust).
     """
@@ -126,6 +127,7 @@ class TypeSchema:
     lookups: Mapping[str, str] = field(default_factory=lambda: _NONE)
     name_limit: int = 255
     placeholder: bool = False
+    successor: str = ""
     any_attribute: bool = False
     template: str = ""
     deferred_auth: bool = False

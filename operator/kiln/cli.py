@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "graph": Command("kiln.tools.graph", "print the dependencies of a template's resources as dot or Mermaid"),
     "plan": Command("kiln.tools.plan", "print what the operator would do about a Stack"),
     "version": Command("kiln.tools.version", "print the version"),
+    "convert": Command("kiln.tools.convert", "write a template with types that OpenStack still has"),
     "pack": Command("kiln.tools.pack", "make a Stack manifest of a template and all that it names"),
 }
 

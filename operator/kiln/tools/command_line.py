@@ -71,12 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser, *, template_required: bool = 
 
 def read(arguments: argparse.Namespace) -> Inputs:
     """Read what the command line names. Raises ``UsageError`` for options that make no sense or name no file."""
-    template = _document(arguments.template)
-    environments = [_document(name) for name in arguments.environment]
+    template = document(arguments.template)
+    environments = [document(name) for name in arguments.environment]
     parameters = _parameters(arguments.parameter)
     for option in arguments.parameter_file:
         name, path = _pair(option, "--parameter-file")
-        parameters[name] = _document(path).text
+        parameters[name] = document(path).text
     files = {name: Path(path) for name, path in (_pair(option, "--file") for option in arguments.file)}
     return replace(collect(template, environments, files), parameters=parameters)
 
@@ -216,7 +216,8 @@ def _is_template(key: str, text: str) -> bool:
         return False
 
 
-def _document(name: str) -> Document:
+def document(name: str) -> Document:
+    """The text of a file, or of standard input for ``-``. Raises ``UsageError`` when it cannot be read."""
     if name == STANDARD_INPUT:
         return Document("<stdin>", sys.stdin.read())
     try:
