@@ -137,7 +137,7 @@ def _floating_ip(it: DefinitionLike, index: _Index) -> Iterator[str]:
 
 
 def _interfaces_of_ports(it: DefinitionLike, index: _Index) -> Iterator[str]:
-    """The router interfaces on the subnets of the ports, or of the servers, that the resource refers to."""
+    """The router interfaces on the subnets of the ports, servers or load balancers that the resource refers to."""
     for name in sorted(it.requires):
         needed = index.definitions.get(name)
         kind = canonical(needed.type) if needed else ""
@@ -145,6 +145,8 @@ def _interfaces_of_ports(it: DefinitionLike, index: _Index) -> Iterator[str]:
             yield from _interfaces_of_port(needed, index)
         elif needed and kind == "OS::Nova::Server":
             yield from _interfaces_of_server(needed, index)
+        elif needed and kind == "OS::Octavia::LoadBalancer":
+            yield from _of(index.interfaces_by_subnet, _get(needed, "vip_subnet"))
 
 
 def _interfaces_of_server(server: DefinitionLike, index: _Index) -> Iterator[str]:

@@ -236,3 +236,11 @@ def test_the_work_grows_with_the_number_of_resources() -> None:
         return made
 
     assert calls(2500) < 11 * calls(250)
+
+
+@pytest.mark.parametrize("kind", ["OS::Neutron::FloatingIP", "OS::Neutron::FloatingIPAssociation"])
+def test_a_floating_ip_of_a_load_balancer_waits_for_what_connects_its_subnet(kind: str) -> None:
+    balancer = Thing("OS::Octavia::LoadBalancer", {"vip_subnet": Reference("subnet")})
+    other = Thing("OS::Neutron::RouterInterface", {"router": Reference("router"), "subnet": Reference("other_subnet")})
+    address = Thing(kind, {"port_id": Reference("balancer")})
+    assert needs(address, balancer=balancer, interface=INTERFACE, elsewhere=other) == {"interface"}
