@@ -1,6 +1,6 @@
-"""Which types Kiln can converge.
+"""Which types Kiln can converge, and which kinds of things it finds by name.
 
-Every module below this package is imported once, and ``@register`` enters what it declares.
+Every module below this package is imported once; ``@register`` and ``register_finders`` enter what it declares.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import reconcilers
 from hot_translator import catalogue
+from reconcilers import finders
 from reconcilers.resource_type import ResourceType
 
 _NO_SERVICES = frozenset({"reconcilers.engine", "reconcilers.cloud"})
@@ -46,3 +47,9 @@ def find(name: str) -> ResourceType | None:
         schema = catalogue.lookup(name)
         return load().get("OS::Heat::None") if schema is not None and schema.placeholder else None
     return found
+
+
+def finder(kind: str) -> finders.Finder | None:
+    """How things of this kind are found by name, or None if nothing here finds them."""
+    load()
+    return finders.registered().get(kind)

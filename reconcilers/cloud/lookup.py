@@ -1,106 +1,65 @@
 """Names into ids: flavors, images, networks, ... that a template refers to by name.
 
-Ids that are recognisable as such cost no call. Answers are kept for a short time, so a thousand servers of one flavor
-ask once.
+Ids that are recognisable as such cost no call. What was found is kept for a short time, so a thousand servers of one
+flavor ask once. What was not found is not kept: it may be made at any moment. What the cloud refutes (a call says that
+the thing is not there, or deletes it) is dropped at once.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from typing_extensions import override
+
+from reconcilers import registry
 from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.faults import expected_form
-from reconcilers.cloud.session import Cloud
+from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.errors import CloudError
+from reconcilers.finders import Finder
 from reconcilers.model import Fault, Request
 
 KEPT = 20.0
-"""Seconds for which an answer is believed."""
+"""Seconds for which what was found is believed."""
 
 MOST_KNOWN = 50_000
 """Names remembered, at most."""
 
-_UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+DOMAIN = "keystone.domain"
+_IN_DOMAIN = re.compile(r"(?P<name>.+)\{(?P<domain>.*?)\}")
+_NO_WORD = re.compile(r"[^0-9A-Za-z_-]+")
+_GONE = 404
+_REFUSED = frozenset({400, 404})
+
+
+class UnresolvedNameError(CloudError):
+    """No thing of this ``kind`` has the name or id ``value``, or several have."""
+
+    def __init__(self, kind: str, value: str, reason: str) -> None:
+        super().__init__(Fault.INVALID, reason, status=_GONE)
+        self.kind = kind
+        self.value = value
+
+    @override
+    def of(self, service: str) -> CloudError:
+        """The template's value is wrong, whichever service said so."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
-class Finder:
-    """How things of one kind are found.
+class _Listing:
+    """A list of candidates: when it was asked for (loop time, seconds), and its items."""
 
-    ``whole``: the collection is listed once and searched here (it has no filter by name).
+    asked_at: float
+    items: "asyncio.Task[list[dict[str, Any]]]"
 
-    ``opaque``: ids of this kind can look like anything, so only the cloud can tell an id from a name. ``key`` is the
-    field that is given for a name ("id", or "name" for things that are known by it).
-    """
-
-    service: str
-    path: str
-    plural: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    whole: bool = False
-    opaque: bool = False
-    key: str = "id"
-    envelope: str = ""
-
-
-def _network(path: str) -> Finder:
-    return Finder("network", f"/{path}", path.replace("-", "_").replace("/", "_"))
-
-
-def _identity(path: str) -> Finder:
-    return Finder("identity", f"/{path}", path)
-
-
-def _load_balancer(path: str) -> Finder:
-    return Finder("load_balancer", f"/lbaas/{path}", path)
-
-
-FINDERS: Mapping[str, Finder] = {
-    "nova.flavor": Finder(
-        "compute", "/flavors/detail", "flavors", params={"is_public": "None"}, whole=True, opaque=True
-    ),
-    "nova.server": Finder("compute", "/servers", "servers"),
-    "nova.keypair": Finder(
-        "compute", "/os-keypairs", "keypairs", whole=True, opaque=True, key="name", envelope="keypair"
-    ),
-    "glance.image": Finder("image", "/images", "images"),
-    "neutron.network": _network("networks"),
-    "neutron.subnet": _network("subnets"),
-    "neutron.port": _network("ports"),
-    "neutron.router": _network("routers"),
-    "neutron.security_group": _network("security-groups"),
-    "neutron.subnetpool": _network("subnetpools"),
-    "neutron.address_scope": _network("address-scopes"),
-    "neutron.segment": _network("segments"),
-    "neutron.qos_policy": Finder("network", "/qos/policies", "policies"),
-    "cinder.volume": Finder("block_storage", "/volumes", "volumes"),
-    "cinder.snapshot": Finder("block_storage", "/snapshots", "snapshots"),
-    "cinder.backup": Finder("block_storage", "/backups", "backups"),
-    "cinder.vtype": Finder("block_storage", "/types", "volume_types", whole=True),
-    "keystone.user": _identity("users"),
-    "keystone.group": _identity("groups"),
-    "keystone.project": _identity("projects"),
-    "keystone.role": _identity("roles"),
-    "keystone.domain": Finder("identity", "/domains", "domains", opaque=True),
-    "keystone.service": Finder("identity", "/services", "services"),
-    "keystone.region": Finder("identity", "/regions", "regions", whole=True, opaque=True),
-    "octavia.loadbalancer": _load_balancer("loadbalancers"),
-    "octavia.listener": _load_balancer("listeners"),
-    "octavia.pool": _load_balancer("pools"),
-    "octavia.l7policy": _load_balancer("l7policies"),
-    "octavia.flavor": _load_balancer("flavors"),
-    "octavia.flavorprofile": _load_balancer("flavorprofiles"),
-    "octavia.availabilityzone": Finder(
-        "load_balancer", "/lbaas/availabilityzones", "availability_zones", whole=True, opaque=True, key="name"
-    ),
-    "octavia.availabilityzoneprofile": Finder(
-        "load_balancer", "/lbaas/availabilityzoneprofiles", "availability_zone_profiles"
-    ),
-}
-"""By the name of Heat's custom constraint for the kind, which the catalogue's lookups use too."""
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error instead of items."""
+        return self.items.done() and (self.items.cancelled() or self.items.exception() is not None)
 
 
 class Lookup:
@@ -108,13 +67,15 @@ class Lookup:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._kept: dict[tuple[str, str], tuple[float, asyncio.Task[list[dict[str, Any]]]]] = {}
+        self._lists: dict[tuple[str, str], _Listing] = {}
         self._ids: dict[tuple[str, str], tuple[float, str]] = {}
+        self._names: dict[str, set[tuple[str, str]]] = {}
+        """Kinds and names by the ids that they mean."""
 
     def known(self, kind: str, value: str) -> str | None:
         """The id that this name had when it was last looked up, without a call; None if it never was."""
-        finder = FINDERS.get(kind)
-        if finder is None or (not finder.opaque and _UUID.fullmatch(value)):
+        finder = registry.finder(kind)
+        if finder is None or finder.is_id(value):
             return value
         held = self._ids.get((kind, value))
         return held[1] if held else None
@@ -122,74 +83,145 @@ class Lookup:
     async def resolve(self, kind: str, value: Any, caller: Caller = ANYBODY) -> Any:
         """The id for a name or id of this kind.
 
-        Raises :class:`CloudError` (INVALID) if there is none, or more than one.
-
-        Values that are no text, or of a kind that nothing here finds, stay as they are.
+        Raises :class:`UnresolvedNameError` if there is none, or more than one, and :class:`CloudError` if the cloud
+        gives no answer. Values that are no text, or of a kind that nothing here finds, stay as they are.
         """
-        finder = FINDERS.get(kind)
-        if finder is None or not isinstance(value, str) or not value or (not finder.opaque and _UUID.fullmatch(value)):
+        finder = registry.finder(kind)
+        if finder is None or not isinstance(value, str) or not value or finder.is_id(value):
             return value
         learned = self._ids.get((kind, value))
-        if learned and asyncio.get_running_loop().time() - learned[0] < KEPT:
+        if learned and _now() - learned[0] < KEPT:
             return learned[1]
         if finder.opaque and not finder.whole and await self._is_id(finder, value, caller):
             return self._learn(kind, value, value)
-        listed = await self._items(kind, finder, value, caller)
-        with expected_form(finder.service):
-            items = [item.get(finder.envelope, item) for item in listed]
-            named = [(item.get("id"), item.get("name"), str(item[finder.key])) for item in items]
-        for index in (0, 1):
-            matching = {one[2] for one in named if str(one[index]) == value}
-            if len(matching) == 1:
-                return self._learn(kind, value, matching.pop())
-            if matching:
-                raise CloudError(
-                    Fault.INVALID, f"there are {len(matching)} of kind {_words(kind)} named {value!r}: give the id"
-                )
-        raise CloudError(Fault.INVALID, f"there is no {_words(kind)} {value!r}", status=404)
+        name, domain = await self._split(finder, value, caller)
+        started = _now()
+        found: set[str] = set()
+        # Only a list that was asked for after this began can tell that there is none.
+        for since in (started - KEPT, started):
+            items = await self._items(kind, finder, name, domain, since=since, caller=caller)
+            with expected_form(finder.service):
+                found = _matching(finder, name, items)
+            if len(found) == 1:
+                return self._learn(kind, value, found.pop())
+        if found:
+            raise UnresolvedNameError(
+                kind, value, f"there are {len(found)} of kind {words(kind)} named {value!r}: give the id"
+            )
+        raise UnresolvedNameError(kind, value, f"there is no {words(kind)} {value!r}")
+
+    async def exists(self, kind: str, value: Any, caller: Caller = ANYBODY) -> None:
+        """Check a custom constraint: the thing of this name or id is there.
+
+        Raises :class:`UnresolvedNameError` if not.
+        """
+        finder = registry.finder(kind)
+        if finder is None or not isinstance(value, str) or not value:
+            return
+        if not finder.is_id(value):
+            await self.resolve(kind, value, caller)
+        elif not await self._is_id(finder, value, caller):
+            raise UnresolvedNameError(kind, value, f"there is no {words(kind)} {value!r}")
+
+    # What the cloud refutes.
+
+    def watch(self, send: Callable[[Request], Awaitable[Answer]]) -> Callable[[Request], Awaitable[Answer]]:
+        """``send``, whose answers teach this look-up what is gone.
+
+        A call that is refused because of an id that was looked up, and whose name means something else by now, counts
+        as a conflict: it is tried again, with the name looked up anew.
+        """
+
+        async def watched(request: Request) -> Answer:
+            try:
+                answer = await send(request)
+            except CloudError as error:
+                if error.status in _REFUSED and error.fault is Fault.INVALID:
+                    refuted = self._drop(f"{request.path} {error.message}")
+                    if any([await self._moved(kind, value, old) for (kind, value), old in refuted.items()]):
+                        error.fault = Fault.CONFLICT
+                raise
+            if request.method == "DELETE" or answer.status == _GONE:
+                self._drop(request.path)
+            return answer
+
+        return watched
+
+    async def _moved(self, kind: str, value: str, old: str) -> bool:
+        """Whether a name means something else than it did."""
+        try:
+            return bool(await self.resolve(kind, value) != old)
+        except CloudError:
+            return False
+
+    def _drop(self, text: str) -> dict[tuple[str, str], str]:
+        """Forget the names of what the text speaks of by its id: kinds and names with what they meant."""
+        said = set(_NO_WORD.split(text)) & self._names.keys()
+        refuted = {key: identity for identity in said for key in self._names.pop(identity)}
+        kinds = {kind for kind, _ in refuted}
+        for key in refuted:
+            self._ids.pop(key, None)
+        if kinds:
+            self._lists = {key: listing for key, listing in self._lists.items() if key[0] not in kinds}
+        return refuted
+
+    # Asking.
 
     def _learn(self, kind: str, value: str, identity: str) -> str:
         if len(self._ids) > MOST_KNOWN:
             self._ids.clear()
-        self._ids[(kind, value)] = (asyncio.get_running_loop().time(), identity)
+            self._names.clear()
+        self._ids[(kind, value)] = (_now(), identity)
+        self._names.setdefault(identity, set()).add((kind, value))
         return identity
 
-    async def exists(self, kind: str, value: Any, caller: Caller = ANYBODY) -> None:
-        """Check a custom constraint.
-
-        The thing of this name or id is there. Raises :class:`CloudError` (INVALID) if not.
-        """
-        finder = FINDERS.get(kind)
-        if finder is None or not isinstance(value, str) or not value:
-            return
-        if finder.opaque or not _UUID.fullmatch(value):
-            await self.resolve(kind, value, caller)
-            return
-        if not await self._is_id(finder, value, caller):
-            raise CloudError(Fault.INVALID, f"there is no {_words(kind)} {value!r}", status=404)
+    async def _split(self, finder: Finder, value: str, caller: Caller) -> tuple[str, str]:
+        """The name, and the id of the domain in braces behind it; empty if there is none."""
+        match = _IN_DOMAIN.fullmatch(value) if finder.domains else None
+        if match is None:
+            return value, ""
+        return match["name"], str(await self.resolve(DOMAIN, match["domain"], caller))
 
     async def _is_id(self, finder: Finder, value: str, caller: Caller) -> bool:
-        if value in {".", ".."}:
-            return False
-        request = Request(finder.service, "GET", f"{finder.path}/{quote(value, safe='')}", done=frozenset({404}))
-        return (await self._cloud.send(request, caller)).status != 404
+        answer = await self._cloud.send(
+            Request(finder.service, "GET", f"{finder.path}/{quote(value, safe='')}", done=frozenset({_GONE})), caller
+        )
+        return answer.status != _GONE
 
-    async def _items(self, kind: str, finder: Finder, value: str, caller: Caller) -> "list[dict[str, Any]]":
-        now = asyncio.get_running_loop().time()
-        key = (kind, "" if finder.whole else value)
-        kept = self._kept.get(key)
-        if kept is None or now - kept[0] > KEPT or _failed(kept[1]):
-            params = dict(finder.params) if finder.whole else {**finder.params, "name": value}
+    async def _items(
+        self, kind: str, finder: Finder, name: str, domain: str, *, since: float, caller: Caller
+    ) -> "list[dict[str, Any]]":
+        """The candidates, from a list that was asked for at ``since`` (loop time) or later."""
+        key = (kind, "" if finder.whole else f"{name}{{{domain}}}")
+        params = dict(finder.params)
+        if not finder.whole:
+            params |= {"name": name, **({"domain_id": domain} if domain else {})}
+        if finder.own:
+            params["project_id"] = await self._cloud.project_id()
+        listing = self._lists.get(key)
+        if listing is None or listing.asked_at < since or listing.failed:
+            now = _now()
             request = Request(finder.service, "GET", finder.path, params=params)
-            kept = (now, asyncio.create_task(self._cloud.list(request, finder.plural)))
-            self._kept = {other: entry for other, entry in self._kept.items() if now - entry[0] <= KEPT}
-            self._kept[key] = kept
-        return await caller.wait(kept[1])
+            listing = _Listing(now, asyncio.create_task(self._cloud.list(request, finder.plural)))
+            self._lists = {other: held for other, held in self._lists.items() if now - held.asked_at <= KEPT}
+            self._lists[key] = listing
+        items = await caller.wait(asyncio.shield(listing.items))
+        return [item.get(finder.envelope, item) for item in items]
 
 
-def _failed(task: asyncio.Task[Any]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+def _matching(finder: Finder, name: str, items: "list[dict[str, Any]]") -> set[str]:
+    """What is given for the items that have this id; if none has, for those that have this name."""
+    for key in ("id", "name"):
+        found = {str(item[finder.key]) for item in items if str(item.get(key)) == name}
+        if found:
+            return found
+    return set()
 
 
-def _words(kind: str) -> str:
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def words(kind: str) -> str:
+    """The kind in words: ``neutron.security_group`` is a security group."""
     return kind.partition(".")[2].replace("_", " ")
