@@ -38,6 +38,8 @@ class CloudError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.ambiguous = ambiguous
+        self.property = ""
+        """The guilty property, where it is known (``networks[0].port``)."""
 
     def of(self, service: str) -> "CloudError":
         """The same error, whose message names the service."""

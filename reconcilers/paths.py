@@ -4,16 +4,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
-def values_at(properties: Mapping[str, Any], path: str) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Each value that stands at the path, with the map that holds it (or the map around its list)."""
+def values_at(
+    properties: Mapping[str, Any], path: str, around: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any], Any]]:
+    """Each value that stands at the path: its own path (``networks[0].network``), the map that holds it (or the map
+    around its list), and the value. ``around`` begins each path.
+    """
     head, _, rest = path.partition(".")
     name = head.removesuffix("[]")
     value = properties.get(name)
-    for item in value if head.endswith("[]") and isinstance(value, list) else (value,):
+    many = head.endswith("[]") and isinstance(value, list)
+    items: list[Any] = value if isinstance(value, list) and many else [value]
+    for index, item in enumerate(items):
+        place = f"{around}{name}[{index}]" if many else f"{around}{name}"
         if rest and isinstance(item, Mapping):
-            yield from values_at(item, rest)
+            yield from values_at(item, rest, f"{place}.")
         elif not rest and item is not None:
-            yield properties, item
+            yield place, properties, item
 
 
 def rewritten(

@@ -117,7 +117,7 @@ class ReconcileContext:
 
     def __post_init__(self) -> None:
         self.caller = Caller(self.check, self.control.superseded, self.control.deadline)
-        self.dispatch = Dispatch(self.send, self.check, self.policy.concurrency)
+        self.dispatch = Dispatch(self.lookup.watch(self.send), self.check, self.policy.concurrency)
         self.digester = Digester(self.policy.key)
 
     async def send(self, request: Request) -> Answer:

@@ -337,7 +337,11 @@ class ResourceConverger(ResourceDriver):
 
     @override
     async def handle_cloud_error(self, error: CloudError) -> None:
-        """What leaves the Stack may hold the name, address or link of a new resource that is refused: it goes first."""
+        """What leaves the Stack may hold the name, address or link of a new resource that is refused: it goes first.
+
+        Names are looked up anew, mostly without a call: one may stand for something else by now.
+        """
+        self.properties = None
         refused = error.fault in {Fault.CONFLICT, Fault.INVALID} and not self.recorded.confirmed
         if refused and self.leaving_records is not None and not self.made_room:
             self.made_room = True

@@ -262,7 +262,7 @@ class ResourceDriver(ABC):
         self.error_count += 1
         self.conflict_count = self.conflict_count + 1 if error.fault is Fault.CONFLICT else 0
         if error.fault not in RETRIED or self.conflict_count > CONFLICT_TRIES:
-            raise self.failure(error.message, error.fault, request_id=error.request_id) from error
+            raise self.failure(error.message, error.fault, error.property, error.request_id) from error
         self.report(error.message, error.fault, error.request_id)
         delay = RETRY.delay(self.error_count, random.uniform(0.7, 1.3))  # noqa: S311
         await self.context.control.pause(max(delay, error.retry_after or 0.0))

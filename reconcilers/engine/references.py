@@ -35,13 +35,17 @@ class ReferenceResolver:
     local: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     async def look_up(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> Mapping[str, Any]:
-        """The properties with names turned into ids. Raises CloudError.
+        """The properties with names turned into ids. Raises CloudError, whose ``property`` is the reference's path.
 
         ``applied`` are the record's references, which hold for the properties that are ``unchanged``.
         """
-        for path, kind, value in self._references():
-            if self._applied(path, kind, value, applied, unchanged) is None:
-                await self.lookup.resolve(kind, value, self.caller)
+        for place, kind, value in self._references():
+            if self._applied(place, kind, value, applied, unchanged) is None:
+                try:
+                    await self.lookup.resolve(kind, value, self.caller)
+                except CloudError as error:
+                    error.property = place
+                    raise
         properties = self.known(applied, unchanged)
         if properties is None:
             raise CloudError(Fault.TRANSIENT, "a name could not be looked up")
@@ -51,7 +55,7 @@ class ReferenceResolver:
         """The same as far as no call is needed; None if one is."""
         properties = self.template
         for path, kind in self.rtype.schema.lookups.items():
-            for holder, value in paths.values_at(self.template, path):
+            for _, holder, value in paths.values_at(self.template, path):
                 if isinstance(value, str) and value:
                     concrete = concrete_kind(kind, holder)
                     if self._applied(path, concrete, value, applied, unchanged) is None and not self.lookup.known(
@@ -62,23 +66,23 @@ class ReferenceResolver:
             properties = paths.rewritten(properties, path, change)
         for path, kind in self.rtype.local_lookups.items():
             properties = paths.rewritten(properties, path, partial(self._local, kind))
-        return properties
+        return self.rtype.asked(properties)
 
     def recorded(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> dict[str, str]:
         """What a record keeps: the id of each name in the properties, by kind and digest of the name."""
         found: dict[str, str] = {}
-        for path, kind, value in self._references():
-            identity = self._applied(path, kind, value, applied, unchanged) or self.lookup.known(kind, value)
+        for place, kind, value in self._references():
+            identity = self._applied(place, kind, value, applied, unchanged) or self.lookup.known(kind, value)
             if identity is not None and identity != value:
                 found[self.digester.reference(kind, value)] = identity
         return found
 
     def _references(self) -> Iterator[tuple[str, str, str]]:
-        """Path, kind and value of each reference that may be a name."""
+        """Path (``networks[0].network``), kind and value of each reference that may be a name."""
         for path, kind in self.rtype.schema.lookups.items():
-            for holder, value in paths.values_at(self.template, path):
+            for place, holder, value in paths.values_at(self.template, path):
                 if isinstance(value, str) and value:
-                    yield path, concrete_kind(kind, holder), value
+                    yield place, concrete_kind(kind, holder), value
 
     def _applied(
         self, path: str, kind: str, value: str, applied: Mapping[str, str], unchanged: frozenset[str]
@@ -107,8 +111,8 @@ class ReferenceResolver:
 
 
 def property_of(path: str) -> str:
-    """The property that a path such as ``networks[].network`` begins with."""
-    return path.partition(".")[0].removesuffix("[]")
+    """The property that a path such as ``networks[].network`` or ``networks[0].network`` begins with."""
+    return path.partition(".")[0].partition("[")[0]
 
 
 def concrete_kind(kind: str, holder: Mapping[str, Any]) -> str:

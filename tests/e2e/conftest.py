@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from harness import node
-from harness.project import Project
 from harness.node import Space
+from harness.project import Project
 
 TIMES: list[tuple[str, float]] = []
 

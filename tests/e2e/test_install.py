@@ -186,7 +186,11 @@ def test_only_the_operator_writes_its_records(shop: Space, tenant: str) -> None:
     for kind, one, what in (
         ("stackresource", name, ["--subresource=status", "-p", '{"status": {"physicalID": "other"}}']),
         ("stackresource", name, ["-p", '{"metadata": {"labels": {"kiln.dev/stack": "other"}}}']),
-        ("stackrevision", shop.get("stackrevisions")[0]["metadata"]["name"], ["-p", '{"metadata": {"labels": {"a": "b"}}}']),
+        (
+            "stackrevision",
+            shop.get("stackrevisions")[0]["metadata"]["name"],
+            ["-p", '{"metadata": {"labels": {"a": "b"}}}'],
+        ),
         ("stack", "web", ["--subresource=status", "-p", '{"status": {"outputs": {"forged": true}}}']),
     ):
         assert refused in shop.kubectl("patch", kind, one, tenant, "--type=merge", *what, check=False), (kind, what)
@@ -284,7 +288,9 @@ def test_a_release_for_one_namespace_cannot_see_others(release: Release, project
     forged = {**mine.get("stackresources")[0], "metadata": {"name": "forged"}}
     for space, refused in ((mine, True), (other, False)):
         space.kubectl("create", "rolebinding", "all", "--clusterrole=cluster-admin", "--user=tenant")
-        said = space.kubectl("create", "--as=tenant", "--dry-run=server", "-f", "-", stdin=json.dumps(forged), check=False)
+        said = space.kubectl(
+            "create", "--as=tenant", "--dry-run=server", "-f", "-", stdin=json.dumps(forged), check=False
+        )
         assert ("operator's records" in said) is refused, said
 
     # The extra authority is trusted besides the public ones; the API server is reached past the proxy.

@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from gitops.manifests import network, stack
 from harness import lab, node
 from harness.gitops import ARGO, Application, Kustomization, Repository
 from harness.node import Release, Space
 from harness.project import Project
-
-from gitops.manifests import network, stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -110,5 +109,3 @@ def steady(repository: Repository, argo_shop: Space, flux_shop: Space) -> Iterat
 @pytest.fixture(scope="session", autouse=True)
 def from_the_beginning(steady: Steady) -> None:
     """The watch runs beside all tests."""
-
-

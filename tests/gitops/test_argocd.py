@@ -3,13 +3,12 @@
 import json
 import time
 
+from gitops.manifests import BROKEN, KUSTOMIZATION, REFERENCES, chain, network, stack
 from harness import node
 from harness.gitops import Application, Repository
 from harness.node import Space
 from harness.operator import eventually
 from harness.project import Project
-
-from gitops.manifests import BROKEN, KUSTOMIZATION, REFERENCES, chain, network, stack
 
 CHART = {
     "helm/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
@@ -34,9 +33,7 @@ def net_of(space: Space, name: str) -> str:
     return str(space.get("stack", name)["status"]["outputs"]["net"])
 
 
-def test_a_plain_manifest_is_healthy_and_the_tree_shows_each_resource(
-    repository: Repository, argo_shop: Space
-) -> None:
+def test_a_plain_manifest_is_healthy_and_the_tree_shows_each_resource(repository: Repository, argo_shop: Space) -> None:
     revision = repository.commit({"plain/stack.yaml": stack("plain", network("plain"))})
     app = Application("plain", "plain", argo_shop)
     seen = app.becomes("Synced", "Healthy", revision)
@@ -67,7 +64,9 @@ def test_a_template_in_a_file_of_its_own_by_kustomize_is_applied_and_updated(
     assert subnets(project, net) == ["192.0.2.2"]
     assert net_of(argo_shop, "kustomized") == net
     # The ConfigMap of the old template is pruned.
-    eventually(lambda: len([one for one in argo_shop.get("configmaps") if "web-template" in one["metadata"]["name"]]) == 1)
+    eventually(
+        lambda: len([one for one in argo_shop.get("configmaps") if "web-template" in one["metadata"]["name"]]) == 1
+    )
 
     app.becomes("Synced", "Healthy", repository.revert())
     assert subnets(project, net) == ["192.0.2.1"]

@@ -3,14 +3,13 @@
 import json
 import time
 
+from gitops.conftest import Steady
+from gitops.manifests import BROKEN, KUSTOMIZATION, REFERENCES, chain, network, stack
+from gitops.test_argocd import net_of, subnets
 from harness.gitops import Kustomization, Repository
 from harness.node import Space
 from harness.operator import eventually
 from harness.project import Project
-
-from gitops.conftest import Steady
-from gitops.manifests import BROKEN, KUSTOMIZATION, REFERENCES, chain, network, stack
-from gitops.test_argocd import net_of, subnets
 
 HOLD = 600.0
 """Seconds for which what nobody touches must not change."""
@@ -100,4 +99,3 @@ def test_what_nobody_touches_does_not_flap(steady: Steady) -> None:
     assert states == {"Synced/Healthy"}, steady.seen
     assert {ready for *_, ready in steady.seen} <= {"True", "Unknown"}, steady.seen
     assert generations == [1, 1]
-

@@ -24,6 +24,7 @@ KEYS = {
     "subnets": "subnet",
     "ports": "port",
     "routers": "router",
+    "floatingips": "floatingip",
     "servers": "server",
     "volumes": "volume",
     "flavors": "flavor",

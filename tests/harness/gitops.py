@@ -129,7 +129,9 @@ class Application:
 
     def delete(self) -> None:
         """Delete the application with what it made, and wait."""
-        node.kubectl("-n", ARGO, "delete", "application", self.name, "--ignore-not-found", "--timeout=180s", timeout=200)
+        node.kubectl(
+            "-n", ARGO, "delete", "application", self.name, "--ignore-not-found", "--timeout=180s", timeout=200
+        )
 
 
 class Kustomization:

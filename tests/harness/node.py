@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
 from harness import lab
 from harness.project import CLOUD, Project
 from harness.stacks import Namespace

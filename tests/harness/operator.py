@@ -27,7 +27,16 @@ def install(home: str = NAMESPACE, namespaces: tuple[str, ...] = ()) -> None:
     lab.kubectl("create", "namespace", home, check=False)
     rendered = subprocess.run(
         [
-            *("helm", "template", ACCOUNT, str(lab.ROOT / "charts/kiln"), "--namespace", home, "--kube-version", "1.35"),
+            *(
+                "helm",
+                "template",
+                ACCOUNT,
+                str(lab.ROOT / "charts/kiln"),
+                "--namespace",
+                home,
+                "--kube-version",
+                "1.35",
+            ),
             *("--show-only", "templates/rbac.yaml", "--show-only", "templates/serviceaccount.yaml"),
             *("--set", f"watchNamespaces={{{','.join(namespaces)}}}"),
         ],

@@ -23,7 +23,9 @@ TEMPLATE = ("-t", "web.yaml", "-e", "production.yaml", "--parameter", "password=
 def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     """Run a command; its output. Ends the program with the command's words where it fails."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(command, cwd=cwd, env={**environment, **variables}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env={**environment, **variables}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
     return done.stdout

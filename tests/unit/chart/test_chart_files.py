@@ -55,7 +55,9 @@ def test_every_value_is_used_by_a_template() -> None:
     for value in GENERATE["values"]((CHART / "values.yaml").read_text()):
         # `.Values.proxy.http`, or `.http` within `with .Values.proxy`.
         whole = ".Values." + ".".join(value.path)
-        inner = len(value.path) > 1 and f"with .Values.{value.path[0]} " in TEMPLATES and f".{value.path[-1]}" in TEMPLATES
+        inner = (
+            len(value.path) > 1 and f"with .Values.{value.path[0]} " in TEMPLATES and f".{value.path[-1]}" in TEMPLATES
+        )
         assert re.search(re.escape(whole) + r"\b", TEMPLATES) or inner, f"no template uses {whole}"
 
 
@@ -95,7 +97,9 @@ def test_versions_agree() -> None:
 def test_the_chart_names_every_crd() -> None:
     listed = yaml.safe_load(yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]["artifacthub.io/crds"])
     crds = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
-    wanted = {(crd["metadata"]["name"], crd["spec"]["names"]["kind"], crd["spec"]["versions"][0]["name"]) for crd in crds}
+    wanted = {
+        (crd["metadata"]["name"], crd["spec"]["names"]["kind"], crd["spec"]["versions"][0]["name"]) for crd in crds
+    }
     assert {(one["name"], one["kind"], one["version"]) for one in listed} == wanted
 
 

@@ -165,7 +165,9 @@ def _help(command: str) -> str:
 def test_targets_of_make_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     named = {
-        target for text in TEXTS.values() for target in re.findall(r"(?:`|^\s{4}|\()make (?:-s )?([a-z0-9-]+)", text, re.M)
+        target
+        for text in TEXTS.values()
+        for target in re.findall(r"(?:`|^\s{4}|\()make (?:-s )?([a-z0-9-]+)", text, re.M)
     }
     assert named >= {"demo", "test", "help", "lab-env"}
     for target in named:

@@ -294,7 +294,7 @@ def test_a_name_that_cannot_be_looked_up_is_told_of_the_resource_that_has_it(tem
         wanted["resources"]["server"]["properties"]["flavor"] = "m1.nothing"
         universe.cloud.fault = once("GET", Refused(503, "down"))
         result = await universe.once(wanted)
-        assert [error.path for error in result.failures] == ["resources.server"]
+        assert [error.path for error in result.failures] == ["resources.server.properties.flavor"]
         assert "m1.nothing" in result.failures[0].reason
         assert universe.progress.resources.keys() == wanted["resources"].keys()
         assert universe.progress.resources["server"].state == "Failed"

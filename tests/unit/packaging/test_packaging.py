@@ -85,9 +85,7 @@ def test_the_lock_files_agree_and_name_no_index() -> None:
 def test_what_the_dockerfile_copies_is_there_and_reaches_the_build() -> None:
     text = (ROOT / "Dockerfile").read_text()
     ignored = (ROOT / ".dockerignore").read_text()
-    copied = [
-        name for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for name in line.split()[:-1]
-    ]
+    copied = [name for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for name in line.split()[:-1]]
     assert copied
     for name in copied:
         assert (ROOT / name).exists(), name
