@@ -5,16 +5,29 @@ relation between things that has no id of its own) or :class:`Local` (no cloud o
 with the ``@register`` decorator. It says only what is particular; docs/adding-a-type.md walks through one.
 """
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from hot_translator import catalogue
+from reconcilers.fields import KEEP, Field, same_name_fields
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
+from reconcilers.normal_forms import given
+
+__all__ = [
+    "KEEP",
+    "TOKEN",
+    "UNDONE",
+    "Association",
+    "Field",
+    "Local",
+    "ResourceType",
+    "RestResource",
+    "same_name_fields",
+]
 
 TOKEN = "kiln:"
 """What stands before the ownership token where it shares a field with people's text."""
@@ -25,34 +38,6 @@ CONFIG_TEXT = "heat.config"
 
 UNDONE = "undone"
 """The ``into`` of a Send that undoes a relation, where its answer says that nothing is left: no look is needed then."""
-
-
-def same(value: Any) -> Any:
-    """Encode or decode nothing."""
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """How one property stands in the API: its key there, and how its value is written and read back.
-
-    ``decode`` turns the observed value into the property's form for the drift check; ``drift`` False leaves it out of
-    that check (the API does not show it, or changes it by itself). ``reset`` is sent when the template no longer
-    gives the property.
-    """
-
-    api: str
-    encode: Callable[[Any], Any] = same
-    decode: Callable[[Any], Any] = same
-    create: bool = True
-    update: bool = True
-    drift: bool = True
-    reset: Any = None
-
-
-def same_name_fields(*names: str) -> dict[str, Field]:
-    """Fields whose key in the API is the property's own name."""
-    return {name: Field(name) for name in names}
 
 
 class ResourceType(ABC):
@@ -76,6 +61,8 @@ class ResourceType(ABC):
     """The same request deletes it whatever state it is in; where it does not exist, the answer says so."""
     carries_token: ClassVar[bool] = True
     """The resource shows whose it is. Where it does not, only a record proves that the Stack made it."""
+    empty_counts: ClassVar[frozenset[str]] = frozenset()
+    """Properties in which an empty text is a value of its own (no gateway) and not the absence of one."""
 
     @property
     def schema(self) -> catalogue.TypeSchema:
@@ -84,6 +71,21 @@ class ResourceType(ABC):
         if found is None:
             raise LookupError(f"{self.type} has no catalogue entry")
         return found
+
+    def asked(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The properties as the type shall see them: an empty text counts as not given, at every depth.
+
+        So do Heat's clients; see :func:`reconcilers.normal_forms.given`.
+        """
+        return {
+            name: value if name in self.empty_counts else self._asked(name, value) for name, value in properties.items()
+        }
+
+    def _asked(self, name: str, value: Any) -> Any:
+        schema = self.schema.properties.get(name)
+        if value == "" and schema is not None and schema.default:
+            return schema.default
+        return given(value, schema)
 
     def intent(self, desired: Desired) -> Mapping[str, str]:
         """What deletion will need to know besides the id, stored before the first call is made."""
@@ -209,6 +211,8 @@ class RestResource(ResourceType):
     """One POST can make several, all or none of them, under the key of the list."""
     token_field: ClassVar[str] = "description"
     """Text field that carries the token; "metadata": a map that does."""
+    token_field_limit: ClassVar[int] = 255
+    """Characters that the text field takes."""
     shown: ClassVar[Mapping[str, str]] = {}
     """Attributes whose key in the API is another than their name."""
 
@@ -235,7 +239,7 @@ class RestResource(ResourceType):
 
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         """Ask for a new resource."""
-        body = self.stamp(self.body(desired), recorded)
+        body, later = self.stamped(self.body(desired), recorded)
         bulk_envelope = (self.key, self.plural) if self.sends_bulk else None
         request = Request(
             self.service,
@@ -245,11 +249,26 @@ class RestResource(ResourceType):
             microversion=self.microversion,
             bulk_envelope=bulk_envelope,
         )
-        return Send(request, applies=self.applied_by_create(desired), creates=True)
+        return Send(request, applies=self.applied_by_create(desired) - later, creates=True)
 
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
         """The properties that the creating request carries; the others follow in updates."""
         return desired.changed - {name for name, how in self.fields.items() if not how.create}
+
+    @override
+    def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
+        """As the catalogue says, unless the resource has what the changed properties ask for."""
+        if observed is not None:
+            held = frozenset(
+                name
+                for name, how in self.fields.items()
+                if name in desired.changed
+                and how.drift
+                and desired.properties.get(name) is not None
+                and self.holds(name, how, how.encode(desired.properties[name]), observed)
+            )
+            desired = replace(desired, changed=desired.changed - held)
+        return super().replacement(desired, recorded, observed)
 
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
         """Change what differs, in place, in one request."""
@@ -311,29 +330,52 @@ class RestResource(ResourceType):
         return given
 
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """The fields of the changing request: those that changed and can."""
+        """The fields of the changing request: those that changed, can change, and do not hold yet.
+
+        So a change that was carried out already, or that only says the same in other words, costs no call.
+        """
         changed: dict[str, Any] = {}
-        for name in desired.changed:
-            how = self.fields.get(name)
-            if how is None or not how.update:
-                continue
+        for name in sorted(desired.changed & self.fields.keys()):
+            how = self.fields[name]
             value = desired.properties.get(name)
             if value is None and name == "name":
                 value = desired.physical_name
-            changed[how.api] = how.reset if value is None else how.encode(value)
+            if not how.update or (value is None and how.reset is KEEP):
+                continue
+            sent = how.reset if value is None else how.encode(value)
+            if not self.holds(name, how, sent, observed):
+                changed[how.api] = sent
         if self.token_field == "description" and "description" in changed:
             changed = self.stamp(changed, recorded)
         return changed
 
+    def holds(self, name: str, how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
+        """Whether the resource has what a request with ``sent`` for this property would bring about."""
+        schema = self.schema.properties.get(name)
+        return how.api in observed and how.agrees(self.shown_value(name, how, observed), sent, schema)
+
     # The ownership token.
 
+    def stamped(self, body: dict[str, Any], recorded: Recorded) -> tuple[dict[str, Any], frozenset[str]]:
+        """The creating request's body with the token in it, and the properties that have to wait for that.
+
+        A description that leaves no room for the token follows in an update, without it: the id is known by then.
+        """
+        marked = self.stamp(body, recorded)
+        if self.token_field != "description" or self.owned(marked, recorded):
+            return marked, frozenset()
+        late = {name for name, how in self.fields.items() if how.api == "description"}
+        late |= {"value_specs"} & self.schema.properties.keys()
+        return self.stamp({**body, "description": ""}, recorded), frozenset(late)
+
     def stamp(self, body: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
-        """The body with the token in it."""
+        """The body with the token in it, if there is room for it."""
         if not self.token_field:
             return body
         if self.token_field == "description":
-            text = body.get("description") or ""
-            return {**body, "description": f"{text} {TOKEN}{recorded.token}".strip()}
+            text = str(body.get("description") or "")
+            marked = f"{text} {TOKEN}{recorded.token}".strip()
+            return {**body, "description": marked if len(marked) <= self.token_field_limit else text}
         return {**body, self.token_field: {**(body.get(self.token_field) or {}), "kiln-token": recorded.token}}
 
     @override
@@ -379,13 +421,16 @@ class RestResource(ResourceType):
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        """What is in transition is not judged."""
+        if not isinstance(self.condition(observed), Ready):
+            return frozenset()
         return frozenset(
             name
             for name, how in self.fields.items()
             if how.drift
             and how.api in observed
             and (expected := self.expected(name, desired)) is not None
-            and not equivalent(self.shown_value(name, how, observed), how.decode(how.encode(expected)))
+            and not self.holds(name, how, how.encode(expected), observed)
         )
 
     def expected(self, name: str, desired: Desired) -> Any:
@@ -441,6 +486,11 @@ class Local(ResourceType):
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
         return Gone() if desired is None else Ready(applies=desired.changed)
 
+    @override
+    def asked(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """No service reads them, so an empty text is a text."""
+        return properties
+
     def identity(self, recorded: Recorded) -> str | None:
         """The physical name serves as the id."""
         return recorded.physical_name
@@ -449,14 +499,3 @@ class Local(ResourceType):
     def read(self, recorded: Recorded) -> Request:
         """Nobody asks for it, since there is no service to ask."""
         raise LookupError(f"{recorded.type} has nothing in the cloud to read")
-
-
-def equivalent(left: Any, right: Any) -> bool:
-    """Whether two values say the same: lists may come in another order, and maps in them with their keys in another."""
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and sorted(map(_told, left)) == sorted(map(_told, right))
-    return bool(left == right)
-
-
-def _told(item: Any) -> str:
-    return json.dumps(item, sort_keys=True, default=repr)

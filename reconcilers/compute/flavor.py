@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from reconcilers import own_items
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, RestResource, same_name_fields
@@ -40,7 +41,7 @@ class Flavor(RestResource):
         "ephemeral": Field("OS-FLV-EXT-DATA:ephemeral"),
         "rxtx_factor": Field("rxtx_factor"),
         "is_public": Field("os-flavor-access:is_public"),
-        "extra_specs": Field("extra_specs", encode=texts, create=False),
+        "extra_specs": Field("extra_specs", encode=texts, create=False, additive=True),
         "tenants": Field("tenants", create=False),
     }
     shown = {"is_public": "os-flavor-access:is_public"}  # noqa: RUF012
@@ -73,11 +74,15 @@ class Flavor(RestResource):
             return None
         wanted, shown = texts(desired.properties.get("extra_specs")), observed.get("extra_specs") or {}
         path = f"{self.path(recorded)}/os-extra_specs"
-        if not wanted.items() <= shown.items():
-            return Send(Request(self.service, "POST", path, {"extra_specs": wanted}))
-        for key in sorted(shown.keys() - wanted.keys()):
-            return Send(Request(self.service, "DELETE", f"{path}/{quote(key, safe='')}", done=frozenset({404})))
-        return None
+        return own_items.OwnItems(
+            name="extra_specs",
+            wanted=wanted.keys(),
+            present=shown.keys(),
+            missing=[key for key, value in wanted.items() if shown.get(key) != value],
+            add=lambda keys: Request(self.service, "POST", path, {"extra_specs": {key: wanted[key] for key in keys}}),
+            end=lambda key: Request(self.service, "DELETE", f"{path}/{quote(key, safe='')}", done=frozenset({404})),
+            add_together=True,
+        ).advance(desired, recorded, observed)
 
     def _tenants(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
         """The projects of a private flavor; without a list the Stack's own."""
@@ -90,14 +95,19 @@ class Flavor(RestResource):
         if ACCESS not in observed:
             return Send(Request(self.service, "GET", f"{self.path(recorded)}/os-flavor-access"), into=ACCESS)
         held = {access["tenant_id"] for access in observed[ACCESS]["flavor_access"]}
-        for action, projects in (("addTenantAccess", wanted - held), ("removeTenantAccess", held - wanted)):
-            for project in sorted(projects):
-                done = frozenset({409} if projects is wanted else {404})
-                request = Request(
-                    self.service, "POST", f"{self.path(recorded)}/action", {action: {"tenant": project}}, done=done
-                )
-                return Send(request, into=ACCESS)
-        return None
+
+        def change(action: str, project: str, done: int) -> Request:
+            body = {action: {"tenant": project}}
+            return Request(self.service, "POST", f"{self.path(recorded)}/action", body, done=frozenset({done}))
+
+        return own_items.OwnItems(
+            name="tenants",
+            wanted=wanted,
+            present=held,
+            missing=wanted - held,
+            add=lambda projects: change("addTenantAccess", projects[0], 409),
+            end=lambda project: change("removeTenantAccess", project, 404),
+        ).advance(desired, recorded, observed)
 
     @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:

@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from reconcilers import own_items
 from reconcilers.compute import server_attributes, server_body, server_changes, server_networks, server_ports
-from reconcilers.compute.server_changes import READ, status
+from reconcilers.compute.server_changes import ACTED, READ, status
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
-from reconcilers.resource_type import CONFIG_TEXT, RestResource
+from reconcilers.resource_type import CONFIG_TEXT, TOKEN, RestResource
 
 SETTLED = frozenset(
     {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "SHELVED", "SHELVED_OFFLOADED", "RESCUE", "VERIFY_RESIZE"}
@@ -45,7 +46,13 @@ class Server(RestResource):
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        return server_networks.intent(desired.properties)
+        properties = desired.properties
+        tags = properties.get("tags") or () if server_body.carries_tags(properties) else ()
+        return {
+            **server_networks.intent(properties),
+            **own_items.noted("metadata", properties.get("metadata") or (), desired),
+            **own_items.noted("tags", tags, desired),
+        }
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
@@ -55,6 +62,8 @@ class Server(RestResource):
         if "id" not in seen:
             return self._make(desired, recorded, seen)
         condition = self.condition(seen)
+        if isinstance(condition, Ready) and server_changes.unconfirmed(recorded, seen):
+            return Wait(f"is {status(seen)}") if ACTED in seen else server_changes.confirm(recorded)
         if isinstance(condition, Ready) and desired.changed:
             wrong = server_ports.problem(desired.properties)
             return wrong or server_changes.change(desired, recorded, seen)
@@ -72,6 +81,17 @@ class Server(RestResource):
             self.service, "POST", self.collection, body, microversion=server_body.microversion(properties)
         )
         return Send(request, applies=self.applied_by_create(desired), creates=True)
+
+    @override
+    def stamp(self, body: dict[str, Any], recorded: Recorded) -> dict[str, Any]:
+        """Metadata that leaves no room leaves the token to the description, which no template gives."""
+        if len(body.get("metadata") or {}) < server_body.MOST_METADATA:
+            return super().stamp(body, recorded)
+        return {**body, "description": TOKEN + recorded.token}
+
+    @override
+    def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
+        return super().owned(item, recorded) or item.get("description") == TOKEN + recorded.token
 
     @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:

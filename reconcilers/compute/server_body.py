@@ -13,6 +13,10 @@ CREATE = "2.52"
 """Names networks, tags them (2.42) and the server; still takes personality, which 2.57 ended."""
 TYPED_VOLUMES = "2.67"
 """A block device says its volume type."""
+TOKEN_KEY = "kiln-token"
+"""The key of the metadata that holds the ownership token."""
+MOST_METADATA = 128
+"""Entries of metadata that a server may have, where nobody set another quota."""
 
 Properties = Mapping[str, Any]
 
@@ -46,7 +50,7 @@ def body(desired: Desired, nics: Sequence[Mapping[str, Any]] | str | None) -> di
     optional = {
         "key_name": properties.get("key_name"),
         "availability_zone": properties.get("availability_zone"),
-        "config_drive": properties.get("config_drive"),
+        "config_drive": properties.get("config_drive") or None,
         "adminPass": properties.get("admin_pass") or None,
         "OS-DCF:diskConfig": properties.get("diskConfig"),
         "reservation_id": properties.get("reservation_id"),

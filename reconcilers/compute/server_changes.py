@@ -5,9 +5,10 @@ was cut off anywhere goes on from there.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
+from reconcilers import own_items
 from reconcilers.compute import server_body, server_networks
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Outcome, Pause, Ready, Recorded, Request, Send, Wait
@@ -15,13 +16,17 @@ from reconcilers.model import Desired, Outcome, Pause, Ready, Recorded, Request,
 ACTED = "acted"
 """Key among what was read: an action was sent, and Nova does not show it yet."""
 RESIZED = "resized"
-"""In the record's data: from which flavor to which one, and how often Nova was asked."""
+"""In the record's data: from which flavor to which one Nova is asked to resize."""
+RESIZES = "resizes"
+"""In the record's data: the same, and how often Nova agreed to do it."""
 RESTED = "rested"
 """In the record's data: the same, once the pause after it is over."""
 LONGEST_REST = 300.0
 """Seconds between requests for a resize that Nova does not carry out."""
 READ = "2.46"
 """The last microversion that shows the flavor by its id; it shows tags too (2.26)."""
+UNCONFIRMED = "VERIFY_RESIZE"
+"""The status of a server whose resize waits for its confirmation."""
 TAGS = "2.26"
 REBUILD_WITH_USER_DATA = "2.57"
 
@@ -35,6 +40,8 @@ def change(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Out
     """The next thing to do for the changed properties."""
     if ACTED in seen:
         return Wait(f"is {status(seen)}")
+    if status(seen) == UNCONFIRMED:
+        return confirm(recorded)  # Nova would refuse most changes until then
     for way in (_name, _metadata, _tags, _flavor, _rebuild, _password, _networks):
         outcome = way(desired, recorded, seen)
         if outcome is not None:
@@ -42,9 +49,15 @@ def change(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Out
     return Ready(applies=desired.changed)
 
 
-def stamped(desired: Desired, recorded: Recorded) -> dict[str, str]:
-    """The server's whole metadata."""
-    return {**texts(desired.properties.get("metadata")), "kiln-token": recorded.token}
+def unconfirmed(recorded: Recorded, seen: Mapping[str, Any]) -> bool:
+    """Whether a resize that was begun here waits for its confirmation, wanted or not any more."""
+    target = recorded.data.get(RESIZED, "").rpartition(">")[2]
+    return status(seen) == UNCONFIRMED and bool(target) and (seen.get("flavor") or {}).get("id") == target
+
+
+def confirm(recorded: Recorded) -> Outcome:
+    """Confirm a resize. Also of one that is not wanted any more: there is no way back but another resize."""
+    return _action(recorded, {"confirmResize": None}, done=frozenset({400, 409}))
 
 
 def rebuilds(desired: Desired) -> bool:
@@ -68,19 +81,27 @@ def _name(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outc
 
 
 def _metadata(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
-    wanted = stamped(desired, recorded)
-    if "metadata" not in desired.changed or seen.get("metadata") == wanted:
+    if "metadata" not in desired.changed:
         return None
-    request = Request("compute", "PUT", f"/servers/{recorded.physical_id}/metadata", {"metadata": wanted})
-    return Send(request, applies=frozenset({"metadata"}))
+    wanted = texts(desired.properties.get("metadata"))
+    present = {key: value for key, value in (seen.get("metadata") or {}).items() if key != server_body.TOKEN_KEY}
+    path = f"/servers/{recorded.physical_id}/metadata"
+    return own_items.OwnItems(
+        name="metadata",
+        wanted=wanted.keys(),
+        present=present.keys(),
+        missing=[key for key, value in wanted.items() if present.get(key) != value],
+        add=lambda keys: Request("compute", "POST", path, {"metadata": {key: wanted[key] for key in keys}}),
+        end=lambda key: Request("compute", "DELETE", f"{path}/{quote(key, safe='')}", done=frozenset({404})),
+        add_together=True,
+    ).advance(desired, recorded, seen)
 
 
 def _tags(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
-    wanted = sorted(set(desired.properties.get("tags") or ()))
-    if "tags" not in desired.changed or sorted(seen.get("tags") or ()) == wanted:
+    if "tags" not in desired.changed:
         return None
-    request = Request("compute", "PUT", f"/servers/{recorded.physical_id}/tags", {"tags": wanted}, microversion=TAGS)
-    return Send(request, applies=frozenset({"tags"}))
+    path = f"/servers/{recorded.physical_id}/tags"
+    return own_items.tag("compute", path, desired, recorded, seen, microversion=TAGS)
 
 
 def _networks(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
@@ -88,23 +109,25 @@ def _networks(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> 
 
 
 def _flavor(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
-    """Resize, and confirm it. One that waits for that is confirmed even if another flavor is wanted by now."""
+    """Resize. What Nova agreed to and did not do is asked for again, after a pause that grows."""
     if "flavor" not in desired.changed:
         return None
-    if status(seen) == "VERIFY_RESIZE":
-        return _action(recorded, {"confirmResize": None}, done=frozenset({400, 409}))
-    shown = (seen.get("flavor") or {}).get("id")
-    if shown is None or shown == desired.properties["flavor"]:
+    shown, wanted = (seen.get("flavor") or {}).get("id"), desired.properties["flavor"]
+    if shown is None or shown == wanted:
         return None
-    wanted = desired.properties["flavor"]
-    asked, _, count = recorded.data.get(RESIZED, "").rpartition(" ")
+    asked, _, count = recorded.data.get(RESIZES, "").rpartition(" ")
     tries = int(count) if asked == f"{shown}>{wanted}" else 0
-    if tries and recorded.data.get(RESTED) != recorded.data[RESIZED]:
+    if f"resize {tries}" in seen:
+        return Wait(f"is {status(seen)}")
+    if f"resize {tries + 1}" in seen:
+        return Pause(0, remember={RESIZES: f"{shown}>{wanted} {tries + 1}"})
+    if tries and recorded.data.get(RESTED) != recorded.data[RESIZES]:
         # No host had room for it, most likely: Nova goes back without a word.
         reason = f"Nova did not resize it to flavor {wanted}, and will be asked again"
-        return Pause(min(5.0 * 2.0**tries, LONGEST_REST), reason, remember={RESTED: recorded.data[RESIZED]})
-    resize = _action(recorded, {"resize": {"flavorRef": wanted}})
-    return replace(resize, remember={RESIZED: f"{shown}>{wanted} {tries + 1}"})
+        return Pause(min(5.0 * 2.0**tries, LONGEST_REST), reason, remember={RESTED: recorded.data[RESIZES]})
+    path = f"/servers/{recorded.physical_id}/action"
+    request = Request("compute", "POST", path, {"resize": {"flavorRef": wanted}})
+    return Send(request, into=f"resize {tries + 1}", remember={RESIZED: f"{shown}>{wanted}"})
 
 
 def _rebuild(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from reconcilers.model import Desired, Outcome, Recorded, Request, Send
+from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import RestResource
 
@@ -34,6 +34,8 @@ class ServerGroup(RestResource):
         exists = bool(observed) and "id" in observed
         if desired is None or exists:
             return super().step(desired, recorded, observed if exists else None)
+        if not desired.properties.get("policies"):
+            return Failed("a server group needs a policy", Fault.INVALID, "policies")
         name = desired.properties.get("name") or desired.physical_name
         if name == recorded.physical_name:
             return self._make(desired, name, {})

@@ -31,15 +31,15 @@ def intent(properties: Mapping[str, Any]) -> dict[str, str]:
 
 
 def prepare(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> Outcome | None:
-    """Before the server is made: the ports that Nova must find."""
+    """Before the server is made: the ports that Nova must find, and none that an earlier attempt left over."""
     wanted = server_ports.entries(desired.properties)
-    if any(map(server_ports.internal, wanted)):
+    if any(map(server_ports.internal, wanted)) or recorded.data.get("ports"):
         if OWN not in seen:
             return _look_for_own(recorded)
         outcome = _provide(wanted, _own_ports(seen), desired, recorded, seen)
         if outcome is not None:
             return outcome
-    taken = _served(wanted, _own_ports(seen), recorded)
+    taken = _served(wanted, desired, recorded, seen)
     return _associate(wanted, taken, recorded, seen)
 
 
@@ -48,7 +48,7 @@ def nics(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> list[
     wanted = server_ports.entries(desired.properties)
     if not wanted:
         return None
-    taken = _served(wanted, _own_ports(seen), recorded)
+    taken = _served(wanted, desired, recorded, seen)
     pairs = zip(wanted, taken, strict=True)
     return server_ports.allocation(wanted) or [server_ports.nic(entry, port) for entry, port in pairs]
 
@@ -104,39 +104,55 @@ def _own_ports(seen: Mapping[str, Any]) -> list[Port]:
     return [*(seen.get(OWN) or {}).get("ports", ()), *(seen.get(MADE) or {}).get("ports", ())]
 
 
-def _served(wanted: Sequence[Entry], spare: Sequence[Port], recorded: Recorded) -> list[Port | None]:
+def _networks(wanted: Sequence[Entry], seen: Mapping[str, Any]) -> dict[int, str | None]:
+    """The network of each entry that needs a port of its own, by the entry's number; None where it is not known."""
+    of_subnet = {subnet["id"]: subnet["network_id"] for subnet in (seen.get(SUBNETS) or {}).get("subnets", ())}
+    return {
+        index: entry.get("network") or of_subnet.get(entry.get("subnet"))
+        for index, entry in enumerate(wanted)
+        if server_ports.internal(entry)
+    }
+
+
+def _served(
+    wanted: Sequence[Entry], desired: Desired, recorded: Recorded, seen: Mapping[str, Any]
+) -> list[Port | None]:
     """The own port of each entry that needs one; None for all others."""
-    needy = [index for index, entry in enumerate(wanted) if server_ports.internal(entry)]
-    found, _ = server_ports.assign([wanted[index] for index in needy], spare, recorded)
-    served: list[Port | None] = [None] * len(wanted)
-    for index, port in zip(needy, found, strict=True):
-        served[index] = port
-    return served
+    networks = {index: network for index, network in _networks(wanted, seen).items() if network is not None}
+    return server_ports.spare(wanted, networks, _own_ports(seen), desired, recorded)[0]
 
 
 def _provide(
     wanted: Sequence[Entry], spare: Sequence[Port], desired: Desired, recorded: Recorded, seen: Mapping[str, Any]
 ) -> Outcome | None:
-    """Make the ports that entries need and do not have, all in one call. Entries are passed by with None."""
-    served = _served(wanted, spare, recorded)
-    missing = [i for i, entry in enumerate(wanted) if server_ports.internal(entry) and served[i] is None]
-    subnets = sorted({wanted[i]["subnet"] for i in missing if "network" not in wanted[i]})
-    if not missing:
-        return None
+    """Have a port for each entry that needs one, all made in one call, and free the spare ones that serve none.
+
+    Entries are passed by with an empty map.
+    """
+    found = _networks(wanted, seen)
+    subnets = sorted({wanted[index]["subnet"] for index in found if "network" not in wanted[index]})
     if subnets and SUBNETS not in seen:
         request = Request("network", "GET", "/subnets", params={"id": subnets, "fields": ["id", "network_id"]})
         return Send(request, into=SUBNETS)
-    networks = {subnet["id"]: subnet["network_id"] for subnet in (seen.get(SUBNETS) or {}).get("subnets", ())}
-    bodies = []
-    for index in missing:
-        entry = wanted[index]
-        network = entry.get("network") or networks.get(entry["subnet"])
+    networks: dict[int, str] = {}
+    for index, network in found.items():
         if network is None:
-            return Failed(f"there is no subnet {entry['subnet']}", Fault.INVALID, f"networks[{index}].subnet")
-        name = f"{desired.name}-port-{index}"
-        bodies.append(server_ports.body(entry, network, name, desired, recorded))
+            reason = f"there is no subnet {wanted[index]['subnet']}"
+            return Failed(reason, Fault.INVALID, f"networks[{index}].subnet")
+        networks[index] = network
+    served, surplus = server_ports.spare(wanted, networks, spare, desired, recorded)
+    outcome = _free(surplus, seen)
+    missing = [index for index in networks if served[index] is None]
+    if outcome is not None or not missing:
+        return outcome
+    bodies = [
+        server_ports.body(wanted[i], networks[i], server_ports.port_name(desired, i), desired, recorded)
+        for i in missing
+    ]
+    made = {str(i): server_ports.made_as(wanted[i], networks[i], i, desired, recorded) for i in missing}
+    told = " ".join(f"{index}:{digest}" for index, digest in {**server_ports.remembered(recorded), **made}.items())
     request = Request("network", "POST", "/ports", {"ports": bodies})
-    return Send(request, into=MADE, remember={"ports": "own"})
+    return Send(request, into=MADE, remember={"ports": "own", server_ports.MADE_AS: told})
 
 
 def _free(ports: Sequence[Port], seen: Mapping[str, Any]) -> Outcome | None:
@@ -174,11 +190,8 @@ def _plug(
     outcome = _provide(missing, spare, desired, recorded, seen)
     if outcome is not None:
         return outcome
-    served = _served(missing, spare, recorded)
-    used = {port["id"] for port in served if port is not None}
-    outcome = _free([port for port in spare if port["id"] not in used], seen)
-    if outcome is not None:
-        return outcome
+    networks = {index: network for index, network in _networks(missing, seen).items() if network is not None}
+    served = server_ports.spare(missing, networks, spare, desired, recorded)[0]
     absent = [index for index, port in enumerate(taken) if port is None]
     for index in absent:
         mark = f"plugged {index}"
@@ -201,10 +214,17 @@ def _adjust(
     for entry, port in zip(wanted, taken, strict=True):
         if port is None:
             continue
-        body = server_ports.adjustments(entry, port, desired, recorded)
-        mark = f"adjusted {port['id']}"
+        mark, network = f"adjusted {port['id']}", f"network {port.get('network_id')}"
+        if server_ports.insecure(entry, port) and network not in seen:
+            path = f"/networks/{port['network_id']}"
+            return Send(Request("network", "GET", path, done=frozenset({404})), into=network)
+        secured = ((seen.get(network) or {}).get("network") or {}).get("port_security_enabled", True)
+        body = server_ports.adjustments(entry, port, desired, recorded, secured=secured)
         if body and mark not in seen:
-            return Send(Request("network", "PUT", f"/ports/{port['id']}", {"port": body}), into=mark)
+            before = recorded.data.get(server_ports.CHANGED, "").split()
+            changed = {*before, port["id"]} if not server_ports.own(port, recorded) else set(before)
+            remember = {server_ports.CHANGED: " ".join(sorted(changed))} if changed - set(before) else {}
+            return Send(Request("network", "PUT", f"/ports/{port['id']}", {"port": body}), into=mark, remember=remember)
     return None
 
 

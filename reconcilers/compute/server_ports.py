@@ -5,11 +5,13 @@ properties: for those a port is made beside the server, as Heat's "internal port
 its description, so it is found again after a crash.
 """
 
-import ipaddress
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconcilers import own_items
 from reconcilers.model import Desired, Failed, Fault, Recorded
+from reconcilers.normal_forms import address, interface, loosely_equal, mac
 from reconcilers.resource_type import TOKEN
 
 Entry = Mapping[str, Any]
@@ -23,6 +25,21 @@ EXTRAS = {
     "qos_policy": "qos_policy_id",
 }
 """Port properties that can change while the port is there, and their keys in Neutron."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "admin_state_up": True,
+    "binding:vnic_type": "normal",
+    "qos_policy_id": None,
+    "allowed_address_pairs": [],
+}
+"""What a port has of the properties that its entry does not give. Port security is as its network has it."""
+
+MADE_AS = "made_as"
+"""In the record's data: for each port made beside the server its number, and the digest of how it was made."""
+WITHOUT_ADDRESS = "-"
+"""Ends the digest of a port that was made without an address on purpose."""
+CHANGED = "changed_ports"
+"""In the record's data: the ids of Nova's ports whose properties were changed here."""
 
 
 def entries(properties: Mapping[str, Any]) -> list[Entry]:
@@ -108,6 +125,29 @@ def own(port: Port, recorded: Recorded) -> bool:
     return bool(port.get("description") == mark(recorded))
 
 
+def port_name(desired: Desired, index: int) -> str:
+    """The name of the port made for the entry of this number, as Heat gives it."""
+    return f"{desired.name}-port-{index}"
+
+
+def made_as(entry: Entry, network: str, index: int, desired: Desired, recorded: Recorded) -> str:
+    """The digest of the port that is made for this entry now."""
+    made = json.dumps(body(entry, network, port_name(desired, index), desired, recorded), sort_keys=True, default=str)
+    bare = bool((entry.get("port_extra_properties") or {}).get("no_fixed_ips"))
+    return own_items.digest(made, desired) + WITHOUT_ADDRESS * bare
+
+
+def remembered(recorded: Recorded) -> dict[str, str]:
+    """The digests of the ports made beside the server, by their numbers."""
+    pairs = (text.partition(":") for text in recorded.data.get(MADE_AS, "").split())
+    return {index: made for index, _, made in pairs}
+
+
+def number(port: Port) -> str:
+    """The number in the port's name."""
+    return str(port.get("name") or "").rpartition("-")[2]
+
+
 def body(entry: Entry, network: str, name: str, desired: Desired, recorded: Recorded) -> dict[str, Any]:
     """A port for an entry, as Heat makes it."""
     extra = entry.get("port_extra_properties") or {}
@@ -138,32 +178,46 @@ def extras(entry: Entry) -> dict[str, Any]:
     return {**(extra.get("value_specs") or {}), **found}
 
 
-def adjustments(entry: Entry, port: Port, desired: Desired, recorded: Recorded) -> dict[str, Any]:
-    """What must change of a port that serves an entry: its properties, and the groups of a port that Nova made."""
+def adjustments(
+    entry: Entry, port: Port, desired: Desired, recorded: Recorded, *, secured: bool = True
+) -> dict[str, Any]:
+    """What must change of a port that serves an entry: its properties in full, and the groups of the server.
+
+    Of a port that Nova made only what the entry gives, or gave, is looked at. ``secured``: whether the network switches
+    port security on.
+    """
     if "port" in entry:
         return {}
+    given = extras(entry)
+    full = bool(given) or own(port, recorded) or port["id"] in recorded.data.get(CHANGED, "").split()
+    wanted = {**DEFAULTS, "port_security_enabled": secured, **given} if full else {}
     groups = list(desired.properties.get("security_groups") or ())
-    wanted = {**(extras(entry) if own(port, recorded) else {}), **({"security_groups": groups} if groups else {})}
-    return {key: value for key, value in wanted.items() if key in port and not _holds(port[key], value)}
+    if groups:
+        wanted["security_groups"] = groups
+    elif wanted.get("port_security_enabled") is False:
+        wanted["security_groups"] = []
+    return {key: value for key, value in wanted.items() if key in port and not _holds(key, port, value)}
 
 
-def _holds(shown: Any, wanted: Any) -> bool:
+def insecure(entry: Entry, port: Port) -> bool:
+    """Whether the port has no port security without its entry asking for that: then its network tells."""
+    return (
+        "port" not in entry
+        and port.get("port_security_enabled") is False
+        and "port_security_enabled" not in extras(entry)
+    )
+
+
+def _holds(key: str, port: Port, wanted: Any) -> bool:
     """Whether the port shows what is wanted; Neutron completes address pairs, and orders lists as it likes."""
-    if not isinstance(wanted, list) or not isinstance(shown, list):
-        return bool(shown == wanted)
-    left = list(shown)
-    for item in wanted:
-        found = next((other for other in left if _within(item, other)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return not left
+    if key == "allowed_address_pairs":
+        return sorted(_pair(pair, port) for pair in wanted) == sorted(_pair(pair, port) for pair in port[key])
+    return loosely_equal(wanted, port[key])
 
 
-def _within(item: Any, other: Any) -> bool:
-    if isinstance(item, Mapping) and isinstance(other, Mapping):
-        return all(other.get(key) == value for key, value in item.items())
-    return bool(item == other)
+def _pair(pair: Mapping[str, Any], port: Port) -> tuple[str, str]:
+    """An address pair in its normal form; one without a MAC address has the port's."""
+    return str(interface(pair.get("ip_address"))), str(mac(pair.get("mac_address") or port.get("mac_address")))
 
 
 # Which port serves which entry.
@@ -171,25 +225,52 @@ def _within(item: Any, other: Any) -> bool:
 
 def assign(wanted: Sequence[Entry], ports: Iterable[Port], recorded: Recorded) -> tuple[list[Port | None], list[Port]]:
     """A port for each entry where one fits, the most particular entries first; and the ports that no entry wants."""
-    left = sorted(ports, key=lambda port: own(port, recorded))
+    left = list(ports)
     taken: list[Port | None] = [None] * len(wanted)
     for index in sorted(range(len(wanted)), key=lambda index: _rank(wanted[index])):
-        found = next((port for port in left if fits(wanted[index], port, recorded)), None)
-        if found is not None:
+        fitting = [port for port in left if fits(wanted[index], port, recorded)]
+        if fitting:
+            preferred = [port for port in fitting if own(port, recorded) is internal(wanted[index])]
+            found = next(iter(preferred or fitting))
             left.remove(found)
             taken[index] = found
     return taken, left
 
 
+def spare(
+    wanted: Sequence[Entry],
+    networks: Mapping[int, str],
+    ports: Iterable[Port],
+    desired: Desired,
+    recorded: Recorded,
+) -> tuple[list[Port | None], list[Port]]:
+    """The port that was made beside the server for each entry, just as it would be made now; and the other ports.
+
+    ``networks`` are those of the entries by their numbers. What an earlier attempt left over, with other groups or
+    address pairs, serves no entry.
+    """
+    left = list(ports)
+    found: list[Port | None] = [None] * len(wanted)
+    known = remembered(recorded)
+    for index, network in networks.items():
+        if known.get(str(index)) == made_as(wanted[index], network, index, desired, recorded):
+            found[index] = next((port for port in left if number(port) == str(index)), None)
+            left = [port for port in left if port is not found[index]]
+    return found, left
+
+
 def fits(entry: Entry, port: Port, recorded: Recorded) -> bool:
-    """Whether this port can serve this entry as it is, or with a change in place."""
+    """Whether this port can serve this entry as it is, or with a change in place. Who made it does not matter."""
     if "port" in entry:
         return bool(port["id"] == entry["port"])
-    if internal(entry):
-        mac = (entry.get("port_extra_properties") or {}).get("mac_address")
-        same_mac = not mac or str(mac).lower() == str(port.get("mac_address")).lower()
-        return own(port, recorded) and same_mac and _stands(entry, port)
-    return _stands(entry, port)
+    extra = entry.get("port_extra_properties") or {}
+    wanted_mac = extra.get("mac_address")
+    if wanted_mac and mac(wanted_mac) != mac(port.get("mac_address")):
+        return False
+    if extra.get("no_fixed_ips"):
+        return not port.get("fixed_ips") and _stands(entry, port)
+    bare = own(port, recorded) and remembered(recorded).get(number(port), "").endswith(WITHOUT_ADDRESS)
+    return not (bare and not port.get("fixed_ips")) and _stands(entry, port)
 
 
 def _rank(entry: Entry) -> int:
@@ -205,14 +286,7 @@ def _stands(entry: Entry, port: Port) -> bool:
     if "fixed_ip" in entry or "subnet" in entry:
         return any(
             ("subnet" not in entry or fixed.get("subnet_id") == entry["subnet"])
-            and ("fixed_ip" not in entry or _same_address(fixed.get("ip_address"), entry["fixed_ip"]))
+            and ("fixed_ip" not in entry or address(fixed.get("ip_address")) == address(entry["fixed_ip"]))
             for fixed in addresses
         )
     return True
-
-
-def _same_address(left: Any, right: Any) -> bool:
-    try:
-        return ipaddress.ip_address(str(left)) == ipaddress.ip_address(str(right))
-    except ValueError:
-        return False

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from typing_extensions import override
 
+from reconcilers import metadata, own_items
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send, Wait
+from reconcilers.normal_forms import canonical
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, RestResource, same_name_fields
 
@@ -48,9 +51,9 @@ class WebImage(RestResource):
             "owner",
             "protected",
             "ramdisk_id",
-            "tags",
             "visibility",
         ),
+        "tags": Field("tags", encode=own_items.entries, update=False, additive=True),
     }
     ready = frozenset({"active", "deactivated"})
     failed = frozenset({"killed"})
@@ -74,7 +77,10 @@ class WebImage(RestResource):
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
         """The names of the properties of its own, of which later ones take the place."""
-        return {"extra_properties": json.dumps(sorted(_extra(desired)))}
+        return {
+            "extra_properties": json.dumps(sorted(_extra(desired))),
+            **own_items.noted("tags", own_items.entries(desired.properties.get("tags")), desired),
+        }
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
@@ -114,10 +120,11 @@ class WebImage(RestResource):
         if operations:
             request = Request(self.service, "PATCH", self.path(recorded), operations, headers=_PATCH)
             known = {"extra_properties": json.dumps(sorted({*_known(recorded), *_extra(desired)}))}
-            return Send(request, applies=desired.changed - {"active", "members"}, remember=known)
-        members = self.share(desired, recorded, observed) if "members" in desired.changed else None
-        if members is not None:
-            return members
+            return Send(request, applies=desired.changed - {"active", "members", "tags"}, remember=known)
+        for name, way in (("tags", self.tag), ("members", self.share)):
+            outcome = way(desired, recorded, observed) if name in desired.changed else None
+            if outcome is not None:
+                return outcome
         wanted = "deactivate" if desired.properties.get("active") is False else "reactivate"
         if "active" in desired.changed and wanted != {"deactivated": "deactivate"}.get(
             observed["status"], "reactivate"
@@ -135,35 +142,34 @@ class WebImage(RestResource):
         return [
             {"op": "remove", "path": f"/{key}"} if value is None else {"op": "add", "path": f"/{key}", "value": value}
             for key, value in sorted(target.items())
-            if value != observed.get(key) and not (value is None and key in {"owner", "protected", "visibility"})
+            if canonical(value, None) != canonical(observed.get(key), None)
+            and not (value is None and key in {"owner", "protected", "visibility"})
         ]
 
-    @override
-    def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        body = super().update_body(desired, recorded, observed)
-        return {**body, "tags": body["tags"] or []} if "tags" in body else body
+    def tag(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        """The next call towards the template's tags."""
+        return own_items.tag(self.service, f"{self.path(recorded)}/tags", desired, recorded, observed)
 
-    def share(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Send | None:
-        """The next call that makes the image's members those of the template."""
+    def share(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        """The next call towards the template's members."""
         path = f"{self.path(recorded)}/members"
         if "members" not in observed:
             return Send(Request(self.service, "GET", path), into="members")
-        wanted = set(desired.properties.get("members") or ())
-        held = {member["member_id"] for member in observed["members"]["members"]}
-        for member in sorted(wanted ^ held):
-            marker = f"members/{member}"
-            if marker not in observed:
-                if member in wanted:
-                    return Send(
-                        Request(self.service, "POST", path, {"member": member}, done=frozenset({409})), into=marker
-                    )
-                return Send(Request(self.service, "DELETE", f"{path}/{member}", done=frozenset({404})), into=marker)
-        return None
+        wanted = frozenset(own_items.entries(desired.properties.get("members")))
+        held = frozenset(member["member_id"] for member in observed["members"]["members"])
+        return own_items.OwnItems(
+            name="members",
+            wanted=wanted,
+            present=held,
+            missing=wanted - held,
+            add=lambda names: Request(self.service, "POST", path, {"member": names[0]}, done=frozenset({409})),
+            end=lambda name: Request(self.service, "DELETE", f"{path}/{quote(name, safe='')}", done=frozenset({404})),
+        ).advance(desired, recorded, observed)
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
         found = set(super().drift(desired, observed))
-        if any(observed.get(key) != value for key, value in _extra(desired).items()):
+        if any(canonical(observed.get(key), None) != canonical(value, None) for key, value in _extra(desired).items()):
             found.add("extra_properties")
         if observed.get("status") in self.ready and (observed["status"] == "active") is (
             desired.properties.get("active") is False
@@ -173,8 +179,9 @@ class WebImage(RestResource):
 
 
 def _extra(desired: Desired) -> Mapping[str, Any]:
-    """The image's properties of its own."""
-    return desired.properties.get("extra_properties") or {}
+    """The image's properties of its own: Glance takes texts."""
+    given = desired.properties.get("extra_properties") or {}
+    return metadata.texts({key: value for key, value in given.items() if value is not None})
 
 
 def _known(recorded: Recorded) -> frozenset[str]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Recorded, Replace
-from reconcilers.network.neutron import Neutron, address, refused
+from reconcilers.network.neutron import Neutron, refused
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -25,10 +25,10 @@ class FloatingIP(Neutron):
     failed = frozenset()
     fields: ClassVar[Mapping[str, Field]] = {
         **same_name_fields("port_id"),
-        "fixed_ip_address": Field("fixed_ip_address", decode=address),
+        "fixed_ip_address": Field("fixed_ip_address"),
         "floating_network": Field("floating_network_id", update=False),
         "floating_subnet": Field("subnet_id", update=False),
-        "floating_ip_address": Field("floating_ip_address", decode=address, update=False),
+        "floating_ip_address": Field("floating_ip_address", update=False),
         "dns_name": Field("dns_name", update=False, drift=False),
         "dns_domain": Field("dns_domain", update=False, drift=False),
     }

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.network.floating_ip import FLOATING_IPS
-from reconcilers.network.neutron import address
+from reconcilers.normal_forms import address
 from reconcilers.registry import register
 from reconcilers.resource_type import UNDONE, Association
 
@@ -57,7 +57,7 @@ class FloatingIPAssociation(Association):
     def aimed(self, desired: Desired, observed: Any) -> bool:
         """Whether the floating IP points at the asked address of the port."""
         wanted = desired.properties.get("fixed_ip_address")
-        return not wanted or address(wanted) == observed.get("fixed_ip_address")
+        return not wanted or address(wanted) == address(observed.get("fixed_ip_address"))
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Outcome, Recorded, Request
-from reconcilers.network.neutron import BUILT, KEEP, TAGS, Agents, Neutron, refused
+from reconcilers.network.neutron import BUILT, TAGS, Agents, Neutron, refused
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, same_name_fields
+from reconcilers.resource_type import KEEP, Field, same_name_fields
 
 DHCP_AGENTS = Agents("dhcp_agents", "dhcp-agents", "dhcp-networks", "network_id", remove_first=False)
 

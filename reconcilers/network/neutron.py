@@ -4,21 +4,17 @@ Everything in Neutron has a description; it carries the ownership token, after t
 such a property.
 """
 
-import ipaddress
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from reconcilers import own_items
+from reconcilers.fields import Field
 from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Request, Send
-from reconcilers.resource_type import TOKEN, Field, RestResource, equivalent
-
-KEEP = object()
-"""As a field's ``reset``: what the template no longer gives stays as it is (Neutron has no word for its default)."""
-
-TAGGING = "tagging"
-"""Where the answer to the call that sets tags is seen: ``{"tags": [...]}``."""
+from reconcilers.normal_forms import address, loosely_equal
+from reconcilers.resource_type import TOKEN, RestResource
 
 BUILT = frozenset({"ACTIVE", "DOWN"})
 """Statuses in which Heat takes a network, port or router for built: DOWN only says that nothing is plugged in."""
@@ -61,57 +57,38 @@ class Neutron(RestResource):
         """The next call beyond the resource's own fields; None if there is none."""
         if "tags" not in desired.changed:
             return None
-        tags = list(desired.properties.get("tags") or [])
-        if set(tags) == set(observed.get(TAGGING, observed).get("tags") or []):
-            return None
-        return Send(Request(self.service, "PUT", f"{self.path(recorded)}/tags", {"tags": tags}), into=TAGGING)
+        return own_items.tag(self.service, f"{self.path(recorded)}/tags", desired, recorded, observed, whole=True)
 
+    @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """The changed fields that do not hold yet: so a change that was carried out already costs no call."""
-        body: dict[str, Any] = {}
+        """Value_specs go over all else, as in :meth:`body`."""
         specs = desired.properties.get("value_specs") or {}
-        for name in sorted(desired.changed & self.fields.keys()):
-            how = self.fields[name]
-            value = desired.properties.get(name)
-            if value is None and name == "name":
-                value = desired.physical_name
-            if not how.update or how.api in specs or (value is None and how.reset is KEEP):
-                continue
-            sent = how.reset if value is None else how.encode(value)
-            if not self.holds(name, how, sent, observed):
-                body[how.api] = sent
+        own = super().update_body(desired, recorded, observed)
+        body = {key: value for key, value in own.items() if key not in specs}
         if "value_specs" in desired.changed:
             body |= {key: value for key, value in specs.items() if not self.specified(key, value, observed)}
-        return self.stamp(body, recorded) if "description" in body else body
-
-    def holds(self, name: str, how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
-        """Whether the resource has what a request with ``sent`` for this property would bring about."""
-        return how.api in observed and equivalent(self.shown_value(name, how, observed), how.decode(sent))
+        return self.stamp(body, recorded) if "description" in specs.keys() & body.keys() else body
 
     def specified(self, key: str, value: Any, observed: Mapping[str, Any]) -> bool:
         """Whether an entry of value_specs holds. Templates write numbers and booleans as text there."""
-        return key in observed and _loose(value) == _loose(plain(observed[key]))
+        return key in observed and loosely_equal(value, plain(observed[key]))
+
+    @override
+    def expected(self, name: str, desired: Desired) -> Any:
+        """A name that the template does not give is anybody's, and value_specs go over all else."""
+        over = self.fields[name].api in (desired.properties.get("value_specs") or {})
+        return None if over else desired.properties.get(name)
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        given = desired.properties
-        specs = given.get("value_specs") or {}
-        drifted = {
-            name
-            for name, how in self.fields.items()
-            if how.drift
-            and how.api in observed
-            and how.api not in specs
-            and given.get(name) is not None
-            and not self.holds(name, how, how.encode(given[name]), observed)
-        }
-        if any(key in observed and not self.specified(key, value, observed) for key, value in specs.items()):
-            drifted.add("value_specs")
-        return frozenset(drifted)
+        drifted = super().drift(desired, observed)
+        specs = desired.properties.get("value_specs") or {}
+        astray = any(key in observed and not self.specified(key, value, observed) for key, value in specs.items())
+        return drifted | {"value_specs"} if astray else drifted
 
 
-TAGS = Field("tags", decode=lambda tags: sorted(tags or []), create=False, update=False)
-"""Tags have a call of their own."""
+TAGS = Field("tags", create=False, update=False, additive=True)
+"""Tags have calls of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +137,6 @@ def plain(value: Any) -> Any:
     return value.rpartition(TOKEN)[0].rstrip() if isinstance(value, str) and TOKEN in value else value
 
 
-def address(text: Any) -> Any:
-    """An IP address or CIDR as Neutron writes it; what is neither stays as it is."""
-    return (
-        _read(ipaddress.ip_address, text) or _read(lambda cidr: ipaddress.ip_network(cidr, strict=False), text) or text
-    )
-
-
-def is_address(text: str) -> bool:
-    """Whether it is one IP address."""
-    return _read(ipaddress.ip_address, text) is not None
-
-
 def addresses(items: Any) -> list[Any]:
     """A list of addresses, or of maps with addresses in them, as Neutron writes them and without what is not given."""
     return [
@@ -190,27 +155,22 @@ def fixed_ips(items: Any) -> list[dict[str, Any]]:
 
 def unasked(wanted: Iterable[Mapping[str, Any]], shown: Iterable[Mapping[str, Any]]) -> list[Any] | None:
     """The fixed IPs that are there beyond the wanted ones; None if a wanted one is missing. Each fulfils one wish."""
-    left = addresses(shown)
-    for wish in sorted(addresses(wanted), key=len, reverse=True):
-        found = next((item for item in left if wish.items() <= item.items()), None)
-        if found is None:
-            return None
-        left.remove(found)
-    return left
+    served, left = matched(wanted, shown)
+    return None if None in served else left
 
 
-def _read(reader: Callable[[Any], Any], text: Any) -> str | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return str(reader(text))
-    except ValueError:
-        return None
+def matched(
+    wanted: Iterable[Mapping[str, Any]], shown: Iterable[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
+    """The fixed IP that serves each wish (None where there is none), and those that serve none.
 
-
-def _loose(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _loose(held) for key, held in value.items()}
-    if isinstance(value, list | tuple):
-        return sorted((_loose(held) for held in value), key=repr)
-    return str(value).lower()
+    Fixed IPs are in the API's words and in their normal form. The wishes that say most choose first.
+    """
+    wishes, left = addresses(wanted), addresses(shown)
+    served: list[dict[str, Any] | None] = [None] * len(wishes)
+    for index in sorted(range(len(wishes)), key=lambda index: len(wishes[index]), reverse=True):
+        found = next((item for item in left if wishes[index].items() <= item.items()), None)
+        if found is not None:
+            left.remove(found)
+            served[index] = found
+    return served, left

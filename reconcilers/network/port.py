@@ -1,19 +1,26 @@
 """OS::Neutron::Port: a place on a network, with its addresses."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.model import Desired, Failed, Outcome, Recorded, Replace, Request, Send
-from reconcilers.network.neutron import BUILT, KEEP, TAGS, Neutron, addresses, fixed_ips, refused, unasked
+from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
+from reconcilers.network import port_floating
+from reconcilers.network.neutron import BUILT, TAGS, Neutron, fixed_ips, matched, refused, unasked
 from reconcilers.registry import register
-from reconcilers.resource_type import Field, equivalent, same_name_fields
+from reconcilers.resource_type import KEEP, Field, same_name_fields
 
 PORTS = "/ports"
 PROFILE = "binding:profile"
 IN_USE = ("compute:", "network:", "baremetal:", "trunk:")
 """How the owner of a port begins that a service has plugged in."""
+GIVEN_TO = "given_to"
+"""In the record's data: owner and device that the template gave the port to, which no service knows of."""
+NOW = "now"
+"""Key among what was read: the port as it is just before its deletion."""
+DEFAULT_GROUPS = "default_groups"
 
 
 @register
@@ -33,12 +40,12 @@ class Port(Neutron):
     fields: ClassVar[Mapping[str, Field]] = {
         **same_name_fields("name", "admin_state_up", "binding:vnic_type"),
         "network": Field("network_id", update=False),
-        "mac_address": Field("mac_address", decode=lambda mac: mac and mac.lower(), update=False),
+        "mac_address": Field("mac_address", update=False),
         "fixed_ips": Field("fixed_ips", encode=fixed_ips, reset=KEEP),
-        "allowed_address_pairs": Field("allowed_address_pairs", encode=addresses, reset=[]),
+        "allowed_address_pairs": Field("allowed_address_pairs", reset=[]),
         "security_groups": Field("security_groups", encode=list, reset=KEEP),
-        "device_id": Field("device_id", drift=False),
-        "device_owner": Field("device_owner", drift=False),
+        "device_id": Field("device_id", drift=False, reset=""),
+        "device_owner": Field("device_owner", drift=False, reset=""),
         "dns_name": Field("dns_name", reset=""),
         "port_security_enabled": Field("port_security_enabled", reset=KEEP),
         "propagate_uplink_status": Field("propagate_uplink_status", reset=KEEP),
@@ -61,32 +68,85 @@ class Port(Neutron):
         return body if body.get("fixed_ips") else {key: value for key, value in body.items() if key != "fixed_ips"}
 
     @override
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        return _given_to(desired)
+
+    @override
+    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
+        outcome = super().step(desired, recorded, observed)
+        if desired is None or observed is None or not isinstance(outcome, Ready):
+            return outcome
+        return port_floating.restore(desired, recorded, observed) or outcome
+
+    @override
+    def remove(self, recorded: Recorded, observed: Any) -> Outcome:
+        """A port that the template gave to a device is taken back first: Neutron guards the ports of compute."""
+        outcome = super().remove(recorded, observed)
+        if not isinstance(outcome, Send) or not recorded.data.get(GIVEN_TO):
+            return outcome
+        if NOW not in observed:
+            return Send(Request(self.service, "GET", self.path(recorded), done=frozenset({404})), into=NOW)
+        port = (observed[NOW] or {}).get("port") or {}
+        if _holder(port) == recorded.data[GIVEN_TO] and "taken_back" not in observed:
+            body = {"port": {"device_owner": "", "device_id": ""}}
+            request = Request(self.service, "PUT", self.path(recorded), body, done=frozenset({404}))
+            return Send(request, into="taken_back")
+        return outcome
+
+    @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
         """Security groups no longer given mean the project's default one, which has to be found."""
-        if self.defaulted(desired) and "default_groups" not in observed:
+        if self.defaulted(desired, observed) and DEFAULT_GROUPS not in observed:
             params = {"name": "default", "project_id": observed["project_id"], "fields": "id"}
-            return Send(Request(self.service, "GET", "/security-groups", params=params), into="default_groups")
-        return super().update(desired, recorded, observed)
+            return Send(Request(self.service, "GET", "/security-groups", params=params), into=DEFAULT_GROUPS)
+        release = port_floating.release(self.leaving_addresses(desired, observed), recorded, observed)
+        outcome = release or super().update(desired, recorded, observed)
+        note = _given_to(desired)
+        if desired.changed & {"device_id", "device_owner"} and isinstance(outcome, Send) and not outcome.into and note:
+            return replace(outcome, remember=note)
+        return outcome
 
-    def defaulted(self, desired: Desired) -> bool:
-        """Whether the security groups fall back to the default one."""
-        return "security_groups" in desired.changed and desired.properties.get("security_groups") is None
+    def defaulted(self, desired: Desired, observed: Mapping[str, Any]) -> bool:
+        """Whether the security groups fall back to the default one: not without port security, which they need."""
+        given = desired.properties
+        if given.get("security_groups") is not None or given.get("port_security_enabled") is False:
+            return False
+        secured = given.get("port_security_enabled") is True and observed.get("port_security_enabled") is False
+        return "security_groups" in desired.changed or ("port_security_enabled" in desired.changed and secured)
+
+    def leaving_addresses(self, desired: Desired, observed: Mapping[str, Any]) -> set[str]:
+        """The addresses that the port loses by the change."""
+        wanted = fixed_ips(desired.properties.get("fixed_ips"))
+        if desired.properties.get("no_fixed_ips"):
+            if "no_fixed_ips" not in desired.changed:
+                return set()
+            wanted = []
+        elif not wanted or "fixed_ips" not in desired.changed:
+            return set()
+        return {ip["ip_address"] for ip in matched(wanted, observed["fixed_ips"])[1]}
 
     @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
         body = super().update_body(desired, recorded, observed)
         body.pop("fixed_ips", None)
-        wanted = fixed_ips(desired.properties.get("fixed_ips"))
-        if desired.properties.get("no_fixed_ips"):
+        given = desired.properties
+        wanted = fixed_ips(given.get("fixed_ips"))
+        if given.get("no_fixed_ips"):
             if "no_fixed_ips" in desired.changed and observed["fixed_ips"]:
                 body["fixed_ips"] = []
         elif wanted and "fixed_ips" in desired.changed and unasked(wanted, observed["fixed_ips"]) != []:
-            body["fixed_ips"] = wanted
-        if self.defaulted(desired):
-            default = [group["id"] for group in observed["default_groups"]["security_groups"]]
-            if not equivalent(default, observed["security_groups"]):
+            # What stays is named by its address: Neutron would choose another one in the same subnet.
+            served = matched(wanted, observed["fixed_ips"])[0]
+            body["fixed_ips"] = [kept or wish for kept, wish in zip(served, wanted, strict=True)]
+        if self.defaulted(desired, observed):
+            default = [group["id"] for group in observed[DEFAULT_GROUPS]["security_groups"]]
+            if set(default) != set(observed["security_groups"]):
                 body["security_groups"] = default
-        if str(observed.get("device_owner")).startswith(IN_USE):
+        if given.get("port_security_enabled") is False and "port_security_enabled" in desired.changed:
+            # Neutron refuses to switch it off while the port has any of these.
+            alone = [key for key in ("security_groups", "allowed_address_pairs") if not given.get(key)]
+            body |= {key: [] for key in alone if observed.get(key)}
+        if str(observed.get("device_owner")).startswith(IN_USE) and _holder(observed) != recorded.data.get(GIVEN_TO):
             # An empty default must not pull the port out of a server.
             body = {key: value for key, value in body.items() if value or key not in ("device_id", "device_owner")}
         if isinstance(body.get(PROFILE), Mapping):
@@ -103,8 +163,9 @@ class Port(Neutron):
             # Addresses of subnets that nobody named may be there by themselves (SLAAC).
             return not sent or (extra is not None and not any(one["subnet_id"] in named for one in extra))
         if name == "allowed_address_pairs":
+            # Neutron gives the port's own MAC address to pairs without one.
             own = {"mac_address": observed["mac_address"]}
-            return equivalent(addresses(observed[how.api]), [{**own, **pair} for pair in sent])
+            sent = [{**own, **pair, **({} if pair.get("mac_address") else own)} for pair in sent or []]
         return super().holds(name, how, sent, observed)
 
     @override
@@ -160,3 +221,14 @@ class Port(Neutron):
     @override
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
         return {**super().attributes(desired, recorded, observed), "subnets": []} if observed else {}
+
+
+def _holder(port: Mapping[str, Any]) -> str:
+    """Whose the port is."""
+    return f"{port.get('device_owner') or ''} {port.get('device_id') or ''}"
+
+
+def _given_to(desired: Desired) -> dict[str, str]:
+    """Whom the template gives the port to, if it gives it to compute or another service."""
+    holder = _holder(desired.properties)
+    return {GIVEN_TO: holder} if holder.startswith(IN_USE) else {}

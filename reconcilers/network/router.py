@@ -66,8 +66,12 @@ class Router(Neutron):
         shown = observed.get(how.api) or {}
         return (
             shown.get("network_id") == sent.get("network_id")
-            and sent.get("enable_snat") in (None, shown.get("enable_snat"))
-            and unasked(sent.get("external_fixed_ips") or [], shown.get("external_fixed_ips") or []) is not None
+            # Policies may hide these from the router's owner.
+            and sent.get("enable_snat") in (None, shown.get("enable_snat", sent.get("enable_snat")))
+            and (
+                (bool(shown) and "external_fixed_ips" not in shown)
+                or unasked(sent.get("external_fixed_ips") or [], shown.get("external_fixed_ips") or []) is not None
+            )
         )
 
     @override

@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from reconcilers.model import Desired, Outcome, Recorded, Request, Send
+from reconcilers.network.neutron import refused
 from reconcilers.network.router import ROUTERS
 from reconcilers.registry import register
 from reconcilers.resource_type import UNDONE, Association
@@ -44,6 +45,8 @@ class RouterGateway(Association):
 
     @override
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
+        if not desired.properties.get("network"):
+            return refused("a gateway needs a network", "network")
         return Send(self.call({"network_id": recorded.data["network"]}, recorded), applies=desired.changed)
 
     @override

@@ -76,6 +76,8 @@ class RouterInterface(Association):
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
         if bool(desired.properties.get("subnet")) == bool(desired.properties.get("port")):
             return refused("give either subnet or port", "subnet")
+        if not desired.properties.get("router"):
+            return refused("an interface needs a router", "router")
         return Send(self.call("add_router_interface", recorded), applies=desired.changed)
 
     @override

@@ -1,8 +1,9 @@
 """Security group rules as Neutron compares them: one that says the same in other words is the same rule."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
+
+from reconcilers.normal_forms import address
 
 Key = tuple[Any, ...]
 
@@ -33,6 +34,8 @@ PROTOCOLS = {
 }
 ICMP, ICMP_V6 = 1, 58
 ANYWHERE = ("0.0.0.0/0", "::/0")
+ALL_PORTS = (1, 65535)
+"""Neutron keeps this range as no range at all, whatever the protocol."""
 
 DEFAULT_EGRESS: tuple[Mapping[str, Any], ...] = tuple(
     {"direction": "egress", "ethertype": ethertype} for ethertype in ("IPv4", "IPv6")
@@ -46,8 +49,7 @@ def key(rule: Mapping[str, Any]) -> Key:
         rule.get("direction"),
         rule.get("ethertype"),
         _protocol(rule),
-        _port(rule.get("port_range_min")),
-        _port(rule.get("port_range_max")),
+        _ports(rule),
         rule.get("remote_group_id") or None,
         _prefix(rule.get("remote_ip_prefix")),
     )
@@ -64,6 +66,11 @@ def _protocol(rule: Mapping[str, Any]) -> int | str | None:
     return name if number is None else number
 
 
+def _ports(rule: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    first, last = _port(rule.get("port_range_min")), _port(rule.get("port_range_max"))
+    return (None, None) if (first, last) == ALL_PORTS else (first, last)
+
+
 def _port(said: Any) -> int | None:
     return None if said in (None, "") else int(said)
 
@@ -71,8 +78,6 @@ def _port(said: Any) -> int | None:
 def _prefix(said: Any) -> str | None:
     if not said:
         return None
-    try:
-        prefix = str(ipaddress.ip_network(said, strict=False))
-    except ValueError:
-        return str(said)
+    prefix = str(address(said))
+    prefix = prefix.removesuffix("/128" if ":" in prefix else "/32")  # a single host may have no length
     return None if prefix in ANYWHERE else prefix

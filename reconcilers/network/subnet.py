@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Recorded, Replace
-from reconcilers.network.neutron import TAGS, Neutron, address, addresses, is_address, refused
+from reconcilers.network.neutron import TAGS, Neutron, addresses, refused
+from reconcilers.normal_forms import address, is_address
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -30,11 +31,12 @@ class Subnet(Neutron):
     plural = "subnets"
     sends_bulk = True
     dies_with = "network"
+    empty_counts = frozenset({"gateway_ip"})
     fields: ClassVar[Mapping[str, Field]] = {
         **same_name_fields("name", "enable_dhcp"),
         "network": Field("network_id", update=False),
         "tenant_id": Field("tenant_id", update=False),
-        "cidr": Field("cidr", decode=address, update=False),
+        "cidr": Field("cidr", update=False),
         "ip_version": Field("ip_version", update=False),
         "ipv6_address_mode": Field("ipv6_address_mode", update=False),
         "ipv6_ra_mode": Field("ipv6_ra_mode", update=False),
@@ -42,9 +44,9 @@ class Subnet(Neutron):
         "prefixlen": Field("prefixlen", update=False),
         "segment": Field("segment_id"),
         "gateway_ip": Field("gateway_ip", encode=gateway, decode=address),
-        "dns_nameservers": Field("dns_nameservers", decode=lambda given: tuple(addresses(given)), reset=[]),
-        "allocation_pools": Field("allocation_pools", decode=addresses, reset=[]),
-        "host_routes": Field("host_routes", decode=addresses, reset=[]),
+        "dns_nameservers": Field("dns_nameservers", decode=addresses, reset=[], ordered=True),
+        "allocation_pools": Field("allocation_pools", reset=[]),
+        "host_routes": Field("host_routes", reset=[]),
         "tags": TAGS,
     }
 
@@ -72,6 +74,12 @@ class Subnet(Neutron):
     def body(self, desired: Desired) -> dict[str, Any]:
         body = super().body(desired)
         return {key: value for key, value in body.items() if key != "gateway_ip" or value != AUTOMATIC}
+
+    @override
+    def expected(self, name: str, desired: Desired) -> Any:
+        """An empty list of pools leaves them to Neutron, which fills in the whole range of a new subnet."""
+        value = super().expected(name, desired)
+        return None if name == "allocation_pools" and not value else value
 
     @override
     def holds(self, name: str, how: Field, sent: Any, observed: Any) -> bool:

@@ -12,6 +12,8 @@ from reconcilers.volume.volume import VERSION
 
 ACTED = "acted"
 """Key among what was read: it was asked to be taken out."""
+SETTLED = frozenset({"available", "in-use"})
+"""Statuses of a volume with which nothing is being done."""
 LEFT = "left"
 """What Nova still has of the attachment."""
 
@@ -47,7 +49,7 @@ class VolumeAttachment(Association):
             return self.unlink(recorded, observed) if attached else self._left(recorded, observed, status)
         if attached:
             return Ready(applies=desired.changed) if status == "in-use" else Wait(f"the volume is {status}")
-        if observed is None or status in {"available", "in-use"}:
+        if observed is None or status in SETTLED:
             return self.link(desired, recorded)
         if status.startswith("error"):
             return Failed(f"the volume is in status {status}", Fault.CONFLICT, "volume_id")
@@ -86,7 +88,10 @@ class VolumeAttachment(Association):
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        return frozenset() if _attached(observed, desired.properties["instance_uuid"]) else frozenset({"instance_uuid"})
+        """A volume that is on its way in or out is not judged."""
+        settled = str(observed.get("status")) in SETTLED
+        astray = settled and not _attached(observed, desired.properties["instance_uuid"])
+        return frozenset({"instance_uuid"}) if astray else frozenset()
 
     # Reading.
 

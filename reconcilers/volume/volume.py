@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from typing_extensions import override
 
-from reconcilers import metadata
+from reconcilers import metadata, own_items
 from reconcilers.model import Desired, Failed, Fault, Outcome, Pause, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, RestResource, same_name_fields
@@ -48,9 +49,12 @@ class Volume(RestResource):
     }
 
     @override
+    def intent(self, desired: Desired) -> Mapping[str, str]:
+        return own_items.noted("metadata", desired.properties.get("metadata") or (), desired)
+
+    @override
     def body(self, desired: Desired) -> dict[str, Any]:
-        given = {key: value for key, value in super().body(desired).items() if value != ""}
-        return {**given, **({"multiattach": True} if desired.properties.get("multiattach") else {})}
+        return {**super().body(desired), **({"multiattach": True} if desired.properties.get("multiattach") else {})}
 
     @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
@@ -118,20 +122,28 @@ class Volume(RestResource):
         properties = desired.properties
         wanted = {"name": properties.get("name") or desired.physical_name, "description": properties.get("description")}
         body = self.wrap({name: wanted[name] for name in sorted(changed)})
-        if all(observed.get(name) == wanted[name] for name in changed):
+        if all(self.holds(name, self.fields[name], wanted[name], observed) for name in changed):
             return None
         return Send(Request(self.service, "PUT", self.path(recorded), body, microversion=VERSION), applies=changed)
 
     def _metadata(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
         if "metadata" not in desired.changed:
             return None
-        wanted = {**metadata.texts(desired.properties.get("metadata")), "kiln-token": recorded.token}
-        if _people_s(observed) == _people_s({"metadata": wanted}) and self.owned(observed, recorded):
-            return None
-        request = Request(
-            self.service, "PUT", f"{self.path(recorded)}/metadata", {"metadata": wanted}, microversion=VERSION
-        )
-        return Send(request, applies=frozenset({"metadata"}))
+        wanted, shown = metadata.texts(desired.properties.get("metadata")), observed.get("metadata") or {}
+        path = f"{self.path(recorded)}/metadata"
+        return own_items.OwnItems(
+            name="metadata",
+            wanted=wanted.keys(),
+            present=shown.keys() - _OTHERS_METADATA,
+            missing=[key for key, value in wanted.items() if shown.get(key) != value],
+            add=lambda keys: Request(
+                self.service, "POST", path, {"metadata": {key: wanted[key] for key in keys}}, microversion=VERSION
+            ),
+            end=lambda key: Request(
+                self.service, "DELETE", f"{path}/{quote(key, safe='')}", microversion=VERSION, done=frozenset({404})
+            ),
+            add_together=True,
+        ).advance(desired, recorded, observed)
 
     def _retype(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
         wanted = desired.properties.get("volume_type")
@@ -221,23 +233,21 @@ class Volume(RestResource):
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
         """What somebody added to the metadata is left alone, and so is a larger size."""
+        if not isinstance(self.condition(observed), Ready):
+            return frozenset()
         properties = desired.properties
         shown = observed.get("metadata") or {}
         read_only, kind = properties.get("read_only"), properties.get("volume_type")
         drifted = {
-            "name": bool(properties.get("name")) and observed.get("name") != properties["name"],
-            "description": bool(properties.get("description"))
-            and observed.get("description") != properties["description"],
+            **{
+                name: bool(properties.get(name)) and not self.holds(name, self.fields[name], properties[name], observed)
+                for name in ("name", "description")
+            },
             "metadata": not metadata.texts(properties.get("metadata")).items() <= shown.items(),
             "read_only": read_only is not None and (str(shown.get("readonly", False)).lower() == "true") != read_only,
             "volume_type": bool(kind) and not _ID.fullmatch(str(kind)) and observed.get("volume_type") != kind,
         }
         return frozenset(name for name, needs_write in drifted.items() if needs_write)
-
-
-def _people_s(volume: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata that people gave."""
-    return {key: value for key, value in (volume.get("metadata") or {}).items() if key not in _OTHERS_METADATA}
 
 
 def _source_problem(properties: Mapping[str, Any]) -> Failed | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hot_translator import catalogue
+from reconcilers import registry
 from reconcilers.model import Desired, Recorded
 
 
@@ -18,6 +19,8 @@ def desire() -> Callable[..., Desired]:
         assert schema is not None
         assert given.keys() <= schema.properties.keys()
         properties = {name: given.get(name, how.default) for name, how in schema.properties.items()}
+        rtype = registry.find(type_name)
+        properties = dict(rtype.asked(properties)) if rtype is not None else properties
         everything = {name for name, value in properties.items() if value is not None}
         picked = everything if changed is None else changed
         return Desired("web", "stack-web-abc", properties, frozenset(picked), seed=b"s" * 32, **more)

@@ -1,8 +1,9 @@
 import pytest
 
+from reconcilers import own_items
 from reconcilers.compute.flavor import Flavor
 from reconcilers.compute.server_group import ServerGroup
-from reconcilers.model import Gone, Ready, Replace
+from reconcilers.model import Fault, Gone, Ready, Replace
 
 GROUP = "OS::Nova::ServerGroup"
 FLAVOR = "OS::Nova::Flavor"
@@ -51,6 +52,11 @@ def test_a_named_group_that_was_never_asked_for_is_nobody(unborn):
     assert not ServerGroup().owned({"id": "3", "name": "g"}, unborn)
 
 
+def test_a_group_without_a_policy_is_refused(desire, unborn):
+    outcome = ServerGroup().step(desire(GROUP, {"policies": []}), unborn, None)
+    assert (outcome.fault, outcome.property) == (Fault.INVALID, "policies")
+
+
 def test_a_group_is_ready_at_once_and_any_change_replaces_it(desire, record):
     assert ServerGroup().step(desire(GROUP, {}, set()), record(), {"id": "g"}) == Ready()
     assert isinstance(ServerGroup().replacement(desire(GROUP, {}, {"policies"}), record(), {}), Replace)
@@ -76,22 +82,26 @@ def test_extra_specs_follow_the_creation(desire, record):
         "/flavors/tok/os-extra_specs",
         {"extra_specs": {"hw:a": "1", "b": "True"}},
     )
-    shown = {**SHOWN, "extra_specs": {"hw:a": "1", "b": "True", "old:x": "1"}}
-    dropped = Flavor().step(desired, record(physical_id="tok"), shown)
+    before = desire(FLAVOR, {"ram": 64, "vcpus": 1, "extra_specs": {"hw:a": 1, "old:x": 1}})
+    made = Flavor().step(before, record(physical_id="tok"), SHOWN)
+    shown = {**SHOWN, "extra_specs": {"hw:a": "1", "b": "True", "old:x": "1", "theirs": "1"}}
+    dropped = Flavor().step(desired, record(physical_id="tok", data=made.remember), shown)
     assert (dropped.request.method, dropped.request.path) == ("DELETE", "/flavors/tok/os-extra_specs/old%3Ax")
 
 
 def test_the_projects_of_a_private_flavor_are_brought_in_line(desire, record):
     given = {"ram": 64, "vcpus": 1, "is_public": False, "tenants": ["a"]}
     desired = desire(FLAVOR, given, {"tenants"})
-    noted = record(physical_id="tok")
+    both = desire(FLAVOR, {**given, "tenants": ["a", "b"]})
+    noted = record(physical_id="tok", data=own_items.noted("tenants", ["a", "b"], both))
     look = Flavor().step(desired, noted, SHOWN)
     assert look.request.path == "/flavors/tok/os-flavor-access"
     shown = {**SHOWN, look.into: {"flavor_access": [{"tenant_id": "b"}]}}
     assert Flavor().step(desired, noted, shown).request.body == {"addTenantAccess": {"tenant": "a"}}
     shown[look.into]["flavor_access"].append({"tenant_id": "a"})
     assert Flavor().step(desired, noted, shown).request.body == {"removeTenantAccess": {"tenant": "b"}}
-    shown[look.into] = {"flavor_access": [{"tenant_id": "a"}]}
+    shown[look.into] = {"flavor_access": [{"tenant_id": "a"}, {"tenant_id": "theirs"}]}
+    noted = record(physical_id="tok", data=Flavor().step(desired, noted, shown).remember)
     assert Flavor().step(desired, noted, shown) == Ready(applies=frozenset({"tenants"}))
 
 
@@ -107,7 +117,9 @@ def test_a_private_flavor_without_projects_is_for_the_stacks_own(desire, record)
 def test_a_flavor_as_made_has_not_drifted(desire):
     desired = desire(FLAVOR, {"ram": 64, "vcpus": 1, "extra_specs": {}})
     assert Flavor().drift(desired, SHOWN) == set()
-    assert Flavor().drift(desired, {**SHOWN, "extra_specs": {"x": "1"}, "ram": 1}) == {"extra_specs", "ram"}
+    assert Flavor().drift(desired, {**SHOWN, "extra_specs": {"theirs": "1"}, "ram": 1}) == {"ram"}
+    given = desire(FLAVOR, {"ram": 64, "vcpus": 1, "extra_specs": {"x": 1}})
+    assert Flavor().drift(given, {**SHOWN, "extra_specs": {"x": "2"}}) == {"extra_specs"}
 
 
 def test_a_named_flavors_successor_waits_for_the_name(desire, record):

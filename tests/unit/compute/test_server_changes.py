@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -47,14 +48,40 @@ def test_another_name_is_put_and_an_equal_one_costs_nothing(step):
     assert step({"name": "new"}, {"name"}, name="new") == Ready(applies=frozenset({"name"}))
 
 
-def test_metadata_is_replaced_whole_but_keeps_the_token(step):
-    outcome = step({"metadata": {"a": 1}}, {"metadata"}, metadata={"kiln-token": "tok", "old": "x"})
-    assert outcome.request.body == {"metadata": {"a": "1", "kiln-token": "tok"}}
-
-
-def test_tags_that_are_no_longer_given_go(step):
-    outcome = step({}, {"tags"}, tags=["x"])
-    assert (outcome.request.path, outcome.request.body) == ("/servers/id-1/tags", {"tags": []})
+def test_own_metadata_and_tags_change_and_those_of_others_stay(desire, record):
+    """Through a whole change, with Nova's answers."""
+    before = desire(SERVER, {**BASE, "metadata": {"a": 1, "old": 1}, "tags": ["t", "gone"]})
+    after = desire(SERVER, {**BASE, "metadata": {"a": 2, "b": 1}, "tags": ["t", "new"]}, {"metadata", "tags"})
+    recorded = record(data=Server().intent(before))
+    metadata = {"a": "1", "old": "1", "backup": "daily", "kiln-token": "tok"}
+    tags = {"t", "gone", "theirs"}
+    marks, calls = {}, []
+    for _ in range(12):
+        seen = {**SHOWN, "metadata": dict(metadata), "tags": sorted(tags), **marks}
+        outcome = Server().step(after, recorded, seen)
+        if isinstance(outcome, Ready):
+            break
+        recorded = replace(recorded, data={**recorded.data, **outcome.remember})
+        if isinstance(outcome, Pause):
+            continue
+        request = outcome.request
+        calls.append((request.method, request.path))
+        leaf = request.path.rpartition("/")[2]
+        if "/metadata" in request.path:
+            _ = metadata.update(request.body["metadata"]) if request.method == "POST" else metadata.pop(leaf)
+        else:
+            _ = tags.add(leaf) if request.method == "PUT" else tags.remove(leaf)
+        marks = {**marks, outcome.into: None} if outcome.into else {}
+    assert isinstance(outcome, Ready)
+    assert metadata == {"a": "2", "b": "1", "backup": "daily", "kiln-token": "tok"}
+    assert tags == {"t", "new", "theirs"}
+    assert calls == [
+        ("POST", "/servers/id-1/metadata"),
+        ("DELETE", "/servers/id-1/metadata/old"),
+        ("PUT", "/servers/id-1/tags/new"),
+        ("DELETE", "/servers/id-1/tags/gone"),
+    ]
+    assert Server().drift(after, {**SHOWN, "metadata": metadata, "tags": sorted(tags)}) == frozenset()
 
 
 def test_a_resize_is_asked_for_then_awaited_then_confirmed(step):
@@ -74,6 +101,11 @@ def test_a_resize_that_nova_does_not_carry_out_is_asked_for_again_less_and_less_
         asked = Server().step(wanted, record(data=data), SHOWN)
         assert action(asked) == {"resize": {"flavorRef": "f2"}}
         data = {**data, **asked.remember}
+        refused = Server().step(wanted, record(data=data), SHOWN)
+        assert refused == asked, "a request that Nova refuses counts for nothing"
+        agreed = Server().step(wanted, record(data=data), {**SHOWN, asked.into: None})
+        data = {**data, **agreed.remember}
+        assert isinstance(Server().step(wanted, record(data=data), {**SHOWN, asked.into: None}), Wait)
         pause = Server().step(wanted, record(data=data), SHOWN)
         assert isinstance(pause, Pause)
         pauses.append(pause.seconds)
@@ -92,6 +124,25 @@ def test_a_resize_overtaken_by_another_flavor_is_confirmed_first(step):
 
 def test_somebody_elses_resize_is_left_to_them(step):
     assert step({}, set(), status="VERIFY_RESIZE") == Ready()
+
+
+@pytest.mark.parametrize("name", ["name", "metadata", "tags", "image", "admin_pass", "networks"])
+def test_a_change_waits_until_a_resize_is_confirmed(step, name):
+    given = {"name": "n", "metadata": {"a": 1}, "tags": ["t"], "image": "i2", "admin_pass": "p", "networks": []}
+    unconfirmed = {"status": "VERIFY_RESIZE", "flavor": {"id": "f2"}}
+    assert action(step({name: given[name]}, {name}, **unconfirmed)) == {"confirmResize": None}
+
+
+def test_a_resize_of_a_repair_is_confirmed_though_nothing_differs_any_more(desire, record):
+    wanted = desire(SERVER, {**BASE, "flavor": "f2"}, {"flavor"})
+    resize = Server().step(wanted, record(), SHOWN)
+    noted = record(data=dict(resize.remember))
+    at_rest = desire(SERVER, {**BASE, "flavor": "f2"}, set())
+    shown = {**SHOWN, "status": "VERIFY_RESIZE", "flavor": {"id": "f2"}}
+    confirm = Server().step(at_rest, noted, shown)
+    assert action(confirm) == {"confirmResize": None}
+    assert isinstance(Server().step(at_rest, noted, {**shown, confirm.into: None}), Wait)
+    assert Server().step(at_rest, noted, {**shown, "status": "ACTIVE"}) == Ready()
 
 
 def test_another_image_rebuilds(step):

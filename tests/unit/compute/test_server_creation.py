@@ -65,7 +65,7 @@ def test_everything_else_stands_where_nova_looks_for_it(created):
         name="n1",
         key_name="k",
         availability_zone="az",
-        config_drive=False,
+        config_drive=True,
         admin_pass="pw",
         diskConfig="MANUAL",
         security_groups=["sg1"],
@@ -76,7 +76,7 @@ def test_everything_else_stands_where_nova_looks_for_it(created):
     server = request.body["server"]
     assert request.body["os:scheduler_hints"] == {"group": "g"}
     assert server["name"] == "n1"
-    assert (server["key_name"], server["availability_zone"], server["config_drive"]) == ("k", "az", False)
+    assert (server["key_name"], server["availability_zone"], server["config_drive"]) == ("k", "az", True)
     assert (server["adminPass"], server["OS-DCF:diskConfig"]) == ("pw", "MANUAL")
     assert server["security_groups"] == [{"name": "sg1"}]
     assert server["tags"] == ["t"]

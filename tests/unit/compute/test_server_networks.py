@@ -8,20 +8,20 @@ BASE = {"flavor": "f1", "image": "i1"}
 SHOWN = {"id": "id-1", "status": "ACTIVE", "flavor": {"id": "f1"}, "image": {"id": "i1"}, "addresses": {}}
 
 
-def port(name, network="n1", subnet="s1", address="10.0.0.9", **more):
+def port(identity, network="n1", subnet="s1", address="10.0.0.9", **more):
     fixed = [{"subnet_id": subnet, "ip_address": address}]
     return {
-        "id": name,
+        "id": identity,
         "network_id": network,
         "fixed_ips": fixed,
-        "mac_address": f"mac-{name}",
+        "mac_address": f"mac-{identity}",
         "description": "",
         **more,
     }
 
 
-def own(name, **more):
-    return port(name, description="kiln:tok", **more)
+def own(identity, **more):
+    return port(identity, description="kiln:tok", **more)
 
 
 def addresses(*ports):
@@ -79,14 +79,45 @@ def test_all_missing_ports_are_made_in_one_call_and_carry_the_token(create):
     assert (second["network_id"], second["mac_address"]) == ("n2", "m")
     assert {first["description"], second["description"]} == {"kiln:tok"}
     assert first["security_groups"] == ["sg"]
-    assert outcome.remember == {"ports": "own"}
+    assert outcome.remember["ports"] == "own"
     assert not outcome.creates
 
 
-def test_ports_of_an_earlier_try_are_used(create):
-    outcome = create([{"subnet": "s1"}, {"network": "n2"}], own_ports={"ports": [own("p1")]})
-    assert outcome.request.path == "/servers"
-    assert outcome.request.body["server"]["networks"] == [{"port": "p1"}, {"uuid": "n2"}]
+SUBNETS = {"subnets": [{"id": "s1", "network_id": "n1"}]}
+
+
+def test_ports_of_an_earlier_try_are_used_if_they_are_as_they_would_be_made_now(create):
+    networks = [{"subnet": "s1"}, {"network": "n2"}]
+    made = create(networks, own_ports={"ports": []}, subnets=SUBNETS)
+    left = {"ports": [own("p1", name="web-port-0")]}
+    again = create(networks, data=dict(made.remember), own_ports=left, subnets=SUBNETS)
+    assert again.request.path == "/servers"
+    assert again.request.body["server"]["networks"] == [{"port": "p1"}, {"uuid": "n2"}]
+
+
+OPEN = {"allowed_address_pairs": [{"ip_address": "0.0.0.0/0"}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "groups"),
+    [
+        ({"port_extra_properties": OPEN}, {"port_extra_properties": {"admin_state_up": True}}, ()),
+        ({"port_extra_properties": {"no_fixed_ips": True}}, {"port_extra_properties": {"no_fixed_ips": False}}, ()),
+        ({"port_extra_properties": {"port_security_enabled": False}}, {"subnet": "s1"}, ()),
+        ({"subnet": "s1"}, {"subnet": "s1"}, ("sg",)),
+        ({"subnet": "s1"}, {"subnet": "s1", "fixed_ip": "10.0.0.7"}, ()),
+        ({"subnet": "s1"}, {}, ()),
+    ],
+)
+def test_ports_that_an_earlier_try_made_otherwise_are_removed_and_made_anew(create, first, then, groups):
+    made = create([{"network": "n1", **first}], own_ports={"ports": []}, subnets=SUBNETS)
+    left = {"ports": [own("p1", name="web-port-0")]}
+    data, given = dict(made.remember), {"security_groups": list(groups)}
+    wanted = [{"network": "n1", **then}]
+    freed = create(wanted, data=data, given=given, own_ports=left, subnets=SUBNETS)
+    assert (freed.request.method, freed.request.path) == ("DELETE", "/ports/p1")
+    after = create(wanted, data=data, given=given, own_ports=left, subnets=SUBNETS, **{freed.into: None})
+    assert after.request.path == ("/ports" if then else "/servers")
 
 
 def test_port_properties_stand_as_neutron_names_them(create):
@@ -124,6 +155,9 @@ def test_a_floating_ip_is_pointed_at_the_port_before_the_server_is_made(create):
 def test_what_deletion_must_know_is_noted_before(desire):
     server = Server()
     assert server.intent(desire(SERVER, {**BASE, "networks": [{"network": "n"}]})) == {}
+    noted = server.intent(desire(SERVER, {**BASE, "metadata": {"secret": 1}}))
+    assert list(noted) == ["own metadata"]
+    assert "secret" not in noted["own metadata"]
     assert server.intent(desire(SERVER, {**BASE, "networks": [{"subnet": "s", "floating_ip": "f"}]})) == {
         "ports": "own",
         "floating_ips": "f",
@@ -164,10 +198,9 @@ def test_what_is_missing_is_plugged_in_and_awaited(change):
 def test_an_own_port_is_made_plugged_and_freed(change):
     networks = [{"subnet": "s2", "network": "n2"}]
     made = change(networks, [], own_ports={"ports": []})
-    assert (made.request.path, made.remember) == ("/ports", {"ports": "own"})
-    plugged = change(
-        networks, [], own_ports={"ports": []}, made_ports={"ports": [own("p9", network="n2", subnet="s2")]}
-    )
+    assert (made.request.path, made.remember["ports"]) == ("/ports", "own")
+    there = own("p9", network="n2", subnet="s2", name="web-port-0")
+    plugged = change(networks, [], data=dict(made.remember), own_ports={"ports": []}, made_ports={"ports": [there]})
     assert plugged.request.body == {"interfaceAttachment": {"port_id": "p9"}}
     freed = change([{"port": "p1"}], [port("p1")], data={"ports": "own"}, own_ports={"ports": [own("p9")]})
     assert (freed.request.method, freed.request.path) == ("DELETE", "/ports/p9")
@@ -183,8 +216,42 @@ def test_an_own_port_changes_its_properties_in_place(change):
 def test_address_pairs_that_neutron_completed_are_no_change(change):
     pairs = [{"ip_address": "1.1.1.1"}]
     networks = [{"network": "n1", "port_extra_properties": {"allowed_address_pairs": pairs}}]
-    there = own("p1", allowed_address_pairs=[{"ip_address": "1.1.1.1", "mac_address": "m"}])
+    completed = [{"ip_address": "1.1.1.1", "mac_address": "mac-p1"}]
+    there = own("p1", allowed_address_pairs=completed, admin_state_up=True)
     assert isinstance(change(networks, [there], own_ports={"ports": [there]}), Ready)
+
+
+def test_naming_the_subnet_that_a_server_is_on_anyway_costs_no_call(change):
+    for entry in ({"network": "n1", "subnet": "s1"}, {"subnet": "s1"}, {"network": "n1", "fixed_ip": "10.0.0.9"}):
+        assert isinstance(change([entry], [port("p1")], own_ports={"ports": []}), Ready)
+
+
+def test_port_properties_come_to_the_port_that_nova_made_and_go_again(change):
+    extra = {"allowed_address_pairs": [{"ip_address": "1.1.1.1"}]}
+    there = port("p1", allowed_address_pairs=[], admin_state_up=True)
+    put = change([{"network": "n1", "port_extra_properties": extra}], [there], own_ports={"ports": []})
+    assert (put.request.method, put.request.path) == ("PUT", "/ports/p1")
+    assert put.request.body == {"port": extra}
+    there = {**there, "allowed_address_pairs": [{"ip_address": "1.1.1.1", "mac_address": "mac-p1"}]}
+    reset = change([{"network": "n1"}], [there], data=dict(put.remember))
+    assert reset.request.body == {"port": {"allowed_address_pairs": []}}
+    assert isinstance(change([{"network": "n1"}], [there]), Ready), "somebody else's pairs stay"
+
+
+def test_port_properties_that_an_entry_gives_no_longer_are_taken_back(change):
+    there = own("p1", allowed_address_pairs=[{"ip_address": "1.1.1.1"}], admin_state_up=False, qos_policy_id="q")
+    there["port_security_enabled"] = False
+    wanted = [{"network": "n1", "subnet": "s1"}]
+    look = change(wanted, [there], own_ports={"ports": [there]})
+    assert look.request.path == "/networks/n1"
+    network = {look.into: {"network": {"port_security_enabled": True}}}
+    put = change(wanted, [there], own_ports={"ports": [there]}, **network)
+    assert put.request.body["port"] == {
+        "allowed_address_pairs": [],
+        "admin_state_up": True,
+        "qos_policy_id": None,
+        "port_security_enabled": True,
+    }
 
 
 def test_a_new_interface_gets_the_servers_security_groups(change):

@@ -37,9 +37,11 @@ def test_a_project_is_made_with_its_tags_and_its_token():
 
 def test_a_project_is_changed_in_place_and_keeps_its_token():
     observed = {"id": "id", "name": "stack-n-x", "description": "mine kiln:token", "tags": []}
-    wanted = desired({"description", "tags"}, description="other", tags=["b"])
-    body = {"description": "other kiln:token", "tags": ["b"]}
+    wanted = desired({"description"}, description="other", tags=["b"])
+    body = {"description": "other kiln:token"}
     assert call(Project().step(wanted, RECORDED, observed)) == ("PATCH", "/projects/id", {"project": body})
+    tagged = Project().step(desired({"tags"}, tags=["b"]), RECORDED, {**observed, "tags": ["theirs"]})
+    assert call(tagged) == ("PUT", "/projects/id/tags/b", None)
     assert isinstance(Project().replacement(desired({"parent"}, parent="p"), RECORDED, observed), Replace)
 
 

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from reconcilers import own_items
 from reconcilers.image.web_image import WebImage
-from reconcilers.model import Desired, Failed, Fault, Outcome, Ready, Recorded, Send, Wait
+from reconcilers.model import Desired, Failed, Fault, Outcome, Pause, Ready, Recorded, Send, Wait
 
 RECORDED = Recorded(
     key="k", name="n", type="t", token="token", physical_name="stack-n-x", physical_id="id", confirmed=True
@@ -92,7 +93,7 @@ def test_a_fetch_that_failed_says_why_and_not_from_where():
 
 def test_changes_are_one_json_patch_that_drops_only_what_the_template_had_given():
     recorded = replace(RECORDED, data=KIND.intent(desired(extra_properties={"old": "1", "kept": "2"})))
-    wanted = desired({"tags", "os_distro", "extra_properties"}, tags=["a"], extra_properties={"kept": "3", "new": "4"})
+    wanted = desired({"os_distro", "extra_properties"}, extra_properties={"kept": "3", "new": 4})
     observed = image(os_distro="debian", old="1", kept="2", others="5")
     outcome = KIND.step(wanted, recorded, observed)
     assert call(outcome) == (
@@ -103,7 +104,6 @@ def test_changes_are_one_json_patch_that_drops_only_what_the_template_had_given(
             {"op": "add", "path": "/new", "value": "4"},
             {"op": "remove", "path": "/old"},
             {"op": "remove", "path": "/os_distro"},
-            {"op": "add", "path": "/tags", "value": ["a"]},
         ],
     )
     assert isinstance(outcome, Send)
@@ -112,7 +112,18 @@ def test_changes_are_one_json_patch_that_drops_only_what_the_template_had_given(
 
 
 def test_a_change_that_holds_already_costs_no_call():
-    assert KIND.step(desired({"tags"}, tags=["a"]), RECORDED, image(tags=["a"])) == Ready(applies=frozenset({"tags"}))
+    wanted = desired({"tags"}, tags=["a"])
+    recorded = replace(RECORDED, data=KIND.intent(wanted))
+    assert KIND.step(wanted, recorded, image(tags=["a", "theirs"])) == Ready(applies=frozenset({"tags"}))
+
+
+def test_own_tags_come_and_go_one_by_one():
+    recorded = replace(RECORDED, data=KIND.intent(desired(tags=["old"])))
+    wanted = desired({"tags"}, tags=["new"])
+    added = KIND.step(wanted, recorded, image(tags=["old", "theirs"]))
+    assert call(added) == ("PUT", "/images/id/tags/new", None)
+    ended = KIND.step(wanted, recorded, image(tags=["old", "theirs", "new"]))
+    assert call(ended) == ("DELETE", "/images/id/tags/old", None)
 
 
 @pytest.mark.parametrize(
@@ -136,18 +147,27 @@ def test_an_image_is_made_usable_or_not_as_wanted(active, status, action):
 def test_members_become_those_of_the_template():
     wanted = desired({"members"}, members=["new", "stays"], visibility="shared")
     observed = image(visibility="shared")
-    calls = []
-    for _ in range(6):
-        outcome = KIND.step(wanted, RECORDED, observed)
-        if not isinstance(outcome, Send):
+    recorded = replace(RECORDED, data=own_items.noted("members", ["old", "stays"], wanted))
+    calls, held = [], ["stays", "old", "theirs"]
+    for _ in range(12):
+        outcome = KIND.step(wanted, recorded, observed)
+        if isinstance(outcome, Ready):
             break
+        recorded = replace(recorded, data={**recorded.data, **outcome.remember})
+        if isinstance(outcome, Pause):
+            continue
         calls.append(call(outcome))
-        said = {"members": [{"member_id": "stays"}, {"member_id": "old"}]} if outcome.into == "members" else None
-        observed = {**observed, outcome.into: said}
+        if outcome.request.method == "POST":
+            held.append("new")
+        elif outcome.request.method == "DELETE":
+            held.remove("old")
+        said = {"members": [{"member_id": name} for name in held]}
+        observed = {**observed, outcome.into: said} if outcome.into else image(visibility="shared")
     assert calls == [
         ("GET", "/images/id/members", None),
         ("POST", "/images/id/members", {"member": "new"}),
         ("DELETE", "/images/id/members/old", None),
+        ("GET", "/images/id/members", None),
     ]
     assert outcome == Ready(applies=frozenset({"members"}))
 

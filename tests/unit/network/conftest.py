@@ -30,6 +30,10 @@ class Case:
         """The same with digests of these properties."""
         return replace(self, recorded=replace(self.recorded, digests=dict.fromkeys(names, "x")))
 
+    def knowing(self, data: Mapping[str, str]) -> "Case":
+        """The same with this in the record."""
+        return replace(self, recorded=replace(self.recorded, data={**self.recorded.data, **data}))
+
     def outcome(self, observed: Any) -> Outcome:
         return self.rtype.step(self.desired, self.recorded, observed)
 
@@ -55,8 +59,9 @@ def case() -> Callable[..., Case]:
     def make(kind: str, properties: Mapping[str, Any], wanted: Iterable[str] = ()) -> Case:
         rtype = registry.find(f"OS::Neutron::{kind}")
         assert rtype is not None
-        given = finalize(rtype.schema, properties, "properties")
-        desired = Desired("thing", "stack-thing-abc", given, frozenset(given), wanted=frozenset(wanted))
+        given = dict(rtype.asked(finalize(rtype.schema, properties, "properties")))
+        changed = frozenset(name for name, value in given.items() if value is not None)
+        desired = Desired("thing", "stack-thing-abc", given, changed, wanted=frozenset(wanted), seed=b"s" * 32)
         recorded = Recorded("key", "thing", rtype.type, TOKEN, "stack-thing-abc", data=rtype.intent(desired))
         return Case(rtype, desired, replace(recorded, physical_id=rtype.identity(recorded) or "id-1"))
 

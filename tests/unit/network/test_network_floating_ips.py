@@ -52,9 +52,10 @@ def test_the_dns_name_cannot_be_changed(case):
 
 
 def test_a_chosen_address_is_given_up_before_it_is_asked_for_again(case):
-    assert case("FloatingIP", BASE).changing("floating_network").replacement(FIP) == Replace("floating_network changed")
+    moved = case("FloatingIP", BASE).changing("floating_network").replacement({**FIP, "floating_network_id": "other"})
+    assert moved == Replace("floating_network changed")
     chosen = case("FloatingIP", {**BASE, "floating_ip_address": "172.24.0.5"}).changing("floating_network")
-    assert chosen.replacement(FIP).delete_first
+    assert chosen.replacement({**FIP, "floating_network_id": "other"}).delete_first
 
 
 def test_an_association_points_the_floating_ip_at_the_port(case):

@@ -1,4 +1,4 @@
-from reconcilers.model import Failed, Fault, Gone, Ready, Send, Wait
+from reconcilers.model import Failed, Fault, Gone, Pause, Ready, Send, Wait
 
 NET = {
     "id": "id-1",
@@ -33,13 +33,28 @@ def test_tags_are_not_applied_by_the_creating_request_but_by_a_call_of_their_own
     assert "tags" not in outcome.applies
     tagging = net.changing("tags").outcome(NET)
     assert (tagging.request.method, tagging.request.path) == ("PUT", "/networks/id-1/tags")
-    assert tagging.request.body == {"tags": ["b", "a"]}
-    after = net.changing("tags").outcome({**NET, tagging.into: {"tags": ["a", "b"]}})
-    assert after == Ready(applies=frozenset({"tags"}))
+    assert tagging.request.body == {"tags": ["a", "b"]}
+    known = net.changing("tags").knowing(tagging.remember)
+    assert known.outcome({**NET, "tags": ["a", "b"]}) == Ready(applies=frozenset({"tags"}))
 
 
-def test_tags_that_the_template_gives_no_longer_are_removed(case):
-    assert case("Net", {}).changing("tags").sent({**NET, "tags": ["old"]})[2] == {"tags": []}
+def test_tags_that_the_template_gives_no_longer_are_removed_and_those_of_others_stay(case):
+    made = case("Net", {"tags": ["old", "kept"]}).changing("tags").outcome(NET)
+    net = case("Net", {"tags": ["kept", "new"]}).changing("tags").knowing(made.remember)
+    observed = {**NET, "tags": ["old", "kept", "theirs"]}
+    added = net.outcome(observed)
+    assert (added.request.method, added.request.path) == ("PUT", "/networks/id-1/tags/new")
+    net = net.knowing(added.remember)
+    ended = net.outcome({**observed, added.into: None})
+    assert (ended.request.method, ended.request.path) == ("DELETE", "/networks/id-1/tags/old")
+    assert not ended.into
+    forgotten = net.outcome({**NET, "tags": ["kept", "new", "theirs"]})
+    assert isinstance(forgotten, Pause)
+    assert forgotten.seconds == 0
+    net = net.knowing(forgotten.remember)
+    assert net.outcome({**NET, "tags": ["kept", "new", "theirs", "old"]}) == Ready(applies=frozenset({"tags"}))
+    assert net.drift({**NET, "tags": ["kept", "new", "theirs", "old"]}) == frozenset()
+    assert net.drift({**NET, "tags": ["kept", "theirs"]}) == {"tags"}
 
 
 def test_value_specs_go_over_the_properties_and_before_the_token(case):

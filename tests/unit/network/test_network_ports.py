@@ -1,6 +1,6 @@
 import pytest
 
-from reconcilers.model import Failed, Ready, Replace
+from reconcilers.model import Failed, Pause, Ready, Replace
 
 NET_ID = "11111111-2222-4333-8444-555555555555"
 OTHER_ID = "22222222-2222-4333-8444-555555555555"
@@ -26,6 +26,9 @@ PORT = {
     "description": "kiln:x",
     "tags": [],
 }
+
+
+NO_FLOATING = {"floatingips": []}
 
 
 @pytest.fixture
@@ -83,7 +86,10 @@ def test_an_address_missing_or_added_in_the_subnet_is_drift(port, shown):
 def test_an_address_that_the_template_gives_no_longer_is_released(port):
     shown = {**PORT, "fixed_ips": [*PORT["fixed_ips"], {"subnet_id": "s2", "ip_address": "10.1.0.5"}]}
     changed = port({"fixed_ips": [{"ip_address": "10.0.0.5"}]}).changing("fixed_ips")
-    assert changed.sent(shown)[2] == {"port": {"fixed_ips": [{"ip_address": "10.0.0.5"}]}}
+    look = changed.outcome(shown)
+    assert (look.request.path, look.request.params) == ("/floatingips", {"port_id": "id-1"})
+    kept = [{"ip_address": "10.0.0.5", "subnet_id": "s1"}]
+    assert changed.sent({**shown, look.into: NO_FLOATING})[2] == {"port": {"fixed_ips": kept}}
 
 
 def test_fixed_ips_taken_out_of_the_template_stay_as_they_are(port):
@@ -93,7 +99,8 @@ def test_fixed_ips_taken_out_of_the_template_stay_as_they_are(port):
 
 def test_no_fixed_ips_releases_them_once(port):
     bare = port({"no_fixed_ips": True})
-    assert bare.changing("no_fixed_ips").sent(PORT)[2] == {"port": {"fixed_ips": []}}
+    observed = {**PORT, "floating_ips": NO_FLOATING}
+    assert bare.changing("no_fixed_ips").sent(observed)[2] == {"port": {"fixed_ips": []}}
     assert bare.drift(PORT) == {"no_fixed_ips"}
     assert bare.drift({**PORT, "fixed_ips": []}) == frozenset()
 
@@ -139,10 +146,11 @@ def test_value_specs_win_over_a_property_without_end(port):
 
 
 def test_a_replaced_port_goes_first_only_if_it_holds_an_address_of_its_own(port):
-    assert port().changing("network").replacement(PORT) == Replace("network changed")
+    elsewhere = {**PORT, "network_id": OTHER_ID, "mac_address": "fa:16:3e:00:00:01"}
+    assert port().changing("network").replacement(elsewhere) == Replace("network changed")
     addressed = port({"fixed_ips": [{"ip_address": "10.0.0.5"}]}).changing("network")
-    assert addressed.replacement(PORT) == Replace("network changed", delete_first=True)
-    assert port({"mac_address": MAC}).changing("mac_address").replacement(PORT).delete_first
+    assert addressed.replacement(elsewhere) == Replace("network changed", delete_first=True)
+    assert port({"mac_address": MAC}).changing("mac_address").replacement(elsewhere).delete_first
 
 
 def test_replace_always_makes_any_change_a_replacement(port):
@@ -166,3 +174,113 @@ def test_network_and_subnets_are_read_when_asked_for(port):
     bare = {**PORT, "fixed_ips": []}
     assert rtype.attribute_request("subnets", None, recorded, bare) is None
     assert rtype.attributes(None, recorded, bare)["subnets"] == []
+
+
+# Addresses under floating IPs.
+
+
+def test_an_address_that_stays_is_named_when_another_one_is_added(port):
+    added = port({"fixed_ips": [{"subnet": "s1"}, {"subnet": "s2"}]}).changing("fixed_ips")
+    method, path, body = added.sent(PORT)
+    assert (method, path) == ("PUT", "/ports/id-1")
+    assert body["port"]["fixed_ips"] == [{"subnet_id": "s1", "ip_address": "10.0.0.5"}, {"subnet_id": "s2"}]
+
+
+def test_floating_ips_let_go_before_their_address_goes_and_come_back_after(port):
+    moved = port({"fixed_ips": [{"subnet": "s2"}]}).changing("fixed_ips")
+    look = moved.outcome(PORT)
+    assert (look.request.path, look.request.params) == ("/floatingips", {"port_id": "id-1"})
+    held = {"floatingips": [{"id": "f1", "fixed_ip_address": "10.0.0.5"}, {"id": "f2", "fixed_ip_address": "10.9.9.9"}]}
+    release = moved.outcome({**PORT, look.into: held})
+    assert (release.request.path, release.request.body) == ("/floatingips/f1", {"floatingip": {"port_id": None}})
+    moved = moved.knowing(release.remember)
+    put = moved.outcome({**PORT, look.into: held, release.into: {}})
+    assert put.request.body == {"port": {"fixed_ips": [{"subnet_id": "s2"}]}}
+
+    # The port has its new address; the record still says what let go.
+    there = {**PORT, "fixed_ips": [{"subnet_id": "s2", "ip_address": "10.1.0.9"}]}
+    look = moved.changing().outcome(there)
+    assert look.request.params == {"id": ["f1"]}
+    free = {"floatingips": [{"id": "f1", "port_id": None}]}
+    back = moved.changing().outcome({**there, look.into: free})
+    target = {"port_id": "id-1", "fixed_ip_address": "10.1.0.9"}
+    assert (back.request.path, back.request.body) == ("/floatingips/f1", {"floatingip": target})
+    done = moved.changing().outcome({**there, look.into: free, back.into: {"floatingip": {}}})
+    moved = moved.knowing(done.remember)
+    assert moved.changing().outcome(there) == Ready()
+
+
+def test_a_floating_ip_waits_a_while_for_a_router_and_then_is_left(port):
+    moved = port({"fixed_ips": [{"subnet": "s2"}]}).changing().knowing({"floating_ips": "f1"})
+    there = {**PORT, "fixed_ips": [{"subnet_id": "s2", "ip_address": "10.1.0.9"}]}
+    observed = {**there, "floating_ips": {"floatingips": [{"id": "f1", "port_id": None}]}}
+    paused = 0.0
+    for _ in range(100):
+        outcome = moved.outcome(observed)
+        if outcome == Ready():
+            break
+        if isinstance(outcome, Pause):
+            paused += outcome.seconds
+            moved = moved.knowing(outcome.remember)
+        else:
+            refusal = {"NeutronError": {"message": "External network is not reachable from subnet"}}
+            observed = {**observed, outcome.into: refusal}
+    assert outcome == Ready()
+    assert 30 <= paused <= 60
+
+
+def test_a_floating_ip_that_somebody_took_meanwhile_stays_with_them(port):
+    moved = port({"fixed_ips": [{"subnet": "s2"}]}).changing().knowing({"floating_ips": "f1"})
+    outcome = moved.outcome({**PORT, "floating_ips": {"floatingips": [{"id": "f1", "port_id": "theirs"}]}})
+    assert isinstance(outcome, Pause)
+    assert outcome.remember["floating_ips"] == ""
+
+
+# Port security.
+
+
+def test_port_security_goes_off_together_with_what_needs_it(port):
+    secured = {**PORT, "allowed_address_pairs": [{"ip_address": "1.1.1.1", "mac_address": MAC}]}
+    off = port({"port_security_enabled": False})
+    for changed in ({"port_security_enabled"}, {"port_security_enabled", "security_groups"}):
+        assert off.changing(*changed).sent(secured)[2] == {
+            "port": {"port_security_enabled": False, "security_groups": [], "allowed_address_pairs": []}
+        }
+
+
+def test_port_security_that_comes_back_brings_the_default_group(port):
+    bare = {**PORT, "port_security_enabled": False, "security_groups": []}
+    on = port({"port_security_enabled": True}).changing("port_security_enabled")
+    look = on.outcome(bare)
+    found = {**bare, look.into: {"security_groups": [{"id": "default-id"}]}}
+    assert on.sent(found)[2] == {"port": {"port_security_enabled": True, "security_groups": ["default-id"]}}
+
+
+# Ports that the template gives to a device.
+
+
+def test_a_port_given_to_compute_is_taken_back_when_the_template_says_no_more_of_it(port):
+    given = port({"device_owner": "compute:mine", "device_id": "dev"})
+    held = {**PORT, "device_owner": "compute:mine", "device_id": "dev"}
+    back = port().changing("device_owner", "device_id").knowing(given.recorded.data)
+    assert back.sent(held)[2] == {"port": {"device_owner": "", "device_id": ""}}
+    plugged = {**held, "device_owner": "compute:nova", "device_id": "a server"}
+    assert isinstance(back.outcome(plugged), Ready)
+
+
+def test_a_port_given_to_compute_later_is_noted(port):
+    put = port({"device_owner": "compute:mine"}).changing("device_owner").outcome(PORT)
+    assert put.remember == {"given_to": "compute:mine "}
+
+
+def test_a_port_given_to_compute_is_taken_back_before_it_is_deleted(port):
+    given = port({"device_owner": "compute:mine"})
+    look = given.removal({"id": "id-1"})
+    assert (look.request.method, look.request.path) == ("GET", "/ports/id-1")
+    now = {look.into: {"port": {"device_owner": "compute:mine", "device_id": ""}}}
+    back = given.removal({"id": "id-1", **now})
+    assert back.request.body == {"port": {"device_owner": "", "device_id": ""}}
+    assert given.removal({"id": "id-1", **now, back.into: {}}).request.method == "DELETE"
+    plugged = {look.into: {"port": {"device_owner": "compute:nova", "device_id": "a server"}}}
+    assert given.removal({"id": "id-1", **plugged}).request.method == "DELETE"
+    assert port().removal({"id": "id-1"}).request.method == "DELETE"

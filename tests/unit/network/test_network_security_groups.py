@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from reconcilers.model import Failed, Ready, Replace
+from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Ready, Replace
 
 GROUP_ID = "66666666-2222-4333-8444-555555555555"
 SSH = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
@@ -189,3 +191,109 @@ def test_rules_that_contradict_themselves_are_refused(case, wrong):
 def test_an_icmp_code_may_be_less_than_its_type(case):
     rule = {"security_group": GROUP_ID, "protocol": "icmp", "port_range_min": 8, "port_range_max": 0}
     assert case("SecurityGroupRule", rule).sent(None)[0] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"protocol": "tcp", "port_range_min": 1, "port_range_max": 65535}, {"protocol": "tcp"}),
+        ({"protocol": "icmp", "port_range_min": 1, "port_range_max": 65535}, {"protocol": "icmp"}),
+        ({"protocol": 17, "port_range_min": "1", "port_range_max": "65535"}, {"protocol": "17"}),
+        ({"protocol": "icmp", "ethertype": "IPv6"}, {"protocol": "ipv6-icmp", "ethertype": "IPv6"}),
+        ({"remote_ip_prefix": "0.0.0.0/0"}, {}),
+        (
+            {"remote_ip_prefix": "2001:DB8:0::1/64", "ethertype": "IPv6"},
+            {"remote_ip_prefix": "2001:db8::/64", "ethertype": "IPv6"},
+        ),
+        ({"remote_ip_prefix": "10.0.0.5/32"}, {"remote_ip_prefix": "10.0.0.5/32"}),
+    ],
+)
+def test_a_rule_in_neutrons_own_words_is_the_rule(case, said, shown):
+    given = case("SecurityGroup", {"rules": [said, said]})
+    observed = group(*EGRESS, shown_rule("r1", **shown))
+    assert given.drift(observed) == frozenset()
+    assert given.changing("rules").applied("rules").outcome(observed) == Ready(applies=frozenset({"rules"}))
+
+
+def test_equal_rules_are_sent_once(case):
+    wide = {"protocol": "tcp", "port_range_min": 1, "port_range_max": 65535}
+    send = case("SecurityGroup", {"rules": [SSH, SSH, wide, {"protocol": 6}]}).changing("rules").outcome(group(*EGRESS))
+    assert len(send.request.body["security_group_rules"]) == 2
+
+
+# Equal rules in resources of their own.
+
+
+def refused_once(case, **properties):
+    rule = case("SecurityGroupRule", {"security_group": GROUP_ID, **properties})
+    return rule.knowing({POSSIBLE_DUPLICATE: "yes"})
+
+
+def test_an_equal_rule_that_is_there_already_serves_and_is_not_deleted(case):
+    rule = refused_once(case, protocol="tcp", port_range_min=1, port_range_max=65535)
+    look = rule.outcome(None)
+    assert (look.request.method, look.request.params) == ("GET", {"security_group_id": GROUP_ID})
+    there = shown_rule("theirs", protocol="tcp", security_group_id=GROUP_ID)
+    taken = rule.outcome({look.into: {"security_group_rules": [shown_rule("other"), there]}})
+    assert taken.creates
+    assert (taken.request.method, taken.request.path) == ("GET", "/security-group-rules/theirs")
+    assert taken.applies == rule.desired.changed
+    shared = rule.knowing(taken.remember)
+    shared = replace(shared, recorded=replace(shared.recorded, physical_id="theirs"))
+    assert shared.removal({"id": "theirs"}) == Gone()
+    own = replace(shared, recorded=replace(shared.recorded, physical_id="own"))
+    assert own.removal({"id": "own"}).request.method == "DELETE"
+
+
+def test_without_an_equal_rule_it_is_asked_for_again(case):
+    rule = refused_once(case, protocol="udp")
+    look = rule.outcome(None)
+    again = rule.outcome({look.into: {"security_group_rules": EGRESS}})
+    assert (again.request.method, again.creates) == ("POST", True)
+
+
+def test_a_rule_that_says_the_same_in_other_words_stays(case):
+    shown = shown_rule("id-1", security_group_id=GROUP_ID, protocol="tcp", description="kiln:x")
+    rule = case("SecurityGroupRule", {"security_group": GROUP_ID, "protocol": 6, "port_range_min": 1})
+    assert isinstance(rule.changing("protocol").replacement(shown), Replace)
+    rule = case("SecurityGroupRule", {"security_group": GROUP_ID, "protocol": 6, "remote_ip_prefix": "0.0.0.0/0"})
+    changed = rule.changing("protocol", "remote_ip_prefix")
+    assert changed.replacement(shown) is None
+    assert changed.outcome(shown) == Ready(applies=frozenset({"protocol", "remote_ip_prefix"}))
+
+
+# Descriptions that leave no room for the token.
+
+LONG = "x" * 250
+
+
+def test_a_description_without_room_for_the_token_follows_the_creation(case):
+    new = case("SecurityGroup", {"description": LONG})
+    created = new.outcome(None)
+    assert created.request.body["security_group"]["description"] == f"kiln:{new.recorded.token}"
+    assert "description" not in created.applies
+    assert new.rtype.owned(created.request.body["security_group"], new.recorded)
+    put = new.changing("description").sent({**group(), "description": f"kiln:{new.recorded.token}"})
+    assert put[2] == {"security_group": {"description": LONG}}
+    shown = {**group(), "description": LONG}
+    assert new.drift(shown) == frozenset()
+    assert new.changing("description").outcome(shown) == Ready(applies=frozenset({"description"}))
+
+
+def test_a_description_in_value_specs_makes_room_too(case):
+    net = case("Net", {"value_specs": {"description": LONG, "mtu": 1400}})
+    created = net.outcome(None)
+    assert created.request.body["network"]["description"] == f"kiln:{net.recorded.token}"
+    assert "value_specs" not in created.applies
+    shown = {"id": "id-1", "status": "ACTIVE", "mtu": 1400, "description": f"kiln:{net.recorded.token}"}
+    assert net.changing("value_specs").sent(shown)[2] == {"network": {"description": LONG}}
+
+
+def test_a_rule_has_its_long_description_at_once_and_is_known_by_what_it_says(case):
+    rule = case("SecurityGroupRule", {"security_group": GROUP_ID, "description": LONG})
+    assert rule.sent(None)[2]["security_group_rule"]["description"] == LONG
+    again = rule.knowing({POSSIBLE_DUPLICATE: "yes"})
+    made = shown_rule("r1", protocol="tcp", security_group_id=GROUP_ID, description=LONG)
+    taken = again.outcome({again.outcome(None).into: {"security_group_rules": [made]}})
+    assert taken.creates
+    assert not taken.remember, "it is its own, and goes with it"

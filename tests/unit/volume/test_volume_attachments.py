@@ -102,3 +102,10 @@ def test_it_is_observed_with_the_list_that_volumes_are_observed_with(tie):
     assert VolumeAttachment().listing == Volume().listing
     assert VolumeAttachment().microversion == Volume().microversion
     assert list(VolumeAttachment().identify(FREE)) == ["id-1"]
+
+
+@pytest.mark.parametrize("status", ["attaching", "reserved", "detaching"])
+def test_a_volume_on_its_way_is_no_drift(desire, status):
+    desired = desire("OS::Cinder::VolumeAttachment", {"volume_id": "v", "instance_uuid": "s"})
+    assert VolumeAttachment().drift(desired, {"id": "v", "status": status, "attachments": []}) == frozenset()
+    assert VolumeAttachment().drift(desired, {"id": "v", "status": "available", "attachments": []})

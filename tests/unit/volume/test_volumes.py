@@ -94,11 +94,17 @@ def test_texts_change_in_one_call(step):
     assert outcome.applies == {"name", "description"}
 
 
-def test_metadata_is_replaced_whole_but_keeps_the_token(step):
-    outcome = step({"metadata": {"a": "b"}}, {"metadata"}, metadata={"old": "x", "kiln-token": "tok"})
-    assert outcome.request.body == {"metadata": {"a": "b", "kiln-token": "tok"}}
-    same = {"a": "b", "kiln-token": "tok", "readonly": "False"}
-    assert isinstance(step({"metadata": {"a": "b"}}, {"metadata"}, metadata=same), Ready)
+def test_own_metadata_changes_and_that_of_others_stays(desire, step):
+    own = Volume().intent(desire(VOLUME, {"size": 1, "metadata": {"a": "a", "old": "x"}}))
+    shown = {"a": "a", "old": "x", "backup": "daily", "kiln-token": "tok", "readonly": "False"}
+    outcome = step({"metadata": {"a": "b"}}, {"metadata"}, metadata=shown, data=own)
+    assert (outcome.request.method, outcome.request.body) == ("POST", {"metadata": {"a": "b"}})
+    shown["a"] = "b"
+    ended = step({"metadata": {"a": "b"}}, {"metadata"}, metadata=shown, data=own)
+    assert (ended.request.method, ended.request.path) == ("DELETE", "/volumes/id-1/metadata/old")
+    del shown["old"]
+    noted = step({"metadata": {"a": "b"}}, {"metadata"}, metadata=shown, data=own)
+    assert isinstance(step({"metadata": {"a": "b"}}, {"metadata"}, metadata=shown, data=dict(noted.remember)), Ready)
 
 
 def test_a_volume_grows_in_place_also_when_attached(step):
