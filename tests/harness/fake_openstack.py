@@ -17,6 +17,7 @@ from reconcilers.model import Fault, Request
 
 Item = dict[str, Any]
 Items = list[Item]
+Names = list[str]
 Requests = list[Request]
 
 KEYS = {
@@ -143,6 +144,8 @@ class FakeOpenStack:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
         item = self._held(table, parts[1])
+        if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
+            return self._entries(request, item, parts[2], parts[3:])
         if request.method == "DELETE":
             self._delete(plural, item)
             return 204, None
@@ -155,10 +158,21 @@ class FakeOpenStack:
             return 200, self._add_interface(item, request.body["subnet_id"])
         if parts[2] == "remove_router_interface":
             return 200, self._remove_interface(item, request.body["subnet_id"])
-        if parts[2] == "metadata":
-            item["metadata"] = request.body["metadata"]
-            return 200, {"metadata": item["metadata"]}
         raise Refused(404, f"no such path {request.path}")
+
+    def _entries(self, request: Request, item: Item, kind: str, names: "Names") -> tuple[int, Any]:
+        """Metadata and tags: one by one, added to, or the whole of them."""
+        held = item.setdefault(kind, {} if kind == "metadata" else [])
+        if names and request.method == "DELETE":
+            if names[0] not in held:
+                raise Refused(404, f"no {kind} {names[0]}")
+            _ = held.pop(names[0]) if kind == "metadata" else held.remove(names[0])
+            return 204, None
+        if names:
+            item[kind] = sorted({*held, names[0]})
+            return 201, None
+        item[kind] = {**held, **request.body[kind]} if request.method == "POST" else request.body[kind]
+        return 200, {kind: item[kind]}
 
     def _list(self, plural: str, params: Mapping[str, Any]) -> Items:
         now = _now()
