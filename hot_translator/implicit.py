@@ -146,7 +146,7 @@ def _interfaces_of_ports(it: DefinitionLike, index: _Index) -> Iterator[str]:
         elif needed and kind == "OS::Nova::Server":
             yield from _interfaces_of_server(needed, index)
         elif needed and kind == "OS::Octavia::LoadBalancer":
-            yield from _of(index.interfaces_by_subnet, _get(needed, "vip_subnet"))
+            yield from index.of(index.interfaces_by_subnet, _get(needed, "vip_subnet"))
 
 
 def _interfaces_of_server(server: DefinitionLike, index: _Index) -> Iterator[str]:

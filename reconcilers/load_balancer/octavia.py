@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Fault, Lane, Outcome, Ready, Recorded, Replace, Request, Send, Wait
-from reconcilers.resource_type import TOKEN, Field, RestResource, equivalent
+from reconcilers.normal_forms import loosely_equal
+from reconcilers.resource_type import TOKEN, Field, RestResource
 
 LOAD_BALANCERS = "/lbaas/loadbalancers"
 LISTENERS = "/lbaas/listeners"
@@ -179,7 +180,7 @@ class Octavia(RestResource):
 
 def holds(how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
     """Whether the resource has what a request with ``sent`` for this field would bring about."""
-    return how.api in observed and equivalent(how.decode(observed[how.api]), how.decode(sent))
+    return how.api in observed and loosely_equal(how.decode(observed[how.api]), how.decode(sent))
 
 
 def tags(shown: Any) -> list[str]:

@@ -157,7 +157,7 @@ def test_helm_upgrade_in_the_middle_of_an_update_loses_nothing(
 
 @pytest.fixture
 def tenant(shop: Space) -> str:
-    """A user with the cluster's `edit` role in the shop, and besides with every right on Kiln's kinds that RBAC can give."""
+    """A user with the `edit` role in the shop, and with every right on Kiln's kinds that RBAC can give."""
     rule = {"apiGroups": ["kiln.dev"], "resources": ["*"], "verbs": ["*"]}
     subjects = [{"kind": "User", "name": "tenant", "apiGroup": "rbac.authorization.k8s.io"}]
     rbac = "rbac.authorization.k8s.io/v1"
