@@ -114,10 +114,15 @@ class Nested:
         self.local_name = name
         self.name = place.name(name)
         self._written_type = written_type
-        self._implementation = implementation
+        self._given_implementation = implementation
         self._place = place
         self._sections = sections
         self._making = False
+
+    @property
+    def _implementation(self) -> Implementation:
+        """The template that it stands for."""
+        return self._given_implementation
 
     @cached_property
     def _pseudo(self) -> Pseudo:
@@ -127,6 +132,8 @@ class Nested:
     def template(self) -> Template | None:
         """The inner template, None when it is missing or wrong (which is reported)."""
         key, path = self._implementation.name, self._named_at
+        if not key:
+            return None
         tree = self._place.tree
         try:
             found = tree.file_key(key, self._place.source)
@@ -336,13 +343,7 @@ def _moved(error: TranslationError, path: Path) -> TranslationError:
 
 def from_url(name: str, written_type: str, place: Place, sections: Sections) -> Entity:
     """``AWS::CloudFormation::Stack``: the template is named by TemplateURL, its outputs are ``Outputs.NAME``."""
-    compiled = sections.properties
-    url = compiled.get("TemplateURL") if isinstance(compiled, dict) else None
-    if not isinstance(url, str):
-        path = f"{sections.properties_path}.TemplateURL"
-        sections.report(InvalidTemplate(path, "TemplateURL must be text that is known before anything is created"))
-        url = ""
-    return _ByUrl(name, written_type, Implementation(url, is_template=True), place, _ByUrlSections(sections))
+    return _ByUrl(name, written_type, Implementation("", is_template=True), place, _ByUrlSections(sections))
 
 
 class _ByUrlSections:
@@ -355,9 +356,14 @@ class _ByUrlSections:
         return getattr(self._sections, name)
 
     @property
+    def whole(self) -> Any:
+        """The properties of the resource."""
+        return self._sections.properties
+
+    @property
     def properties(self) -> Any:
         """The Parameters."""
-        return self._sections.properties.get("Parameters") or {}
+        return (self.whole.get("Parameters") or {}) if isinstance(self.whole, dict) else {}
 
     @property
     def properties_path(self) -> Path:
@@ -369,6 +375,17 @@ class _ByUrl(Nested):
     """A nested stack by its template's URL. What it is given is taken as a stack's own parameters are: a map for a text
     parameter becomes text, null counts as not given.
     """
+
+    @cached_property
+    def _implementation(self) -> Implementation:
+        sections = self._sections
+        compiled = sections.whole  # type: ignore[attr-defined]
+        url = compiled.get("TemplateURL") if isinstance(compiled, dict) else None
+        if not isinstance(url, str):
+            reason = "TemplateURL must be text that is known before anything is created"
+            sections.report(InvalidTemplate(str(self._named_at), reason))
+            url = ""
+        return Implementation(url, is_template=True)
 
     @property
     def _named_at(self) -> Path:

@@ -64,6 +64,8 @@ def _so_far(schema: TypeSchema, raw: Any, hidden: frozenset[str]) -> dict[str, A
         return None  # a call that fails, which is reported where it stands
     if known is UNKNOWN:
         return None
+    if known is not None and not isinstance(known, Mapping):
+        raise RefusedError(f"must be a map, got {type(known).__name__}")
     return rules.refine(schema.name, _node(schema, hidden).values(known or {}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -145,11 +145,15 @@ def _declared(merged: Environment, template: Template, tree: Tree) -> Environmen
         return merged
     known = all_schemas(template, tree.files)
     left_out = sorted(name for name in undeclared if name not in known)
-    for name in left_out:
-        reason = f"no template declares the parameter {name} of the environment: it is left out"
-        tree.warn(InvalidParameter(f"parameters.{name}", reason, source=merged.source))
+    _warn_of_left_out(left_out, merged.source, tree)
     parameters = {name: value for name, value in merged.parameters.items() if name not in left_out}
     return replace(merged, parameters=parameters)
+
+
+def _warn_of_left_out(names: Iterable[str], source: str | None, tree: Tree) -> None:
+    for name in names:
+        reason = f"no template declares the parameter {name} of the environment: it is left out"
+        tree.warn(InvalidParameter(f"parameters.{name}", reason, source=source))
 
 
 def _environment(given: Environment | Sequence[Environment], template: Template, tree: Tree) -> Environment:
@@ -157,7 +161,13 @@ def _environment(given: Environment | Sequence[Environment], template: Template,
         return given
     if not given:
         return Environment()
-    return merge_environments(given, all_schemas(template, tree.files)) if len(given) > 1 else given[0]
+    if len(given) == 1:
+        return given[0]
+    merged = merge_environments(given, all_schemas(template, tree.files))
+    for environment in given:
+        wanted = [name for name, value in environment.parameters.items() if value is not None]
+        _warn_of_left_out((name for name in wanted if name not in merged.parameters), environment.source, tree)
+    return merged
 
 
 def all_schemas(template: Template, files: Mapping[str, str]) -> dict[str, ParameterSchema]:

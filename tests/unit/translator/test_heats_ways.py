@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hot_translator import Limits, Translation
+from hot_translator import Limits, Translation, parse_environment
 
 Translate = Callable[..., Translation]
 Refuse = Callable[..., list[str]]
@@ -47,6 +47,15 @@ def test_a_parameter_of_an_inner_template_is_not_left_out(refused: Refuse) -> No
     inner = "heat_template_version: 2018-08-31\nparameters: {of_another_template: {type: string}}\n"
     (problem,) = refused(SHARED, environment=ENVIRONMENT, parameters={"a": "A"}, files={"in.yaml": inner})
     assert "The Parameter (of_another_template) was not defined in template" in problem
+
+
+def test_what_a_later_environment_has_for_no_template_is_told(translated: Translate) -> None:
+    environments = [
+        parse_environment("parameters: {a: A}", name="one.yaml"),
+        parse_environment("parameters: {b: B, c: C, d: null}", name="two.yaml"),
+    ]
+    (warning,) = translated(SHARED, environment=environments).warnings
+    assert (warning.path, warning.source) == ("parameters.c", "two.yaml")
 
 
 # sections
@@ -164,6 +173,34 @@ def test_a_cloudformation_stacks_parameters_are_those_of_its_template(
     (problem,) = refused(CLOUDFORMATION.replace("PARAMETERS", parameters), files={"inner.yaml": inner})
     assert problem.startswith("Resources.Inner.properties.Parameters") or "Properties.Parameters" in problem
     assert reason in problem
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "{TemplateURL: {Ref: Inner}}",
+        "{TemplateURL: inner.yaml, Parameters: {Data: {Ref: Inner}}}",
+        "{TemplateURL: inner.yaml, Parameters: {Data: {Ref: Other}}}",
+    ],
+)
+def test_a_cloudformation_stack_made_of_itself_is_a_circle(refused: Refuse, properties: str) -> None:
+    inner = "HeatTemplateFormatVersion: '2012-12-12'\nParameters: {Data: {Type: String}}\n"
+    text = f"""
+    HeatTemplateFormatVersion: '2012-12-12'
+    Resources:
+      Inner: {{Type: AWS::CloudFormation::Stack, Properties: {properties}}}
+      Other:
+        Type: AWS::CloudFormation::Stack
+        Properties: {{TemplateURL: inner.yaml, Parameters: {{Data: {{Ref: Inner}}}}}}
+    """
+    problems = refused(text, files={"inner.yaml": inner})
+    assert any("Circular dependency" in problem for problem in problems), problems
+
+
+def test_a_template_url_from_a_resource_is_refused_once(refused: Refuse) -> None:
+    text = CLOUDFORMATION.replace("inner.yaml", "{Ref: Word}").replace("PARAMETERS", "{}")
+    (problem,) = refused(text)
+    assert problem.startswith("Resources.Inner.Properties.TemplateURL: TemplateURL must be text")
 
 
 def chain(length: int, *, group: bool) -> dict[str, str]:

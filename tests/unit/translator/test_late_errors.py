@@ -151,3 +151,13 @@ def test_a_value_is_turned_into_its_type(translated: Translate, cloud: Any, kind
 def test_mistakes_in_outputs_are_warnings(translated: Translate) -> None:
     made = translated(text("a").rstrip(" ") + f'    outputs: {{o: {{value: {{list_join: ["", [{LATER}, 1]]}}}}}}\n')
     assert [warning.path for warning in made.warnings] == ["outputs.o.value.list_join"]
+
+
+def test_properties_that_are_the_id_of_a_group_are_no_map(refused: Refuse) -> None:
+    made = """
+    heat_template_version: 2018-08-31
+    resources:
+      group: {type: OS::Heat::ResourceGroup, properties: {count: 0, resource_def: {type: OS::Heat::None}}}
+      word: {type: OS::Heat::RandomString, properties: {get_resource: group}}
+    """
+    assert refused(made) == ["resources.word.properties: must be a map, got str"]
