@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from hot_translator import catalogue, properties
 from hot_translator.catalogue import TypeSchema
 from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import AllAttributes, Attribute, Dynamic, Reference, is_dynamic, leaves, settled
-from hot_translator.functions.base import Failure, Path, failures, strip
+from hot_translator.expression import (
+    NOWHERE,
+    AllAttributes,
+    Attribute,
+    Dynamic,
+    Reference,
+    is_dynamic,
+    leaves,
+    resolve,
+    settled,
+)
+from hot_translator.functions.base import Failure, Path, failures, find_failure, strip
 from hot_translator.functions.select import SelectPath, select_attribute
 from hot_translator.names import did_you_mean
 from hot_translator.registry import Implementation, Registry
@@ -186,6 +196,11 @@ class Written:
         if snippet is None:
             return {}
         compiled = strip(self._unit.compiler.compile(snippet, Path(self.path, section)))
+        if find_failure(compiled) is None:
+            try:
+                resolve(compiled, NOWHERE)
+            except TranslationError as error:
+                self.report(InvalidTemplate(error.path, error.reason))
         return self._checked(compiled if compiled is not None else {}, section)
 
     @cached_property

@@ -45,7 +45,9 @@ def check(
         return _so_far(schema, raw, hidden)
     except RefusedError as refused:
         problems.append(problem(path, refused))
-        return None
+    except TranslationError as error:
+        problems.append(InvalidTemplate(error.path, error.reason))
+    return None
 
 
 def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> Iterator[TranslationError]:
@@ -55,13 +57,13 @@ def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> It
 
 
 def _so_far(schema: TypeSchema, raw: Any, hidden: frozenset[str]) -> dict[str, Any] | None:
-    """The final values as far as they are known before anything is created; None when nothing is, or a call fails."""
+    """The final values as far as they are known before anything is created; None when nothing is.
+
+    Raises ``RefusedError`` for a value, ``TranslationError`` for a call that fails whatever the resources give.
+    """
     if find_failure(raw) is not None:
-        return None
-    try:
-        known = resolve(raw, NOWHERE)
-    except TranslationError:
-        return None  # a call that fails, which is reported where it stands
+        return None  # which is reported where it stands
+    known = resolve(raw, NOWHERE)
     if known is UNKNOWN:
         return None
     if known is not None and not isinstance(known, Mapping):

@@ -11,7 +11,7 @@ from hot_translator.compiler import Compiler, Entity
 from hot_translator.conditional import Undecided, both
 from hot_translator.entities import Facade, Place, Written, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
-from hot_translator.expression import Choice, Dynamic, is_dynamic
+from hot_translator.expression import NOWHERE, Choice, Dynamic, is_dynamic, resolve
 from hot_translator.functions.base import Failure, Path, failures, strip
 from hot_translator.names import did_you_mean
 from hot_translator.parameters import Parameter, ParameterSchema, check_value, missing
@@ -214,9 +214,15 @@ class Unit:
     def warn_of_outputs(self) -> None:
         """Warn of the calls in outputs that are certain to fail: such an output will have no value."""
         for value, _ in self._outputs.values():
-            for failure in failures(value):
+            found = list(failures(value))
+            for failure in found:
                 if not failure.reported:
                     self.warn(type(failure.error)(failure.error.path, failure.error.reason))
+            try:
+                if not found:
+                    resolve(value, NOWHERE)
+            except TranslationError as error:
+                self.warn(error)
 
     # what functions look up besides
 

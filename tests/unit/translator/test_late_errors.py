@@ -161,3 +161,27 @@ def test_properties_that_are_the_id_of_a_group_are_no_map(refused: Refuse) -> No
       word: {type: OS::Heat::RandomString, properties: {get_resource: group}}
     """
     assert refused(made) == ["resources.word.properties: must be a map, got str"]
+
+
+@pytest.mark.parametrize("section", ["properties: {value: CALL}", "metadata: {value: CALL}"])
+def test_a_call_that_fails_on_the_id_of_a_group_is_found(refused: Refuse, section: str) -> None:
+    text = """
+    heat_template_version: 2018-08-31
+    resources:
+      group: {type: OS::Heat::ResourceGroup, properties: {count: 0, resource_def: {type: OS::Heat::None}}}
+      value: {type: OS::Heat::TestResource, SECTION}
+    """
+    call = '{list_join: ["", {get_resource: group}]}'
+    (problem,) = refused(text.replace("SECTION", section).replace("CALL", call))
+    assert problem.endswith('.value.list_join: "list_join" must operate on a list')
+
+
+def test_in_an_output_it_is_a_warning(translated: Translate) -> None:
+    text = """
+    heat_template_version: 2018-08-31
+    resources:
+      group: {type: OS::Heat::ResourceGroup, properties: {count: 0, resource_def: {type: OS::Heat::None}}}
+    outputs: {o: {value: {list_join: ["", {get_resource: group}]}}}
+    """
+    (warning,) = translated(text).warnings
+    assert warning.path == "outputs.o.value.list_join"
