@@ -177,3 +177,8 @@ conformance: install ## compare the translator with vectors of Heat's results (V
 templates: install lab-up ## run real templates as Stacks and print a table (TEMPLATES=folder)
 	@echo "==> templates: $(TEMPLATES)"
 	@$(IN_LAB) $(BIN)/python tests/templates/run.py $(TEMPLATES)
+
+.PHONY: verdicts
+verdicts: install ## run validate, graph and render over real templates: they must agree (TEMPLATES=folder)
+	@echo "==> verdicts: $(TEMPLATES)"
+	@$(BIN)/python tests/templates/verdicts.py $(TEMPLATES)
