@@ -1,6 +1,7 @@
 """The status update for each possible end of a reconciliation. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kiln.api.stack_status import StackStatus
@@ -17,7 +18,13 @@ from reconcilers.model import Fault
 MOST_NAMED = 3
 """How many resources a message names."""
 
-VALID = (True, "Valid", "")
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What is to be said beside the state: of a template that is valid, of a cloud that is reachable."""
+
+    template: str = ""
+    cloud: str = ""
 
 
 def running(generation: int, objective: Objective, progress: ProgressTracker) -> StatusUpdate:
@@ -50,7 +57,7 @@ def reached(
     groups: Mapping[str, Any],
     *,
     worked: bool,
-    caution: str,
+    remarks: Remarks,
 ) -> StatusUpdate:
     """All resources match the target. ``worked``: the reconciliation changed something."""
     target, wanted = objective.target, objective.wanted
@@ -65,8 +72,8 @@ def reached(
     return StatusUpdate(
         generation,
         state,
-        template_valid=VALID,
-        cloud_reachable=(True, "Reachable", caution),
+        template_valid=(True, "Valid", remarks.template),
+        cloud_reachable=(True, "Reachable", remarks.cloud),
         drifted=progress.drifted,
         operation=objective.operation if worked else None,
         result=Result.SUCCEEDED,
@@ -93,7 +100,7 @@ def failed(
     outputs: Outputs,
     *,
     timeout: float | None,
-    caution: str,
+    remarks: Remarks,
 ) -> StatusUpdate:
     """Some resources do not match the target. ``timeout`` is the Stack's timeout in seconds, if it passed."""
     reason, message = _what_failed(progress, result, timeout)
@@ -102,8 +109,8 @@ def failed(
     return StatusUpdate(
         generation,
         ReadyState(ready=False, reconciling=not after.stalled, reason=reason, message=message, stalled=after.stalled),
-        template_valid=None if deleting else VALID,
-        cloud_reachable=(True, "Reachable", caution),
+        template_valid=None if deleting else (True, "Valid", remarks.template),
+        cloud_reachable=(True, "Reachable", remarks.cloud),
         drifted=progress.drifted,
         operation=objective.operation,
         result=Result.TIMED_OUT if timeout is not None else Result.FAILED,

@@ -6,6 +6,7 @@ from typing import Any
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACKS
 from kiln.kube.client import Conflict, Kube, NotFound
+from kiln.kube.patches import finalizer_patch
 from reconcilers.engine.control import EndReason, ReconciliationEnded
 
 
@@ -15,10 +16,7 @@ async def add_finalizer(kube: Kube, stack: Mapping[str, Any]) -> Mapping[str, An
     finalizers = metadata.get("finalizers") or ()
     if v1alpha1.FINALIZER in finalizers:
         return stack
-    patch = [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
-        {"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, v1alpha1.FINALIZER]},
-    ]
+    patch = finalizer_patch(stack, [*finalizers, v1alpha1.FINALIZER])
     try:
         return await kube.patch(STACKS, metadata["namespace"], metadata["name"], patch, how="json")
     except Conflict as error:
@@ -34,10 +32,18 @@ def has_finalizer(stack: Mapping[str, Any]) -> bool:
 async def remove_finalizer(kube: Kube, stack: Mapping[str, Any]) -> bool:
     """Remove our finalizer, so that Kubernetes deletes the Stack and its objects. False if the Stack is gone."""
     metadata = stack["metadata"]
-    finalizers = [one for one in metadata.get("finalizers") or () if one != v1alpha1.FINALIZER]
-    body = {"metadata": {"finalizers": finalizers or None, "uid": metadata["uid"]}}
-    try:
-        await kube.patch(STACKS, metadata["namespace"], metadata["name"], body)
-    except (NotFound, Conflict):
-        return False
-    return True
+    while True:
+        finalizers = [one for one in stack["metadata"].get("finalizers") or () if one != v1alpha1.FINALIZER]
+        patch = finalizer_patch(stack, finalizers)
+        try:
+            await kube.patch(STACKS, metadata["namespace"], metadata["name"], patch, how="json")
+        except NotFound:
+            return False
+        except Conflict:
+            # Somebody changed it since it was read. Nothing is left in the cloud, so it need not be looked at again.
+            newer = await kube.get(STACKS, metadata["namespace"], metadata["name"])
+            if newer is None or newer["metadata"]["uid"] != metadata["uid"] or not has_finalizer(newer):
+                return False
+            stack = newer
+        else:
+            return True

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from hot_translator import Pseudo, Translation
 from hot_translator.budget import tenant
+from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.stack import inputs, stack_secret, validation
@@ -80,6 +81,7 @@ async def _translated(
     pseudo = Pseudo(metadata["name"], metadata.get("uid", ""), project, access.cloud.region)
     status = StackStatus.parse(stack)
     translation = await shared.translation(given, pseudo, status.groups, validation.members_of(records))
+    raise_all(list(translation.broken_rules))
     await validation.check_lookups(translation, access.lookup)
     return translation
 

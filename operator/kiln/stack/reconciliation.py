@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from hot_translator import Pseudo, Translation, TranslationError
+from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
@@ -46,6 +47,8 @@ DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until the next look for a possible duplicate."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
+MOST_WARNINGS: Final = 5
+"""How many of a template's warnings its condition names."""
 UNVERIFIED: Final = "the cloud's certificate is not verified: clouds.yaml says verify: false"
 
 
@@ -195,6 +198,7 @@ class StackReconciliation:
         if decided.wanted is not None and not decided.wanted.deployed:
             try:
                 validation.check_hooks(loaded.translation)
+                raise_all(list(loaded.translation.broken_rules))
                 await validation.check_lookups(loaded.translation, loaded.access.lookup)
                 if deployed is not None:
                     validation.check_immutable(loaded.translation, deployed)
@@ -252,7 +256,7 @@ class StackReconciliation:
             shown,
             _groups(translation),
             worked=worked,
-            caution=_caution(loaded),
+            remarks=_remarks(loaded),
         )
         await self.reporter.report_final(update)
         if worked:
@@ -286,7 +290,7 @@ class StackReconciliation:
             after,
             outputs.kept(shown, self.old.outputs, self.old.hidden_outputs),
             timeout=spec.timeout if timed_out else None,
-            caution=_caution(loaded),
+            remarks=_remarks(loaded),
         )
         await self.reporter.report_final(replace(update, groups=_groups(translation)))
         if after.stalled:
@@ -349,7 +353,7 @@ class StackReconciliation:
             after,
             outputs.NONE,
             timeout=spec.timeout if timed_out else None,
-            caution="",
+            remarks=conditions.Remarks(),
         )
         await self.reporter.report_final(update)
         return Requeue(PassEnd.RETRY, backoff=RETRY)
@@ -398,9 +402,13 @@ def resync(spec: StackSpec) -> float | None:
     return interval * (0.9 + secrets.randbelow(200) / 1000) if interval else None
 
 
-def _caution(loaded: _Loaded) -> str:
-    """A warning about a cloud that is reachable."""
-    return "" if loaded.access.credential.verify else UNVERIFIED
+def _remarks(loaded: _Loaded) -> conditions.Remarks:
+    """What is to be said of a template that is valid and a cloud that is reachable."""
+    warnings = loaded.translation.warnings
+    named = "; ".join(str(warning) for warning in warnings[:MOST_WARNINGS])
+    more = f"; and {len(warnings) - MOST_WARNINGS} more" if len(warnings) > MOST_WARNINGS else ""
+    unverified = "" if loaded.access.credential.verify else UNVERIFIED
+    return conditions.Remarks(template=f"warning: {named}{more}" if named else "", cloud=unverified)
 
 
 def _groups(translation: Translation) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from kiln.api.kinds import SECRETS
 from kiln.api.v1alpha1 import Reason
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.kube.client import AlreadyExists, Conflict, Kube, NotFound
+from kiln.kube.patches import finalizer_patch
 
 _KEY_BYTES: Final = 32
 _TRIES: Final = 5
@@ -136,11 +137,7 @@ async def _remove_finalizer(kube: Kube, namespace: str, secret: Mapping[str, Any
     held = list(secret["metadata"].get("finalizers") or ())
     if v1alpha1.FINALIZER not in held:
         return
-    patch = [
-        {"op": "test", "path": "/metadata/uid", "value": secret["metadata"]["uid"]},
-        {"op": "test", "path": "/metadata/finalizers", "value": held},
-        {"op": "add", "path": "/metadata/finalizers", "value": [one for one in held if one != v1alpha1.FINALIZER]},
-    ]
+    patch = finalizer_patch(secret, [one for one in held if one != v1alpha1.FINALIZER])
     with contextlib.suppress(NotFound):
         await kube.patch(SECRETS, namespace, secret["metadata"]["name"], patch, how="json")
 

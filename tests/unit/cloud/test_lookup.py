@@ -22,14 +22,14 @@ class Cloud:
         self.tables = {name.replace("_", "-"): items for name, items in tables.items()}
         self.asked = []
 
-    async def list(self, request, plural):
+    async def list(self, request, plural, _caller=None):
         await asyncio.sleep(0.1)
         self.asked.append((request.path, dict(request.params)))
         items = self.tables.get(plural.replace("_", "-"), [])
         filters = {key: value for key, value in request.params.items() if key in {"name", "project_id", "domain_id"}}
         return [item for item in items if all(item.get(key) == value for key, value in filters.items())]
 
-    async def send(self, request):
+    async def send(self, request, _caller=None):
         collection, _, identity = request.path.strip("/").partition("/")
         there = any(item["id"] == identity for item in self.tables.get(collection, []))
         return Answer(200 if there else 404, {}, "")

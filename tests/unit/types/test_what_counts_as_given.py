@@ -72,6 +72,9 @@ FEW = frozenset(
         "OS::Neutron::RouterGateway",
         "OS::Neutron::RouterInterface",
         "OS::Nova::KeyPair",
+        "OS::Octavia::AvailabilityZoneProfile",
+        "OS::Octavia::FlavorProfile",
+        "OS::Octavia::PoolMember",
     }
 )
 """Types whose schema refuses an empty text in each of their optional properties, or that have none."""
