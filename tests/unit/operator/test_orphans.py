@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from harness.fake_kube import FakeKube
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import SECRETS, STACK_RESOURCES, STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.stack import orphans
 
@@ -21,23 +23,21 @@ class Told:
         self.messages.append(message)
 
 
-class Kube:
-    """Objects of one namespace; ``released`` are the names of those whose finalizers were removed."""
+class Kube(FakeKube):
+    """Objects of one namespace, by collection."""
 
     def __init__(self, **objects: list[Any]) -> None:
-        self.objects = objects
-        self.released: list[str] = []
+        super().__init__()
+        for res in (STACKS, STACK_RESOURCES, SECRETS):
+            for obj in objects.get(res.plural, ()):
+                self.put(res, obj["metadata"]["name"], **{"spec": {}, **obj})
 
-    async def list(self, res: Any, ns: str, *, labels: str) -> Any:
-        assert labels == "kiln.dev/stack=web"
-        return self.objects.get(res.plural, [])
-
-    async def get(self, res: Any, ns: str, name: str) -> Any:
-        return next((one for one in self.objects.get(res.plural, []) if one["metadata"]["name"] == name), None)
-
-    async def patch(self, res: Any, ns: str, name: str, body: Any) -> None:
-        assert body == {"metadata": {"finalizers": None, "uid": f"uid-{name}"}}
-        self.released.append(name)
+    @property
+    def released(self) -> list[str]:
+        """Names of those whose finalizers were removed."""
+        patched = [name for verb, _, name in self.calls if verb == "patch"]
+        held = {name for (_, _, name), obj in self.objects.items() if obj["metadata"].get("finalizers")}
+        return [name for name in patched if name not in held]
 
 
 def made(name: str, owner: str, *finalizers: str, **more: Any) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def made(name: str, owner: str, *finalizers: str, **more: Any) -> dict[str, Any]
         "namespace": "ns",
         "uid": f"uid-{name}",
         "resourceVersion": "1",
+        "labels": {v1alpha1.LABEL_STACK: "web"},
         "finalizers": list(finalizers),
         "ownerReferences": [{"kind": "Stack", "uid": owner}],
     }

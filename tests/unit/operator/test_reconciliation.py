@@ -2,20 +2,20 @@
 
 import asyncio
 import copy
-import itertools
 from typing import Any
 
 import pytest
+from harness.fake_kube import FakeKube
 from harness.fake_openstack import FakeOpenStack, Refused
 
-from kiln.api.kinds import STACKS, Resource
+from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.controller.controller import StackController
 from kiln.controller.workqueue import Run
-from kiln.kube.client import Forbidden, NotFound
+from kiln.kube.client import Forbidden
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import CloudAccess, SharedState
@@ -25,66 +25,6 @@ from reconcilers.cloud.observer import Observer
 NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
 FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
 CREDENTIAL = Credential("own", "password", {"auth_url": "http://cloud", "username": "u", "password": "p"})
-
-
-class Api:
-    """A Kubernetes API in memory: merge patches, tests of JSON patches, finalizers."""
-
-    def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        self._versions = itertools.count(1)
-
-    def put(self, plural: str, name: str, obj: dict[str, Any]) -> dict[str, Any]:
-        held = copy.deepcopy(obj)
-        held["metadata"] |= {"name": name, "namespace": "ns", "resourceVersion": str(next(self._versions))}
-        held["metadata"].setdefault("uid", f"00000000-0000-0000-0000-{next(self._versions):012}")
-        self.objects[plural, name] = held
-        return copy.deepcopy(held)
-
-    async def get(self, res: Resource, _ns: str, name: str) -> Any:
-        return copy.deepcopy(self.objects.get((res.plural, name)))
-
-    async def list(self, res: Resource, _ns: str = "", **_: Any) -> Any:
-        return [copy.deepcopy(obj) for (plural, _), obj in self.objects.items() if plural == res.plural]
-
-    async def create(self, res: Resource, _ns: str, body: Any, **_: Any) -> Any:
-        return self.put(res.plural, body["metadata"]["name"], body)
-
-    async def patch(self, res: Resource, _ns: str, name: str, body: Any, **given: Any) -> Any:
-        obj = self.objects.get((res.plural, name))
-        if obj is None:
-            raise NotFound(404, "NotFound", name)
-        if isinstance(body, list):
-            changes = {one["path"]: one["value"] for one in body if one["op"] == "add"}
-            if "/metadata/finalizers" in changes:
-                obj["metadata"]["finalizers"] = changes["/metadata/finalizers"]
-            if "/status" in changes:
-                obj["status"] = changes["/status"]
-        elif given.get("how") == "apply" or "status" in body:
-            obj["status"] = body["status"]
-        else:
-            labels = {**obj["metadata"].get("labels", {}), **body.get("metadata", {}).get("labels", {})}
-            obj["metadata"] |= {**body.get("metadata", {}), "labels": labels}
-            obj["data"] = {**obj.get("data", {}), **body.get("data", {})}
-        if obj["metadata"].get("deletionTimestamp") and not obj["metadata"].get("finalizers"):
-            del self.objects[res.plural, name]
-        return self.put(res.plural, name, obj) if (res.plural, name) in self.objects else obj
-
-    async def delete(self, res: Resource, _ns: str, name: str, **_: Any) -> None:
-        obj = self.objects.get((res.plural, name))
-        if obj is not None and obj["metadata"].get("finalizers"):
-            obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-        else:
-            self.objects.pop((res.plural, name), None)
-
-    def expect_deletions(self, _res: Resource, _ns: str, _names: Any) -> None:
-        """There is no watch."""
-
-    async def delete_all(self, res: Resource, ns: str, labels: str, _names: Any) -> None:
-        wanted = dict(one.split("=") for one in labels.split(","))
-        for plural, name in list(self.objects):
-            if plural == res.plural and wanted.items() <= self.objects[plural, name]["metadata"]["labels"].items():
-                await self.delete(res, ns, name)
 
 
 class Told:
@@ -100,7 +40,7 @@ class Told:
 class FakeShared(SharedState):
     """Services whose one cloud is in memory."""
 
-    def __init__(self, kube: Api, cloud: FakeOpenStack) -> None:
+    def __init__(self, kube: FakeKube, cloud: FakeOpenStack) -> None:
         self.told = Told()
         super().__init__(kube, CloudConnections(AddressGuard()), self.told)  # type: ignore[arg-type]
         self.error: CredentialsError | None = None
@@ -116,7 +56,7 @@ class Stack:
     """One Stack, ``web``, and an operator for it."""
 
     def __init__(self) -> None:
-        self.kube, self.cloud = Api(), FakeOpenStack()
+        self.kube, self.cloud = FakeKube(), FakeOpenStack()
         self.cloud.latency = 0.0
         self.services = FakeShared(self.kube, self.cloud)
         self.reconciler = StackController(self.services)
@@ -124,12 +64,12 @@ class Stack:
 
     def apply(self, resources: dict[str, Any], **spec: Any) -> None:
         self.generation += 1
-        old = self.kube.objects.get(("stacks", "web"), {"metadata": {}})
+        old = self.kube.find("stacks", "web") or {"metadata": {}}
         template = {"heat_template_version": "2021-04-16", "resources": resources}
         body = {"cloudCredentialsRef": {"secretName": "s", "cloudName": "own"}, "template": template, **spec}
         metadata = {**old["metadata"], "generation": self.generation}
         status = {"status": old["status"]} if "status" in old else {}
-        self.kube.put("stacks", "web", {"metadata": metadata, "spec": body, **status})
+        self.kube.put(STACKS, "web", metadata=metadata, spec=body, **status)
 
     async def run(self) -> Requeue:
         """One reconciliation; failures in a row are counted as the queue does."""
@@ -141,7 +81,7 @@ class Stack:
 
     @property
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.kube.objects["stacks", "web"]["status"]
+        found: dict[str, Any] = self.kube.objects["stacks", "ns", "web"]["status"]
         return found
 
     def condition(self, kind: str = "Ready") -> tuple[str, str]:
@@ -191,10 +131,12 @@ async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has
     web.apply({"net": NET})
     await web.run()
     assert "lastHandledReconcileAt" not in web.status
-    web.kube.objects["stacks", "web"]["metadata"]["annotations"] = {"reconcile.fluxcd.io/requestedAt": "2026-01-01"}
+    web.kube.objects["stacks", "ns", "web"]["metadata"]["annotations"] = {
+        "reconcile.fluxcd.io/requestedAt": "2026-01-01"
+    }
     await web.run()
     assert web.status["lastHandledReconcileAt"] == "2026-01-01"
-    web.kube.objects["stacks", "web"]["metadata"]["annotations"] = {}
+    web.kube.objects["stacks", "ns", "web"]["metadata"]["annotations"] = {}
     await web.run()
     assert web.status["lastHandledReconcileAt"] == "2026-01-01"
 
@@ -240,7 +182,7 @@ async def test_a_broken_template_is_told_and_nothing_is_touched(web: Stack) -> N
 async def test_a_lost_key_is_no_reason_to_change_anything(web: Stack) -> None:
     web.apply({"net": NET})
     await web.run()
-    del web.kube.objects["secrets", "web-kiln"]
+    del web.kube.objects["secrets", "ns", "web-kiln"]
     calls = len(web.cloud.calls)
     await web.run()
     assert web.condition() == ("True", "Succeeded")
@@ -253,7 +195,7 @@ async def test_a_deleted_stack_goes_when_nothing_is_left(web: Stack) -> None:
     await web.delete()
     await web.run()
     assert web.nets() == []
-    assert {plural for plural, _ in web.kube.objects} <= {"stackrevisions", "secrets"}
+    assert web.kube.objects == {}
 
 
 async def test_orphans_stay_and_need_no_credentials(web: Stack) -> None:
@@ -263,7 +205,7 @@ async def test_orphans_stay_and_need_no_credentials(web: Stack) -> None:
     await web.delete()
     await web.run()
     assert web.nets() == ["net"]
-    assert ("stacks", "web") not in web.kube.objects
+    assert web.kube.find("stacks", "web") is None
 
 
 async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: Stack) -> None:

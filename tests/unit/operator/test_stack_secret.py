@@ -4,10 +4,11 @@ import base64
 from typing import Any
 
 import pytest
+from harness.fake_kube import FakeKube
 
 from kiln.api import v1alpha1
+from kiln.api.kinds import SECRETS
 from kiln.clouds.credentials import Credential
-from kiln.kube.client import AlreadyExists, Conflict
 from kiln.stack import stack_secret
 from kiln.stack.stack_secret import SecretTaken
 
@@ -23,43 +24,25 @@ def stack(uid: str = UID) -> dict[str, Any]:
     }
 
 
-class Kube:
-    """A Kubernetes with at most one Secret; ``writes`` are the calls that change something."""
+class Kube(FakeKube):
+    """A Kubernetes with at most one Secret."""
 
     def __init__(self, secret: dict[str, Any] | None = None) -> None:
-        self.secret = secret
-        self.writes: list[str] = []
+        super().__init__()
+        if secret is not None:
+            self.put(SECRETS, "web-kiln", **secret)
 
-    async def get(self, _res: Any, _ns: str, name: str) -> Any:
-        assert name == "web-kiln"
-        return self.secret
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The Secret."""
+        found = self.find("secrets", "web-kiln")
+        assert found is not None
+        return found
 
-    async def create(self, _res: Any, _ns: str, body: Any) -> Any:
-        self.writes.append("create")
-        if self.secret is not None:
-            raise AlreadyExists(409, "AlreadyExists", "")
-        self.secret = {**body, "metadata": {**body["metadata"], "uid": "s-1", "resourceVersion": "1"}}
-        return self.secret
-
-    async def patch(self, _res: Any, _ns: str, _name: str, body: Any, *, how: str = "merge") -> Any:
-        self.writes.append("patch")
-        assert self.secret is not None
-        if how == "json":
-            assert body[0] == {"op": "test", "path": "/metadata/uid", "value": self.secret["metadata"]["uid"]}
-            self.secret["metadata"]["finalizers"] = body[-1]["value"]
-        else:
-            assert body["metadata"]["uid"] == self.secret["metadata"]["uid"]
-            data = {**self.secret["data"], **body["data"]}
-            self.secret["data"] = {key: value for key, value in data.items() if value is not None}
-        return self.secret
-
-    async def delete(self, _res: Any, _ns: str, _name: str, *, uid: str = "") -> None:
-        self.writes.append("delete")
-        assert self.secret is not None
-        if uid != self.secret["metadata"]["uid"]:
-            raise Conflict(409, "Conflict", "")
-        assert self.secret["metadata"].get("finalizers") == []
-        self.secret = None
+    @property
+    def writes(self) -> list[str]:
+        """The calls that change something."""
+        return [verb for verb, _, _ in self.calls if verb not in {"get", "list"}]
 
 
 def foreign(**metadata: Any) -> dict[str, Any]:
@@ -88,7 +71,7 @@ FOREIGN = {
 @pytest.mark.parametrize("kind", FOREIGN)
 async def test_a_secret_that_kiln_did_not_make_is_left_alone(kind: str) -> None:
     kube: Any = Kube(foreign(**FOREIGN[kind]))
-    before = repr(kube.secret)
+    before = repr(kube.stored)
     with pytest.raises(SecretTaken) as caught:
         await stack_secret.load_or_create_digest_key(kube, stack(), CREDENTIAL)
     assert caught.value.reason == "NameTaken"
@@ -97,7 +80,7 @@ async def test_a_secret_that_kiln_did_not_make_is_left_alone(kind: str) -> None:
     assert await stack_secret.stored_credentials(kube, stack()) is None
     assert await stack_secret.load_digest_key(kube, stack()) != b"k" * 32
     assert kube.writes == []
-    assert repr(kube.secret) == before
+    assert repr(kube.stored) == before
 
 
 async def test_the_secret_is_made_once_and_read_again() -> None:
@@ -122,7 +105,7 @@ async def test_the_secret_of_an_older_stack_of_the_name_is_replaced() -> None:
 async def test_a_key_that_somebody_has_changed_is_made_anew(key: str | None) -> None:
     kube: Any = Kube()
     await stack_secret.load_or_create_digest_key(kube, stack(), CREDENTIAL)
-    kube.secret["data"]["key"] = key
+    kube.stored["data"]["key"] = key
     made, new = await stack_secret.load_or_create_digest_key(kube, stack(), CREDENTIAL)
     assert new
     assert await stack_secret.load_or_create_digest_key(kube, stack(), CREDENTIAL) == (made, False)
@@ -131,6 +114,6 @@ async def test_a_key_that_somebody_has_changed_is_made_anew(key: str | None) -> 
 async def test_only_the_operator_s_own_finalizer_is_removed() -> None:
     kube: Any = Kube()
     await stack_secret.load_or_create_digest_key(kube, stack(), CREDENTIAL)
-    kube.secret["metadata"]["finalizers"].append("example.com/keep")
+    kube.stored["metadata"]["finalizers"].append("example.com/keep")
     await stack_secret.release(kube, stack())
-    assert kube.secret["metadata"]["finalizers"] == ["example.com/keep"]
+    assert kube.stored["metadata"]["finalizers"] == ["example.com/keep"]
