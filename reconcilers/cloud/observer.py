@@ -58,6 +58,8 @@ class _Kind:
     waiting: int = 0
     waited: int = 0
     """How many waited at the last tick."""
+    left_at: float = 0.0
+    """When the last one that waited had its look (loop time): those who come back at once still wait for the same."""
     idle: int = -1
     """How many looks in a row showed nothing that had come to its end."""
     below: dict[str, "_Below"] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class Observer:
             await caller.sleep(FIRST_LOOK)
             return await self.read(rtype, recorded, caller)
         kind = self._kind(rtype)
+        if not kind.waiting and (kind.waited <= 1 or _now() - kind.left_at > FIRST_LOOK):
+            kind.idle, kind.waited = -1, 0
         kind.waiting += 1
         try:
             await self._tick(kind, caller)
@@ -132,7 +136,7 @@ class Observer:
         finally:
             kind.waiting -= 1
             if not kind.waiting:
-                kind.idle, kind.waited = -1, 0
+                kind.left_at = _now()
         found = snapshot.find(rtype, recorded.physical_id or "")
         return found if found is not None or leaving else await self.read(rtype, recorded, caller)
 

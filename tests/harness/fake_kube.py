@@ -15,6 +15,7 @@ from typing import Any
 import jsonpatch
 
 from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
+from kiln.api.v1alpha1 import LABEL_STACK
 from kiln.kube.client import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 
 Json = dict[str, Any]
@@ -23,8 +24,8 @@ STAMP = "2026-01-01T00:00:00Z"
 
 
 class FakeKube:
-    """``objects`` by collection, namespace and name. ``fail`` are errors of the next calls; ``refuse`` may raise one for
-    a call (verb, collection, body). ``calls`` are verb, collection and name of what was asked.
+    """``objects`` by collection, namespace and name. ``fail`` are errors of the next calls. ``refuse`` may raise one
+    for a call (verb, collection, body). ``calls`` are verb, collection and name of what was asked.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class FakeKube:
         self.refuse: Callable[[str, str, Any], None] = lambda _verb, _plural, _body: None
         self.calls: list[tuple[str, str, str]] = []
         self._versions = itertools.count(1)
+        self._of_stack: dict[tuple[str, str, str], dict[str, None]] = {}
 
     # For tests.
 
@@ -76,7 +78,12 @@ class FakeKube:
     async def list(self, res: Resource, ns: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """See Kube."""
         self._called("list", res, "")
-        found = [obj for (plural, at, _), obj in self.objects.items() if plural == res.plural and ns in {"", at}]
+        if ns and labels.startswith(f"{LABEL_STACK}="):
+            # Of thousands of Stacks each asks for its own: not all are looked through each time.
+            names = self._of_stack.get((res.plural, ns, labels.partition(",")[0].partition("=")[2]), {})
+            found = [self.objects[key] for key in ((res.plural, ns, name) for name in names) if key in self.objects]
+        else:
+            found = [obj for (plural, at, _), obj in self.objects.items() if plural == res.plural and ns in {"", at}]
         return copy.deepcopy([obj for obj in found if _selected(obj, labels)])
 
     async def create(
@@ -162,6 +169,9 @@ class FakeKube:
     def _store(self, key: tuple[str, str, str], obj: Json) -> Json:
         obj["metadata"]["resourceVersion"] = str(next(self._versions))
         self.objects[key] = obj
+        stack = (obj["metadata"].get("labels") or {}).get(LABEL_STACK)
+        if stack is not None:
+            self._of_stack.setdefault((key[0], key[1], stack), {})[key[2]] = None
         if "deletionTimestamp" in obj["metadata"] and not obj["metadata"].get("finalizers"):
             self._gone(key)
         return copy.deepcopy(obj)

@@ -41,6 +41,7 @@ class DeletionWatcher:
         self._stop = threading.Event()
         self._waiting = set(namespaces or ("",))
         """Namespaces whose first watch is not yet open."""
+        self._broken: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def ready(self) -> bool:
@@ -52,11 +53,28 @@ class DeletionWatcher:
         for namespace in sorted(self._waiting):
             threading.Thread(target=self._follow, args=(namespace,), name="deletions", daemon=True).start()
 
+    async def wait(self) -> None:
+        """Raise the error of a thread that ended because of one. Never returns: without its threads the operator is
+        deaf to deletions, so it must not go on.
+        """
+        await self._broken
+
     def stop(self) -> None:
         """Stop calling ``observe``."""
         self._stop.set()
 
     def _follow(self, namespace: str) -> None:
+        try:
+            self._watch_until_stopped(namespace)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process has to know
+            if not self._stop.is_set():
+                self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _watch_until_stopped(self, namespace: str) -> None:
         version, failures = "", 0
         while not self._stop.is_set():
             try:

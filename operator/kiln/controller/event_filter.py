@@ -112,7 +112,16 @@ class EventFilter:
         return Counter(condition for stack in self._stacks.values() for condition in stack.conditions)
 
     def observe(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
-        """One event: the collection's name; ADDED, MODIFIED, DELETED or None (a listing); and the object."""
+        """One event: the collection's name; ADDED, MODIFIED, DELETED or None (a listing); and the object.
+
+        An object of a form that the API server should have refused is logged, and holds up no other event.
+        """
+        try:
+            self._observe(plural, kind, obj)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            log.exception("An event of %s has an unexpected form and is ignored", plural)
+
+    def _observe(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         resource = BY_PLURAL[plural]
         match resource.watch.relation if resource.watch else None:
             case Relation.STACK:

@@ -149,6 +149,7 @@ class _Operator:
         log.info("Kiln serves %s as %s", where, self._settings.identity)
         parts: tuple[Coroutine[Any, Any, None], ...] = (
             informer.wait(),
+            deletions.wait(),
             self._events.run(),
             self._lead(),
             self._export_metrics(),

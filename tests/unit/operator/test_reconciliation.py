@@ -5,99 +5,23 @@ import copy
 from typing import Any
 
 import pytest
-from harness.fake_kube import FakeKube
-from harness.fake_openstack import FakeOpenStack, Refused
+from harness.fake_openstack import Refused
+from harness.one_stack import FAILS, NET, OneStack
 
-from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key, Reason
-from kiln.clouds.address_guard import AddressGuard
-from kiln.clouds.connections import CloudConnections
-from kiln.clouds.credentials import Credential, CredentialsError
-from kiln.controller.controller import StackController
+from kiln.clouds.credentials import CredentialsError
 from kiln.controller.workqueue import Run
 from kiln.kube.client import Forbidden
 from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
 from kiln.stack.requeue import PassEnd, Requeue
-from kiln.stack.shared import CloudAccess, SharedState
-from reconcilers.cloud.lookup import Lookup
-from reconcilers.cloud.observer import Observer
-
-NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
-FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
-CREDENTIAL = Credential("own", "password", {"auth_url": "http://cloud", "username": "u", "password": "p"})
-
-
-class Told:
-    """Events that were emitted."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def emit(self, _obj: Any, reason: str, _message: str, _kind: str = "Normal") -> None:
-        self.reasons.append(reason)
-
-
-class FakeShared(SharedState):
-    """Services whose one cloud is in memory."""
-
-    def __init__(self, kube: FakeKube, cloud: FakeOpenStack) -> None:
-        self.told = Told()
-        super().__init__(kube, CloudConnections(AddressGuard()), self.told)  # type: ignore[arg-type]
-        self.error: CredentialsError | None = None
-        self.here = CloudAccess(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
-
-    async def access(self, stack: Any) -> CloudAccess:
-        if self.error is not None:
-            raise self.error
-        return self.here
-
-
-class Stack:
-    """One Stack, ``web``, and an operator for it."""
-
-    def __init__(self) -> None:
-        self.kube, self.cloud = FakeKube(), FakeOpenStack()
-        self.cloud.latency = 0.0
-        self.services = FakeShared(self.kube, self.cloud)
-        self.reconciler = StackController(self.services)
-        self.generation = 0
-
-    def apply(self, resources: dict[str, Any], **spec: Any) -> None:
-        self.generation += 1
-        old = self.kube.find("stacks", "web") or {"metadata": {}}
-        template = {"heat_template_version": "2021-04-16", "resources": resources}
-        body = {"cloudCredentialsRef": {"secretName": "s", "cloudName": "own"}, "template": template, **spec}
-        metadata = {**old["metadata"], "generation": self.generation}
-        status = {"status": old["status"]} if "status" in old else {}
-        self.kube.put(STACKS, "web", metadata=metadata, spec=body, **status)
-
-    async def run(self) -> Requeue:
-        """One reconciliation; failures in a row are counted as the queue does."""
-        return await self.reconciler.run(Key("ns", "web"), Run())
-
-    async def delete(self) -> None:
-
-        await self.kube.delete(STACKS, "ns", "web")
-
-    @property
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.kube.objects["stacks", "ns", "web"]["status"]
-        return found
-
-    def condition(self, kind: str = "Ready") -> tuple[str, str]:
-        found = next(one for one in self.status["conditions"] if one["type"] == kind)
-        return found["status"], found["reason"]
-
-    def nets(self) -> list[str]:
-        return sorted(item["name"] for item in self.cloud.all("networks"))
 
 
 @pytest.fixture
-def web() -> Stack:
-    return Stack()
+def web() -> OneStack:
+    return OneStack()
 
 
-async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: Stack) -> None:
+async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: OneStack) -> None:
     web.apply({"net": NET}, resyncInterval="100s")
     requeue = await web.run()
     assert web.condition() == ("True", "Succeeded")
@@ -107,7 +31,7 @@ async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: Stack) ->
     assert web.nets() == ["net"]
 
 
-async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None:
+async def test_a_failed_update_is_rolled_back_and_then_rests(web: OneStack) -> None:
     web.apply({"net": NET}, onFailure="Rollback")
     await web.run()
     good = web.status["currentRevision"]
@@ -127,7 +51,7 @@ async def test_a_failed_update_is_rolled_back_and_then_rests(web: Stack) -> None
     assert len(web.services.told.reasons) == events
 
 
-async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has_ended(web: Stack) -> None:
+async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has_ended(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
     assert "lastHandledReconcileAt" not in web.status
@@ -141,7 +65,7 @@ async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has
     assert web.status["lastHandledReconcileAt"] == "2026-01-01"
 
 
-async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
+async def test_a_failed_creation_is_rolled_back_to_nothing(web: OneStack) -> None:
     web.apply({"net": NET, "bad": {**FAILS, "depends_on": "net"}}, onFailure="Rollback")
     assert (await web.run()).after == ROLLBACK_NOW
     await web.run()
@@ -149,14 +73,14 @@ async def test_a_failed_creation_is_rolled_back_to_nothing(web: Stack) -> None:
     assert web.nets() == []
 
 
-async def test_a_halted_stack_waits_for_a_change(web: Stack) -> None:
+async def test_a_halted_stack_waits_for_a_change(web: OneStack) -> None:
     web.apply({"net": NET, "bad": FAILS}, onFailure="Halt")
     assert await web.run() == Requeue.on_events(PassEnd.STALLED)
     assert web.condition("Stalled")[0] == "True"
     assert web.nets() == ["net"]
 
 
-async def test_what_may_pass_is_tried_again_later_and_later(web: Stack) -> None:
+async def test_what_may_pass_is_tried_again_later_and_later(web: OneStack) -> None:
     web.cloud.fault = lambda request: Refused(403, "Quota exceeded") if request.method == "POST" else None
     web.apply({"net": NET})
     requeue = await web.run()
@@ -169,7 +93,7 @@ async def test_what_may_pass_is_tried_again_later_and_later(web: Stack) -> None:
     assert web.status["failedResources"][0]["name"] == "net"
 
 
-async def test_a_broken_template_is_told_and_nothing_is_touched(web: Stack) -> None:
+async def test_a_broken_template_is_told_and_nothing_is_touched(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
     web.apply({"net": {"type": "OS::Neutron::Nett"}})
@@ -179,7 +103,7 @@ async def test_a_broken_template_is_told_and_nothing_is_touched(web: Stack) -> N
     assert web.nets() == ["net"]
 
 
-async def test_a_lost_key_is_no_reason_to_change_anything(web: Stack) -> None:
+async def test_a_lost_key_is_no_reason_to_change_anything(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
     del web.kube.objects["secrets", "ns", "web-kiln"]
@@ -189,7 +113,7 @@ async def test_a_lost_key_is_no_reason_to_change_anything(web: Stack) -> None:
     assert {one.method for one in web.cloud.calls[calls:]} == {"GET"}
 
 
-async def test_a_deleted_stack_goes_when_nothing_is_left(web: Stack) -> None:
+async def test_a_deleted_stack_goes_when_nothing_is_left(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
     await web.delete()
@@ -198,7 +122,7 @@ async def test_a_deleted_stack_goes_when_nothing_is_left(web: Stack) -> None:
     assert web.kube.objects == {}
 
 
-async def test_orphans_stay_and_need_no_credentials(web: Stack) -> None:
+async def test_orphans_stay_and_need_no_credentials(web: OneStack) -> None:
     web.apply({"net": NET}, deletionPolicy="Orphan")
     await web.run()
     web.services.error = CredentialsError(Reason.CREDENTIALS_NOT_FOUND, "spec", "no Secret")
@@ -208,7 +132,7 @@ async def test_orphans_stay_and_need_no_credentials(web: Stack) -> None:
     assert web.kube.find("stacks", "web") is None
 
 
-async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: Stack) -> None:
+async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
     web.services.error = CredentialsError(Reason.CREDENTIALS_NOT_FOUND, "spec", "no Secret")
@@ -223,7 +147,7 @@ async def test_without_credentials_a_deletion_waits_and_says_how_to_go_on(web: S
 
 
 @pytest.mark.looptime
-async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: Stack) -> None:
+async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: OneStack) -> None:
     web.cloud.latency = 0.3
     web.apply({"net": NET, "other": NET, "last": {**NET, "depends_on": "net"}})
     run = Run()
@@ -237,7 +161,7 @@ async def test_a_superseded_pass_says_nothing_more_once_it_has_ended(web: Stack)
     assert web.condition() == ("True", "Succeeded")
 
 
-async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_kubernetes_refuses_is_told_at_the_stack(web: OneStack, monkeypatch: pytest.MonkeyPatch) -> None:
     async def create(*_: Any, **__: Any) -> Any:
         raise Forbidden(403, "Forbidden", "exceeded quota: count/stackresources.kiln.dev")
 
@@ -253,7 +177,7 @@ async def test_what_kubernetes_refuses_is_told_at_the_stack(web: Stack, monkeypa
     assert web.condition() == ("True", "Succeeded")
 
 
-async def test_a_pass_that_waits_for_a_cloud_that_does_not_answer_ends_when_something_new_comes(web: Stack) -> None:
+async def test_a_pass_that_waits_for_a_cloud_that_does_not_answer_ends_when_something_new_comes(web: OneStack) -> None:
     answer = asyncio.Event()
 
     async def project_id() -> str:

@@ -1,0 +1,92 @@
+"""One Stack, ``web``, with an operator for it: the API server and OpenStack are in memory, the clock may jump."""
+
+from typing import Any
+
+from harness.fake_kube import FakeKube
+from harness.fake_openstack import FakeOpenStack
+from harness.inline import InlineExecutor
+from kiln.api.kinds import STACKS
+from kiln.api.v1alpha1 import Key
+from kiln.clouds.address_guard import AddressGuard
+from kiln.clouds.connections import CloudConnections
+from kiln.clouds.credentials import Credential, CredentialsError
+from kiln.controller.controller import StackController
+from kiln.controller.workqueue import Run
+from kiln.stack.requeue import Requeue
+from kiln.stack.shared import CloudAccess, SharedState
+from kiln.stack.translation_cache import TranslationCache
+from reconcilers.cloud.lookup import Lookup
+from reconcilers.cloud.observer import Observer
+
+NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
+FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
+CREDENTIAL = Credential("own", "password", {"auth_url": "http://cloud", "username": "u", "password": "p"})
+
+
+class Told:
+    """Events that were emitted."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.messages: list[str] = []
+
+    def emit(self, _obj: Any, reason: str, message: str, _kind: str = "Normal") -> None:
+        self.reasons.append(reason)
+        self.messages.append(message)
+
+
+class FakeShared(SharedState):
+    """A shared state whose one cloud is in memory."""
+
+    def __init__(self, kube: FakeKube, cloud: FakeOpenStack) -> None:
+        self.told = Told()
+        super().__init__(kube, CloudConnections(AddressGuard()), self.told)  # type: ignore[arg-type]
+        self.evaluators = InlineExecutor()  # type: ignore[assignment]
+        self._translations = TranslationCache(InlineExecutor())
+        self.error: CredentialsError | None = None
+        self.here = CloudAccess(cloud, Observer(cloud), Lookup(cloud), CREDENTIAL)  # type: ignore[arg-type]
+
+    async def access(self, stack: Any) -> CloudAccess:
+        if self.error is not None:
+            raise self.error
+        return self.here
+
+
+class OneStack:
+    """One Stack, ``web``, and an operator for it."""
+
+    def __init__(self) -> None:
+        self.kube, self.cloud = FakeKube(), FakeOpenStack()
+        self.cloud.latency = 0.0
+        self.services = FakeShared(self.kube, self.cloud)
+        self.reconciler = StackController(self.services)
+        self.generation = 0
+
+    def apply(self, resources: dict[str, Any], **spec: Any) -> None:
+        self.generation += 1
+        old = self.kube.find("stacks", "web") or {"metadata": {}}
+        template = {"heat_template_version": "2021-04-16", "resources": resources}
+        body = {"cloudCredentialsRef": {"secretName": "s", "cloudName": "own"}, "template": template, **spec}
+        metadata = {**old["metadata"], "generation": self.generation}
+        status = {"status": old["status"]} if "status" in old else {}
+        self.kube.put(STACKS, "web", metadata=metadata, spec=body, **status)
+
+    async def run(self) -> Requeue:
+        """One reconciliation; failures in a row are counted as the queue does."""
+        return await self.reconciler.run(Key("ns", "web"), Run())
+
+    async def delete(self) -> None:
+
+        await self.kube.delete(STACKS, "ns", "web")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.kube.objects["stacks", "ns", "web"]["status"]
+        return found
+
+    def condition(self, kind: str = "Ready") -> tuple[str, str]:
+        found = next(one for one in self.status["conditions"] if one["type"] == kind)
+        return found["status"], found["reason"]
+
+    def nets(self) -> list[str]:
+        return sorted(item["name"] for item in self.cloud.all("networks"))
