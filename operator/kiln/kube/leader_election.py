@@ -8,12 +8,6 @@ suspended and resumed knows at its first step, without a call, that it no longer
 
 The kubernetes package has leader election too. It runs in a thread and notices a lost Lease only after its next call;
 a fence before each write needs the answer at once.
-
-The kubernetes package has leader election too. It runs in a thread and notices a lost Lease only after its next call;
-a fence before each write needs the answer at once.
-
-The kubernetes package has leader election too. It runs in a thread and notices a lost Lease only after its next call;
-a fence before each write needs the answer at once.
 """
 
 import asyncio
