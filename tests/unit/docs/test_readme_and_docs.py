@@ -15,7 +15,8 @@ from hot_translator import Pseudo, ResolutionError, parse_environment, parse_tem
 from kiln import cli, metrics, settings
 from kiln.api.v1alpha1 import Condition, Reason
 from kiln.stack.requeue import PassEnd
-from reconcilers.model import Fault
+from reconcilers.model import Fault, Send
+from reconcilers.resource_type import RestResource
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -194,6 +195,23 @@ def test_no_page_names_a_file_that_is_not_there() -> None:
             r"`((?:examples|docs|tests|crds|charts|reconcilers|operator|hot_translator)/[\w./-]+)`", text
         ):
             assert (ROOT / path).exists(), f"{name}: {path}"
+
+
+def test_the_declaration_of_a_type_in_the_docs_is_that_of_the_file() -> None:
+    page = TEXTS["docs/adding-a-type.md"]
+    (shown,) = [block for language, block in re.findall(BLOCK, page) if language == "python"]
+    assert shown in (ROOT / "reconcilers/identity/service.py").read_text()
+
+
+def test_what_the_docs_say_that_a_type_can_declare_exists() -> None:
+    tables = TEXTS["docs/adding-a-type.md"].split("A `Send` can say more")
+    types = {word for cell in re.findall(r"^\| (`[^|]+) \|", tables[0], re.M) for word in re.findall(r"`(\w+)`", cell)}
+    known = set(dir(RestResource)) | set(RestResource.__annotations__)
+    assert types - {"lookups"} <= known
+    sends = {word for cell in re.findall(r"^\| (`[^|]+) \|", tables[1], re.M) for word in re.findall(r"`(\w+)`", cell)}
+    assert sends <= set(Send.__dataclass_fields__)
+    assert types
+    assert sends
 
 
 def first_column(page: str, heading: str) -> set[str]:
