@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 WHOLE = "*"
-"""Key of the digest over all properties together: equal means that nothing changed, with one comparison."""
+"""Key of the digest of all properties together: one comparison shows that nothing changed."""
 _SALTED: Final = "2-"
 """How salted digests begin. Those without are of the value alone: records of earlier versions hold them."""
 
@@ -54,7 +54,7 @@ class Digester:
         return self.property(WHOLE, {name: value for name, value in properties.items() if value is not None})
 
     def reference(self, kind: str, name: str) -> str:
-        """Key under which a record keeps what a name stood for: it does not show the name, which may be hidden."""
+        """Key under which a record keeps the id of a name. It does not show the name, which may be hidden."""
         return f"{kind}:{self.value(name)}"
 
     def each(self, properties: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -62,15 +62,13 @@ class Digester:
         return {name: self.property(name, properties[name]) for name in names if properties.get(name) is not None}
 
     def changed(self, properties: Mapping[str, Any], applied: Mapping[str, str]) -> frozenset[str]:
-        """Names whose value differs from the one that ``applied`` holds the digest of; given before and no longer
-        counts too.
-        """
+        """Names of the properties whose digest differs from the one in ``applied``, and of those given no longer."""
         given = {name for name, value in properties.items() if value is not None}
         gone = {name for name in applied if name in properties and name not in given}
         return frozenset(gone | {name for name in given if not self.matches(name, properties[name], applied.get(name))})
 
     def seed(self, token: str) -> bytes:
-        """A secret of one resource (32 bytes), the same for its whole life."""
+        """A secret of one resource (32 bytes). It never changes."""
         return hmac.new(self._key, token.encode(), hashlib.sha256).digest()
 
     def _digest(self, text: str) -> str:

@@ -1,8 +1,7 @@
 """Names and tokens.
 
-Who a resource is, in Kubernetes and in the cloud, follows from its Stack, its logical name and a serial number.
-
-So an object that was lost is made again under the same name with the same token, and two writers cannot make it
+The identity of a resource, in Kubernetes and in the cloud, follows from its Stack, its logical name and a serial
+number. So a lost object is created again under the same name with the same token, and two writers cannot create it
 twice.
 """
 
@@ -14,7 +13,7 @@ _UNFIT = re.compile(r"[^a-z0-9-]+")
 
 
 def token(stack_uid: str, logical_name: str, serial: int) -> str:
-    """The ownership token of the serial-th resource of this logical name: a UUID that only this Stack can come to."""
+    """The ownership token of the serial-th resource of this logical name: a UUID that only this Stack can compute."""
     return str(uuid.uuid5(uuid.UUID(stack_uid), f"{logical_name}/{serial}"))
 
 
@@ -26,9 +25,9 @@ def object_name(stack: str, logical_name: str, token: str) -> str:
 
 
 def physical_name(stack: str, logical_name: str, token: str, limit: int) -> str:
-    """Name in the cloud where the template gives none: Heat's ``stack-resource-shortid``, cut as Heat cuts it.
+    """Name in the cloud if the template gives none: Heat's ``stack-resource-shortid``, shortened as in Heat.
 
-    ``limit`` is the type's longest name. Cut names keep their first two characters and their tail.
+    ``limit`` is the longest name of the type. Shortened names keep their first two characters and their tail.
     """
     short = base64.b32encode(uuid.UUID(token).bytes[:8]).decode().lower().rstrip("=")[:12]
     name = f"{stack}-{logical_name.replace('/', '-')}-{short}"

@@ -1,4 +1,4 @@
-"""Metadata of servers and volumes: the services take text alone."""
+"""Metadata of servers and volumes. The services accept only text."""
 
 import json
 from collections.abc import Mapping
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """Everything that is no text is sent as JSON (Heat's meta_serialize)."""
+    """Encode all values that are not text as JSON (Heat's meta_serialize)."""
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in (values or {}).items()}

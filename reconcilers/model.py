@@ -1,11 +1,11 @@
-"""The values that types, planner and engine pass to each other. Nothing here does anything.
+"""The values that types, planner and engine pass to each other.
 
 A resource type is a pure function from what is desired, recorded and observed to one outcome::
 
     step(desired, recorded, observed) -> Send | Wait | Pause | Ready | Gone | Failed | Replace
 
-The engine carries the outcome out, looks again, and asks again, until it hears Ready, Gone, Failed or Replace. So
-create, update, drift repair, resumption after a crash and deletion are one path.
+The engine executes the outcome, observes again and calls ``step`` again, until it returns Ready, Gone, Failed or
+Replace. So create, update, drift repair, resumption after a crash and deletion are one path.
 """
 
 from abc import ABC, abstractmethod
@@ -15,11 +15,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 POSSIBLE_DUPLICATE: Final = "doubt"
-"""In a record's data: a creation of unknown outcome went before the one that is recorded, so a twin may turn up."""
+"""In a record's data: an earlier creation had an unknown outcome, so a duplicate may appear."""
 
 
 class DriftPolicy(StrEnum):
-    """What to do about resources that others changed (``spec.drift`` of a Stack)."""
+    """How to treat resources that others changed (``spec.drift`` of a Stack)."""
 
     CORRECT = "Correct"
     REPORT = "Report"
@@ -27,22 +27,22 @@ class DriftPolicy(StrEnum):
 
 
 class Fault(StrEnum):
-    """Why something did not work, in classes that decide what is done next."""
+    """Classes of errors. The class decides what is done next."""
 
     TRANSIENT = "CloudUnavailable"
-    """5xx, time-outs, resets: tried again with backoff."""
+    """5xx, time-outs, resets: retried with backoff."""
     RATE_LIMITED = "RateLimited"
-    """429 or 503 with Retry-After: tried again when the service says so."""
+    """429 or 503 with Retry-After: retried when the service says so."""
     CONFLICT = "Conflict"
-    """409: something else holds it now (a port still in use): tried again with backoff."""
+    """409: something else holds the resource now (a port in use): retried with backoff."""
     QUOTA = "QuotaExceeded"
-    """The project may not have more of this: tried again slowly, since quotas are raised and freed."""
+    """The project's quota is exceeded: retried slowly, because quotas are raised and resources freed."""
     INVALID = "InvalidProperty"
-    """400, 403 of one call, 404 of something referred to: stays so until the template changes."""
+    """400, 403 of one call, 404 of something referred to: persists until the template changes."""
     AUTH = "AuthenticationFailed"
-    """Keystone refuses them, no role in the project, no such cloud: stays so until the credentials change."""
+    """Refused credentials, no role in the project, no such cloud: persists until the credentials change."""
     RESOURCE = "ResourceFailed"
-    """The resource itself went to ERROR: replaced, a bounded number of times."""
+    """The resource itself went to ERROR: recreated, a bounded number of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ class Request:
     """One call to OpenStack, as a value. Only the engine sends it.
 
     ``service`` is the SDK's name for the service (compute, network, block_storage, image, identity), ``path`` lies
-    below its endpoint and starts with a slash. ``done`` are error statuses that mean that the call's aim is reached
-    already (404 of a DELETE, 409 of adding what is there). ``together`` are the envelopes of one and of several
-    (``("network", "networks")``) where the API can make several in one call; such a request has neither ``params`` nor
+    below its endpoint and starts with a slash. ``done`` are error statuses which mean that nothing is left to do (404
+    of a DELETE, 409 of adding something that exists). ``bulk_envelope`` are the envelopes of one and of several
+    resources (``("network", "networks")``) if one call can create several; such a request has neither ``params`` nor
     ``headers``.
     """
 
@@ -118,7 +118,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What the template asks of one resource now.
+    """The desired state of one resource.
 
     ``properties`` has every property of the type's schema (None where nothing is given and there is no default),
     coerced, with old names moved to today's, and with names of flavors, networks, ... turned into ids. ``given`` are
@@ -144,12 +144,12 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is known of one resource from its StackResource: the memory that survives everything else.
+    """The record of one resource, from its StackResource. It is all that survives between reconciliations.
 
     ``token`` follows from the Stack's uid, the name and the serial (:func:`reconcilers.identifiers.token`): it goes
-    into the cloud with the resource and proves whose it is. ``physical_id`` is None until the resource is known to
-    exist (or from the start, for types whose id follows from ``data``). ``data`` holds what later calls need besides
-    the id (the server of an attachment), written before the first call.
+    into the cloud with the resource and proves that it belongs to the Stack. ``physical_id`` is None until the resource
+    is known to exist; types whose id follows from ``data`` have it from the start. ``data`` holds what later calls need
+    besides the id (the server of an attachment). It is written before the first call.
     ``digests`` map each applied property to the keyed digest of its value. ``requires`` are the logical names that it
     depends on. ``created_at`` is the object's creation time, RFC 3339.
     """
@@ -164,7 +164,7 @@ class Recorded:
     digests: Mapping[str, str] = field(default_factory=dict)
     requires: frozenset[str] = frozenset()
     confirmed: bool = False
-    """The cloud has answered that the resource exists."""
+    """The cloud has confirmed that the resource exists."""
     state: str = "Creating"
     message: str = ""
     retain: bool = False
@@ -172,29 +172,27 @@ class Recorded:
     created_at: str = ""
     version: str = ""
     serial: int = 0
-    """Counts the resources of this logical name: a replacement has the next one."""
+    """Number of the resource among those of its logical name. A replacement has the next one."""
     fault: str = ""
     request_id: str = ""
     deleting: bool = False
-    """Somebody asked the API server to delete the StackResource."""
+    """The StackResource is being deleted."""
     attempts: int = 0
-    """How often in a row this resource was made anew because it went to ERROR."""
+    """How often in a row this resource was recreated after it went to ERROR."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Ids that names in the applied properties stood for when they were applied, by kind and digest of the name."""
+    """The ids that names in the properties had when the properties were applied, by kind and digest of the name."""
     stack: str = ""
     """Uid of the Stack that it belongs to."""
     found: bool = False
-    """The intent was there when this process came to store it: another one may be making the resource right now."""
+    """The intent existed when this process stored it: another process may be creating the resource right now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A resource that is about to be made.
+    """A resource that is about to be created; stored before the first call. Fields as in :class:`Recorded`.
 
-    What must be stored before the first call leaves. Fields as in :class:`Recorded`.
-
-    ``digests`` are of the properties that the creation will carry, so that a creation whose answer was lost can be
-    taken over with them.
+    ``digests`` are those of the properties that the create request carries. They describe the resource if it is found
+    after a lost answer.
     """
 
     name: str
@@ -212,14 +210,13 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request, then look again.
+    """Send a request, then observe again.
 
-    ``applies`` are the properties that hold once it succeeds: their digests are recorded then. ``creates`` says that
-    the answer names the new resource. ``into`` puts the answer under this key of the observed mapping (for reads that
-    only some resources need, and for things made beside the resource; an empty mapping where there is no resource
-    yet) instead of taking it as the resource's new state; what it holds is forgotten after the next write and the
-    next look. ``remember`` goes into the record's ``data`` before the request leaves: what deletion will have to know
-    because of it.
+    ``applies`` are the properties that hold once it succeeds; their digests are recorded then. ``creates`` says that
+    the answer is the new resource. ``into`` puts the answer under this key of the observed mapping (an empty one if
+    there is no resource yet) instead of taking it as the resource's new state: for reads that only some resources need,
+    and for objects beside the resource. It is dropped after the next write or look. ``remember`` goes into the record's
+    ``data`` before the request leaves: what a deletion has to know because of it.
     """
 
     request: Request
@@ -228,23 +225,23 @@ class Send:
     into: str = ""
     remember: Mapping[str, str] = field(default_factory=dict)
     forget: frozenset[str] = frozenset()
-    """Keys of the record's ``data`` that the request settles: removed once it has succeeded."""
+    """Keys of the record's ``data`` to remove once the request has succeeded."""
     deletes: bool = False
-    """Once it succeeds nothing is left of the resource: no further look is needed."""
+    """Nothing is left of the resource once the request succeeds, so no further look is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The cloud is at work; look again at the observer's next tick. ``reason`` is shown to people."""
+    """The cloud is working; look again at the observer's next tick. ``reason`` is shown to users."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing is at work; let this many seconds pass and ask again, with ``remember`` in the record's ``data``.
+    """Let this many seconds pass, then call ``step`` again with ``remember`` in the record's ``data``.
 
-    A newer spec ends the pause. A process that is started in its middle lets all of it pass anew.
+    A newer spec ends the pause. After a restart of the process the pause starts from its beginning.
     """
 
     seconds: float
@@ -257,7 +254,7 @@ class Ready:
     """The resource is as desired."""
 
     applies: frozenset[str] = frozenset()
-    """Properties that turned out to hold without a call."""
+    """Properties that hold without a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +264,9 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It cannot be had.
+    """The resource cannot be brought to what is desired.
 
-    Why, and of which class. ``property`` names the guilty one where it is known (``networks[0].port``).
+    ``property`` names the cause if it is known (``networks[0].port``).
     """
 
     reason: str
@@ -279,7 +276,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """It cannot become what is desired: make a new one. ``delete_first`` where both cannot exist at one time."""
+    """The resource cannot be changed: create a new one. ``delete_first``: both cannot exist at the same time."""
 
     why: str
     delete_first: bool = False

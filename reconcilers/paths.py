@@ -1,4 +1,4 @@
-"""Values at a property path such as ``networks[].network``: ``[]`` stands for each item of a list."""
+"""Values at a property path such as ``networks[].network``. ``[]`` stands for each item of a list."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

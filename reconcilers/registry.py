@@ -20,7 +20,7 @@ Declared = TypeVar("Declared", bound=type[ResourceType])
 
 
 def register(declared: Declared) -> Declared:
-    """Enter a type under its name. A second one of the same name is a mistake: ValueError."""
+    """Register a type under its name. Raises ValueError for a second one of the same name."""
     if declared.type in _types:
         raise ValueError(f"{declared.type} is declared twice")
     _types[declared.type] = declared()
@@ -29,7 +29,7 @@ def register(declared: Declared) -> Declared:
 
 @cache
 def load() -> dict[str, ResourceType]:
-    """All declared types by name."""
+    """All registered types by name."""
     for package in pkgutil.iter_modules(reconcilers.__path__, "reconcilers."):
         if package.ispkg and package.name not in _NO_SERVICES:
             for module in pkgutil.iter_modules(importlib.import_module(package.name).__path__, f"{package.name}."):
@@ -40,7 +40,7 @@ def load() -> dict[str, ResourceType]:
 def find(name: str) -> ResourceType | None:
     """The type of this name, or None if Kiln cannot converge it (yet).
 
-    What Heat keeps only so that old templates are accepted (OS::Glance::Image) is OS::Heat::None there, and here.
+    Types that Heat keeps only to accept old templates (OS::Glance::Image) are OS::Heat::None in Heat, and here.
     """
     found = load().get(name)
     if found is None:

@@ -1,10 +1,10 @@
-"""Lets the requests of a pass leave: so many at one time, and several as one where many wait and the API allows it.
+"""Sends the requests of a reconciliation: a bounded number at a time, and several in one call if the API allows it.
 
-The services take turns: what Nova needs long for is not begun late because Neutron has much to do.
+Services take turns, so that slow requests to Nova do not start late because Neutron has many.
 
-Neutron makes four networks, subnets or ports in one call with a sixth less work than in four. Requests are only put
-together while others wait for a slot anyway, and no more than it takes to use all slots: so nothing waits for company,
-and a cloud that could work at more of them side by side is kept as busy as before.
+Neutron creates four networks, subnets or ports in one call with a sixth less work than in four. Requests are only
+combined while others wait for a slot, and only so many that all slots are used. So no request waits for others, and the
+cloud is kept as busy as before.
 
 What changes something that takes one change at a time waits in its lane first (:mod:`reconcilers.cloud.lanes`).
 """
@@ -23,12 +23,12 @@ from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Request
 
 MOST_TOGETHER: Final = 4
-"""Requests that are sent as one at the most: more save hardly more, and one that is refused costs the others more."""
+"""Most requests in one call. More would save little, and a refused one would cost the others more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Turn:
-    """A request in the line, and where its answer is awaited."""
+    """A queued request with the future of its answer."""
 
     request: Request
     answer: asyncio.Future[Answer]
@@ -48,9 +48,9 @@ class Dispatch:
         self._free = slots
         self._most = MOST_TOGETHER if slots > 1 else 1
         self._lines: defaultdict[str, deque[_Turn]] = defaultdict(deque)
-        """What waits, by service."""
+        """Queued requests by service."""
         self._busy: Counter[str] = Counter()
-        """How many calls are under way, by service."""
+        """Calls in flight by service."""
         self._under_way: set[asyncio.Task[list[Answer]]] = set()
         self._lanes = Lanes(self._send_in_turn, send, check)
 
@@ -90,7 +90,7 @@ class Dispatch:
             task.add_done_callback(partial(self._ended, turns))
 
     def _next(self, line: deque[_Turn]) -> list[_Turn]:
-        """The first in a line, with those that go along with it."""
+        """The first request of a queue, with those that can share its call."""
         first = line.popleft()
         if first.request.bulk_envelope is None or self._most == 1:
             return [first]
@@ -125,7 +125,7 @@ class Dispatch:
             return
         error = task.exception()
         if len(turns) > 1 and isinstance(error, CloudError):
-            # Whichever of them it was for: from here on each goes alone.
+            # It is unknown which of them failed. From now on, send each alone.
             self._most = 1
             if _refused(error):
                 self._lines[service].extendleft(reversed(turns))
@@ -141,7 +141,7 @@ class Dispatch:
 
 
 def _alike(request: Request, other: Request) -> bool:
-    """Whether two requests that can go together are for the same collection, in the same way."""
+    """Whether two requests are for the same collection, in the same way."""
     return (request.service, request.path, request.bulk_envelope, request.microversion) == (
         other.service,
         other.path,
@@ -151,10 +151,10 @@ def _alike(request: Request, other: Request) -> bool:
 
 
 def _answers(made: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether an item of the answer is what was asked for: the services keep the order."""
+    """Whether an item of the answer matches its request. The services keep the order."""
     return all(made.get(name) == body[name] for name in ("name", "description") if name in body)
 
 
 def _refused(error: CloudError) -> bool:
-    """Whether the service has said that it made none of them, and will say the same again."""
+    """Whether the service has refused all of them, and would refuse them again."""
     return not error.ambiguous and error.fault not in {Fault.TRANSIENT, Fault.RATE_LIMITED, Fault.AUTH}

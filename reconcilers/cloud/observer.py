@@ -1,7 +1,7 @@
-"""One observer a project: it looks with one bulk list a kind, for everybody who wants to know.
+"""Observes a project with one bulk list for each kind, which all callers share.
 
-Whoever waits for a server and whoever checks for drift are served by the same list, so calls grow with the number of
-kinds and not with the number of resources.
+The same list serves those who wait for a server and those who check for drift. So the number of calls grows with the
+number of kinds, not of resources.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from reconcilers.model import Fault, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 FIRST_LOOK = 0.7
-"""Seconds until the first look at something that is at work, and between looks while one after the other ends."""
+"""Seconds until the first look at a resource in progress, and between looks while resources keep completing."""
 SLOWEST_LOOK = 3.0
-"""Seconds between looks at what has taken long already."""
+"""Most seconds between looks."""
 GROWTH = 1.25
 STEADY = 3.0
 """Seconds for which something has to look the same before what is below it counts as unchanged while it does: services
@@ -50,18 +50,18 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _Kind:
-    """One list's state: the newest snapshot, the one being fetched, and the common tick of all that wait."""
+    """The state of one list: the newest snapshot, the fetch in progress, and the next tick of all who wait."""
 
     latest: Snapshot | None = None
     fetching: asyncio.Task[Snapshot] | None = None
     tick: asyncio.Future[None] | None = None
     waiting: int = 0
     waited: int = 0
-    """How many waited at the last tick."""
+    """Number of waiting resources at the last tick."""
     left_at: float = 0.0
     """When the last one that waited had its look (loop time): those who come back at once still wait for the same."""
     idle: int = -1
-    """How many looks in a row showed nothing that had come to its end."""
+    """Number of looks in a row in which no resource completed."""
     below: dict[str, "_Below"] = field(default_factory=dict)
     """What is below each of those that a list is of, by their ids."""
 
@@ -187,7 +187,7 @@ class Observer:
 
 
 def _due(kind: _Kind) -> None:
-    """Look now if something has come to its end at the last look: others may soon. Else a little later each time."""
+    """Look now if a resource completed at the last look, because others may soon. Else a little later each time."""
     kind.idle = 0 if kind.waiting < kind.waited else kind.idle + 1
     patience = min(FIRST_LOOK * GROWTH**kind.idle, SLOWEST_LOOK) - FIRST_LOOK
     asyncio.get_running_loop().call_later(patience, _ring, kind)

@@ -1,22 +1,20 @@
-"""What one process knows of creations whose outcome nobody knows: sent, and never answered.
+"""Tracks create requests that were sent but never answered.
 
-A request that nobody waits for any more may still be carried out, some time later. Until that time has passed, a record
-that seems to stand for nothing is kept, and one that may have a twin is looked at again.
+A service may carry out such a request some time later. Until that time has passed, a record without a resource is kept,
+and a resource that may have a duplicate is checked again.
 """
 
 import math
 from typing import Final
 
 UNDER_WAY: Final = 75.0
-"""Seconds after which such a request has ended in the cloud: services and their proxies give up after a minute, as we
-do.
-"""
+"""Seconds after which such a request has ended in the cloud. Services, proxies and Kiln give up after a minute."""
 
 
 class UnconfirmedCreates:
-    """One a process. ``since`` is when it began to act: whoever acted before it has sent nothing later.
+    """There is one in a process. ``since`` is when the process began to act; earlier processes sent nothing later.
 
-    Tokens are those of :class:`reconcilers.model.Recorded`, times are the event loop's, in seconds.
+    Tokens are those of :class:`reconcilers.model.Recorded`. Times are those of the event loop, in seconds.
     """
 
     def __init__(self, since: float = -math.inf) -> None:
@@ -25,19 +23,19 @@ class UnconfirmedCreates:
         self._unanswered: dict[str, float] = {}
 
     def intended(self, token: str) -> None:
-        """This process made the record of this token, so all that was sent for it is known here."""
+        """This process created the record of this token, so it knows all requests that were sent for it."""
         self._ours.add(token)
 
     def unanswered(self, token: str, now: float) -> None:
-        """A creation was sent, and nobody knows what came of it."""
+        """A create request was sent, and its outcome is unknown."""
         self._unanswered[token] = now
 
     def forget(self, token: str) -> None:
-        """Its record is gone."""
+        """The record of this token is gone."""
         self._ours.discard(token)
         self._unanswered.pop(token, None)
 
     def doubtful_until(self, token: str) -> float:
-        """Until when something may still appear that carries this token."""
+        """The time until which a resource with this token may still appear."""
         last = self._unanswered.get(token, -math.inf if token in self._ours else self.since)
         return last + UNDER_WAY

@@ -1,4 +1,4 @@
-"""Deletes what is recorded and not desired: dependants first, then what they required."""
+"""Deletes recorded resources that are not desired, dependants first."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Cleanup:
-    """Removes records with what they stand for. ``leaving`` are records whose names the template does not have."""
+    """Removes records with their resources. ``leaving`` are records whose names the template does not have."""
 
     def __init__(self, context: ReconcileContext, result: "Result") -> None:
         self.context = context
@@ -29,12 +29,12 @@ class Cleanup:
         self.leaving: list[Recorded] = []
         self._making_room: asyncio.Lock = asyncio.Lock()
         self._kept: set[tuple[str, str | None]] = set()
-        """Type and physical id of what is desired and exists."""
+        """Type and physical id of the desired resources that exist."""
         self._parents: dict[str, str] = {}
-        """Keys of records whose resource is deleted along with another one, with the key of that one's record."""
+        """Keys of records whose resource is deleted together with another one, with the key of the other record."""
 
     async def run(self, going: Mapping[str, Recorded]) -> None:
-        """Remove these records, by key; failures are noted in the result."""
+        """Remove these records and their resources. Failures are noted in the result."""
         if not going:
             return
         ready = (one.recorded for one in self.context.ready.values())
@@ -44,7 +44,7 @@ class Cleanup:
         self.result.blocked += sorted(going[key].name for key in never)
 
     def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
-        """Whether a record that leaves stands for this very resource."""
+        """Whether a leaving record is a record of this very resource."""
         return physical_id is not None and any(
             one.type == rtype.type and identified(rtype, one).physical_id == physical_id for one in self.leaving
         )
@@ -62,7 +62,7 @@ class Cleanup:
             names = {going[key].name for key in chosen}
             grown = True
             while grown:
-                # What stands on them goes before them.
+                # Their dependants are removed before them.
                 more = {one.key for one in going.values() if one.requires & names} - chosen
                 chosen |= more
                 names |= {going[key].name for key in more}
@@ -84,7 +84,7 @@ class Cleanup:
             self._fail(ResourceError(name, recorded.type, reason, Fault.INVALID, at="type"))
             return False
         if (recorded.type, identified(rtype, recorded).physical_id) in self._kept:
-            # Another record stands for the same thing in the cloud, and that one is wanted.
+            # The record of a desired resource has the same id in the cloud.
             recorded = replace(recorded, retain=True)
         driver = ResourceRemover(context, rtype, recorded)
         try:
@@ -105,7 +105,7 @@ class Cleanup:
         self.context.progress.move(error.name, progress)
 
     def _left(self, name: str) -> None:
-        """An old resource is gone; if another one has taken its place, that one is what counts."""
+        """An old resource is gone. If another one has taken its place, report the state of that one."""
         ready = self.context.ready.get(name)
         if ready is not None:
             self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))

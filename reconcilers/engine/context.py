@@ -1,4 +1,4 @@
-"""What one reconciliation of a Stack works with: its policy, its store, its cloud, and what it has learned so far."""
+"""The context of one reconciliation: policy, store, cloud, and what it has learned so far."""
 
 import asyncio
 import contextvars
@@ -27,28 +27,28 @@ T = TypeVar("T")
 class ResourceStore(Protocol):
     """The stored records of a Stack's resources (in Kiln: its StackResources).
 
-    Each method raises ReconciliationEnded where somebody else changed the record, or this process may not write.
+    Each method raises ReconciliationEnded if somebody else changed the record, or this process may no longer write.
     """
 
     async def create(self, intent: Intent) -> Recorded:
-        """Store the intent before the first request leaves. An intent of the same token is returned as it is stored."""
+        """Store the intent before the first request. If the token is already stored, that record is returned."""
 
     async def save(self, recorded: Recorded) -> Recorded:
-        """Store what changed. The returned record has the new version."""
+        """Store a changed record. The returned record has the new version."""
 
     async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:
-        """Store a new record in place of one whose object is being deleted; both stand for the same resource.
+        """Store a new record for the resource of one whose object is being deleted.
 
-        The old one stays where no new one can be created.
+        The old record stays if no new one can be created.
         """
 
     async def delete(self, recorded: Recorded) -> None:
-        """Remove the record: its resource is gone, or left to others."""
+        """Remove the record. Its resource is gone, or is kept without a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a reconciliation has to observe. ``key`` is the key of the digests (32 bytes)."""
+    """The policies of a reconciliation. ``key`` is the key of the digests (32 bytes)."""
 
     stack: str
     stack_uid: str
@@ -56,20 +56,20 @@ class Policy:
     drift: DriftPolicy = DriftPolicy.CORRECT
     concurrency: int = 16
     rekeyed: bool = False
-    """The key of the digests was lost: records that are Ready count as unchanged, and are digested anew."""
+    """The key of the digests was lost. Ready records count as unchanged and get new digests."""
     deployed: frozenset[str] = frozenset()
-    """Names of the last revision that was reached."""
+    """Names of the resources of the revision that was reached last."""
     known: frozenset[str] = frozenset()
-    """Names that may have had a resource before: without a record, it is looked for before a new one is made."""
+    """Names that may have resources without records. They are looked for before new ones are created."""
 
 
 async def inline(work: Callable[[], T]) -> T:
-    """Evaluate at once, on the caller's own thread: for tests and tools, where nobody else waits."""
+    """Evaluate at once, on the caller's thread: for tests and tools."""
     return work()
 
 
 class Evaluate(Protocol):
-    """Runs functions of a template where they do not hold up the event loop."""
+    """Runs template functions without blocking the event loop."""
 
     async def __call__(self, work: Callable[[], T]) -> T:
         """The result of ``work``. Raises what it raises."""
@@ -87,7 +87,7 @@ def in_executor(executor: Executor) -> Evaluate:
 
 @dataclass(slots=True)
 class ReconcileContext:
-    """The surroundings of one reconciliation. ``started`` is loop time: what the cloud showed before it is too old."""
+    """The context of one reconciliation. ``started`` is loop time; older answers of the cloud are too old."""
 
     policy: Policy
     control: Control
@@ -102,14 +102,14 @@ class ReconcileContext:
     ready: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
     unreadable: dict[tuple[Any, ...], CloudError] = field(default_factory=dict)
-    """Kinds whose first bulk list failed: only what needs them waits."""
+    """Kinds whose first bulk list failed. Only resources of these kinds have to wait."""
     written: dict[str, Recorded] = field(default_factory=dict)
-    """Records as this reconciliation wrote them, by their keys."""
+    """Records that this reconciliation wrote, by key."""
     deleted: set[str] = field(default_factory=set)
-    """Keys of the records that this reconciliation removed."""
+    """Keys of records that this reconciliation removed."""
     background: BackgroundWrites = field(default_factory=BackgroundWrites)
     local: dict[tuple[str, str], str] = field(default_factory=dict)
-    """What stands for a value inside the Stack, by kind of look-up and value: a software configuration's text."""
+    """Values inside the Stack by kind of look-up and id, such as the text of a software configuration."""
     caller: Caller = field(init=False)
     """Who waits for OpenStack: until it is superseded, or out of time."""
     dispatch: Dispatch = field(init=False)
@@ -125,18 +125,18 @@ class ReconcileContext:
         return await self.cloud.send(request, self.caller)
 
     def check(self) -> None:
-        """Raise ReconciliationEnded or TimedOut if nothing more shall be begun."""
+        """Raise ReconciliationEnded or TimedOut if no more work may start."""
         if self.background.error is not None:
             raise ReconciliationEnded(EndReason.WRITE_FAILED)
         self.control.check()
 
     def seen(self, rtype: ResourceType, physical_id: str) -> Any:
-        """What the first bulk list showed of a resource; None if it did not show it."""
+        """The resource in the first bulk list; None if it is not in the list."""
         snapshot = self.snapshots.get(rtype.list_key)
         return snapshot.find(rtype, physical_id) if snapshot else None
 
     def settle(self, name: str, ready: ReadyResource) -> None:
-        """Note a resource that is as desired."""
+        """Note a resource that is ready."""
         self.ready[name] = ready
         for kind, attribute in ready.rtype.provides.items():
             if ready.recorded.physical_id:
@@ -144,10 +144,10 @@ class ReconcileContext:
 
     @property
     def has_possible_duplicates(self) -> bool:
-        """Whether something may have been made twice: another reconciliation, a little later, shall look."""
+        """Whether a resource may have a duplicate, so that another reconciliation has to look a little later."""
         return any(POSSIBLE_DUPLICATE in one.recorded.data for one in self.ready.values())
 
-    # What definitions ask (hot_translator's Scope).
+    # The Scope of hot_translator: definitions evaluate with these.
 
     def reference(self, name: str) -> Any:
         """The value of get_resource."""

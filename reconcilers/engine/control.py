@@ -1,4 +1,4 @@
-"""Whether a reconciliation may go on, and whether it holds a slot of the work queue while it does."""
+"""Says whether a reconciliation may continue, and takes and releases its slot of the work queue."""
 
 import asyncio
 import contextlib
@@ -11,20 +11,20 @@ T = TypeVar("T")
 
 
 class EndReason(StrEnum):
-    """Why a reconciliation ended before it came to a result. Nothing is wrong with the Stack."""
+    """Why a reconciliation ended without a result. Nothing is wrong with the Stack."""
 
     SUPERSEDED = "Superseded"
-    """A newer spec is there, or the process stops."""
+    """There is a newer spec, or the process stops."""
     LEASE_LOST = "LeaseLost"
-    """This replica does not lead any more."""
+    """This replica no longer leads."""
     OBJECT_CHANGED = "ObjectChanged"
-    """Somebody else changed an object that was about to be written: read it anew."""
+    """Somebody else changed an object that was about to be written. It has to be read again."""
     WRITE_FAILED = "WriteFailed"
-    """A write in the background failed; its own error is raised at the end."""
+    """A background write failed. Its own error is raised at the end."""
 
 
 class ReconciliationEnded(Exception):  # noqa: N818 - not an error
-    """The reconciliation shall end now. ``reason`` says why; what happens next follows from it alone."""
+    """Ends the reconciliation. What happens next follows from ``reason`` alone."""
 
     def __init__(self, reason: EndReason) -> None:
         super().__init__(str(reason))
@@ -32,21 +32,21 @@ class ReconciliationEnded(Exception):  # noqa: N818 - not an error
 
 
 class TimedOut(Exception):  # noqa: N818
-    """The operation took longer than the Stack allows."""
+    """The operation took longer than the Stack's timeout."""
 
 
 class Slot(Protocol):
-    """A place among the reconciliations that may work at the same time."""
+    """One of the places for reconciliations that work at the same time."""
 
     async def acquire(self) -> None:
-        """Wait for a place. Returns at once where the reconciliation is superseded: it only has to end."""
+        """Wait for a place. Returns at once if the reconciliation is superseded, because it only has to end."""
 
     def release(self) -> None:
-        """Give the place back."""
+        """Release the place."""
 
 
 class Unlimited:
-    """A slot that is always free: for tools and tests without a work queue."""
+    """A slot that is always free, for tools and tests without a work queue."""
 
     async def acquire(self) -> None:
         """Do nothing."""
@@ -56,11 +56,11 @@ class Unlimited:
 
 
 class Control:
-    """One reconciliation's permission to go on.
+    """Controls one reconciliation: whether it may continue, and its slot.
 
-    ``superseded`` is set when something newer is to be done; ``fence`` says whether this process may still act;
-    ``deadline`` is loop time in seconds. Tasks that only wait for the cloud are *parked*: when all of them are, the
-    slot is given back, and it is taken again before the first of them goes on.
+    ``superseded`` is set when there is newer intent. ``fence`` says whether this process may still act. ``deadline`` is
+    loop time in seconds. A task that only waits for the cloud is *parked*. When all tasks are parked, the slot is
+    released; it is taken again before the first task continues.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Control:
         self._taking: asyncio.Task[None] | None = None
 
     def check(self) -> None:
-        """Raise :class:`ReconciliationEnded` or :class:`TimedOut` if nothing more shall be begun."""
+        """Raise :class:`ReconciliationEnded` or :class:`TimedOut` if no more work may start."""
         if self.superseded.is_set():
             raise ReconciliationEnded(EndReason.SUPERSEDED)
         if not self.fence():
@@ -89,7 +89,7 @@ class Control:
             raise TimedOut
 
     async def pause(self, seconds: float) -> None:
-        """Sleep without a slot, but no longer than the reconciliation has reason to go on."""
+        """Sleep without a slot, at most until the reconciliation has to end."""
         self.check()
         left = min(seconds, self.deadline - asyncio.get_running_loop().time())
         async with self.parked():
@@ -98,7 +98,7 @@ class Control:
         self.check()
 
     async def wait_for(self, read: Coroutine[Any, Any, T]) -> T:
-        """Await a read without a slot. It is abandoned, not awaited, when the reconciliation ends before it.
+        """Await a read without a slot. If the reconciliation ends first, the read is abandoned.
 
         Raises ReconciliationEnded, TimedOut, and what the read raises.
         """
@@ -120,7 +120,7 @@ class Control:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """A task that may send something."""
+        """Count the caller as a task that may send requests."""
         self._working += 1
         try:
             await self._take_slot()
@@ -131,7 +131,7 @@ class Control:
 
     @asynccontextmanager
     async def parked(self) -> AsyncIterator[None]:
-        """A task that only waits; outside of :meth:`working` the reconciliation keeps its slot."""
+        """Count the caller as a task that only waits. Outside of :meth:`working` the reconciliation keeps its slot."""
         if not self._working:
             yield
             return

@@ -1,4 +1,4 @@
-"""Brings one resource to what is desired: made, changed in place, replaced, repaired, or left alone."""
+"""Converges one resource: creates, updates, replaces or repairs it, or leaves it alone."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -37,20 +37,20 @@ from reconcilers.resource_type import ResourceType
 log = logging.getLogger(__name__)
 
 RECREATIONS = 3
-"""How often in a row a resource that went to ERROR is made anew within one reconciliation."""
+"""How often in a row a resource in ERROR is recreated within one reconciliation."""
 RECREATE = Backoff(first=2.0, longest=8.0)
 
 _BLANK = Recorded(key="", name="", type="", token="", physical_name="")
 
 
 class LeavingRecords(Protocol):
-    """Records of the Stack whose names the template does not have any more."""
+    """Records whose names the template does not have any more."""
 
     def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
-        """Whether one of them stands for this very resource: it was renamed in the template."""
+        """Whether one of them is a record of this very resource, which was renamed in the template."""
 
     async def make_room(self, type_name: str) -> bool:
-        """Remove those of this type now. Whether anything was removed."""
+        """Remove those of this type now. Returns whether anything was removed."""
 
 
 class ResourceConverger(ResourceDriver):
@@ -65,29 +65,29 @@ class ResourceConverger(ResourceDriver):
             target.rtype, target.template, context.lookup, context.digester, context.caller, context.local
         )
         self.properties: Mapping[str, Any] | None = None
-        """The target's properties with names looked up."""
+        """The target's properties with names resolved."""
         self.same: frozenset[str] = frozenset()
-        """Properties that have not changed since they were applied, at the time of the look-up."""
+        """Properties that were unchanged since they were applied, when names were resolved."""
         self.candidates = list(candidates)
         self.recreated = False
-        """It went to ERROR in this reconciliation, and another one takes its place."""
+        """The resource went to ERROR in this reconciliation and was recreated."""
         self.leaving_records: LeavingRecords | None = None
         self.made_room = False
         self.taken_over = False
-        """An earlier reconciliation knew already that it exists."""
+        """An earlier reconciliation already recorded that the resource exists."""
         chosen = planner.choose(self.candidates, target.definition.type, target.whole)
         if chosen is not None:
             self.adopt_record(self.rekeyed(chosen) if context.policy.rekeyed else chosen)
 
     def rekeyed(self, recorded: Recorded) -> Recorded:
-        """The record with digests under the new key, as if the template had not changed meanwhile."""
+        """The record with digests under the new key, as if the template had not changed."""
         if recorded.state != "Ready":
             return recorded
         template, digester = self.target.template, self.context.digester
         return replace(recorded, digests={WHOLE: "", **digester.each(template, template)}, references={})
 
     def adopt_record(self, recorded: Recorded) -> None:
-        """Go on with this record."""
+        """Continue with this record."""
         self.recorded, self.saved = identified(self.rtype, recorded), recorded
         self.observed = NOT_OBSERVED
         self.reads = {}
@@ -97,7 +97,7 @@ class ResourceConverger(ResourceDriver):
     # Deciding.
 
     def plan(self) -> Decision | None:
-        """The decision as far as it needs no call and no record; None where it needs one."""
+        """The decision, if it needs no call and no new record; else None."""
         recorded = self.recorded
         if not recorded.key or (recorded.physical_id is None and self.rtype.service):
             return None
@@ -115,7 +115,7 @@ class ResourceConverger(ResourceDriver):
         return planner.decide(self.target, properties, recorded, observed, self.context.policy)
 
     def at_rest(self) -> ReadyResource | None:
-        """The ready resource, if nothing has to be done for it: no call, no await."""
+        """The ready resource, if there is nothing to do for it. Makes no call."""
         if not planner.fits(self.target, self.recorded):
             return None
         decision = self.plan()
@@ -127,19 +127,19 @@ class ResourceConverger(ResourceDriver):
         return ReadyResource(self.rtype, decision.desired, self.recorded, observed)
 
     def known_properties(self) -> Mapping[str, Any] | None:
-        """The target's properties with names looked up, as far as no call is needed; None if one is."""
+        """The target's properties with names resolved; None if that needs a call."""
         self.same = planner.unchanged(self.target, self.recorded)
         return self.references.known(self.recorded.references, self.same)
 
     def needs_reads(self, desired: Desired, observed: Any) -> bool:
-        """Whether anything refers to an attribute that costs a call of its own."""
+        """Whether something refers to an attribute that costs a call."""
         used = self.target.definition.attributes_used
         return any(self.rtype.attribute_request(name, desired, self.recorded, observed) for name in used)
 
     # One step.
 
     async def prepare(self) -> Mapping[str, Any]:
-        """Have a record of what will be made; its properties. Nothing is sent but look-ups of names."""
+        """Make sure that there is a record. Returns the properties. Sends only look-ups of names."""
         if self.properties is None:
             self.same = planner.unchanged(self.target, self.recorded)
             self.properties = await self.references.look_up(self.recorded.references, self.same)
@@ -186,7 +186,7 @@ class ResourceConverger(ResourceDriver):
     # Records.
 
     def intent(self, properties: Mapping[str, Any], serial: int, attempts: int = 0) -> Intent:
-        """What is to be stored before the first call for the resource of this serial number."""
+        """The intent of the resource with this serial number."""
         name, kind = self.target.name, self.target.definition.type
         token, physical_name = intended_name(self.context, name, serial, self.rtype)
         blank = replace(_BLANK, name=name, type=kind, token=token, physical_name=physical_name, serial=serial)
@@ -207,7 +207,7 @@ class ResourceConverger(ResourceDriver):
         )
 
     def carried(self, desired: Desired, draft: Recorded) -> dict[str, str]:
-        """Digests of what the first request will carry: what is found after a lost answer has that, and not more."""
+        """Digests of the properties of the first request: a resource found after a lost answer has only these."""
         first = self.rtype.step(desired, replace(draft, physical_id=self.rtype.identity(draft)), None)
         names = first.applies if isinstance(first, Send) else frozenset()
         identified_digests = self.target.identified(desired.properties)
@@ -215,7 +215,7 @@ class ResourceConverger(ResourceDriver):
         return {**self.context.digester.each(self.target.template, names), **found}
 
     async def lost(self, properties: Mapping[str, Any]) -> list[int]:
-        """The serial numbers of resources of this name that exist without a record."""
+        """The serial numbers of resources of this name that have no record."""
         policy, name = self.context.policy, self.target.name
         if name not in policy.known:
             return []
@@ -225,17 +225,17 @@ class ResourceConverger(ResourceDriver):
         if not self.rtype.service or self.rtype.identity(blank) is None:
             return await recovery.lost_serials(self.context, self.rtype, blank)
         if not self.rtype.carries_token and name not in policy.deployed:
-            # What exists is only ours if we made it once.
+            # An existing one is ours only if we created it earlier.
             return []
         return [0] if await recovery.shows(self.context, self.rtype, blank) else []
 
     async def create_record(self, *, attempts: int = 0) -> None:
-        """Store that a resource is about to be made. Nothing has been sent yet when this returns."""
+        """Store the intent to create a resource. Sends nothing."""
         properties = self.properties or {}
         lost = [] if self.candidates else await self.lost(properties)
         serial = lost[-1] if lost else 1 + max((other.serial for other in self.candidates), default=-1)
         for older in lost[:-1]:
-            # It goes at the end, like every record that stands for nothing desired.
+            # It is removed at the end, like every record of a resource that is not desired.
             surplus = await self.context.store.create(self.intent(properties, older))
             self.context.written[surplus.key] = surplus
         intent = self.intent(properties, serial, attempts)
@@ -251,7 +251,7 @@ class ResourceConverger(ResourceDriver):
             self.context.unconfirmed.intended(recorded.token)
 
     async def replace_record(self) -> None:
-        """Somebody deleted the StackResource by hand: a new record takes over the resource, which is not made twice."""
+        """Somebody deleted the StackResource by hand. A new record takes over the existing resource."""
         old = self.recorded
         recorded = await self.context.store.replace(old, self.intent(self.properties or {}, old.serial))
         self.candidates = [*(other for other in self.candidates if other.key != old.key), recorded]
@@ -268,7 +268,7 @@ class ResourceConverger(ResourceDriver):
     @override
     def apply_response(self, step: Send, body: Any, request_id: str) -> None:
         super().apply_response(step, body, request_id)
-        # It has been complete, but is not what that digest says any more.
+        # The resource was complete, but no longer matches that digest.
         digests = {**self.recorded.digests, **({WHOLE: ""} if WHOLE in self.recorded.digests else {})}
         if step.creates:
             digests = {}
@@ -284,7 +284,7 @@ class ResourceConverger(ResourceDriver):
         self.recorded = replace(self.recorded, digests=digests)
 
     async def settle(self, decision: Decision) -> ReadyResource:
-        """It is as desired: record that, and read the attributes that somebody wants and that cost a call."""
+        """The resource is as desired. Record that, and read referenced attributes that cost a call."""
         if POSSIBLE_DUPLICATE in self.recorded.data and self.taken_over:
             await self.remove_duplicates()
         progress, target, name = self.context.progress, self.target, self.recorded.name
@@ -314,7 +314,7 @@ class ResourceConverger(ResourceDriver):
             if self.needs_reads(desired, self.observed):
                 await self.save()  # the reads may fail
             else:
-                # Dependants need not wait: until it is stored, the token tells what was made.
+                # Dependants need not wait: until it is stored, the token identifies the resource.
                 self.context.background.begin(self.save())
         read = {name: await self.read_attribute(name, desired) for name in target.definition.attributes_used}
         return ReadyResource(self.rtype, desired, self.recorded, self.observed, self.only_read(read))
@@ -325,7 +325,7 @@ class ResourceConverger(ResourceDriver):
         return {name: value for name, value in read.items() if value is not NOT_OBSERVED}
 
     async def read_attribute(self, name: str, desired: Desired) -> Any:
-        """An attribute that costs calls of its own; NOT_OBSERVED for all others."""
+        """An attribute that costs calls; NOT_OBSERVED for all others."""
         requests = self.rtype.attribute_request(name, desired, self.recorded, self.observed)
         if requests is None or self.observed is None:
             return NOT_OBSERVED
@@ -337,9 +337,9 @@ class ResourceConverger(ResourceDriver):
 
     @override
     async def handle_cloud_error(self, error: CloudError) -> None:
-        """What leaves the Stack may hold the name, address or link of a new resource that is refused: it goes first.
+        """If a new resource is refused, first remove leaving ones that may hold its name, address or link.
 
-        Names are looked up anew, mostly without a call: one may stand for something else by now.
+        Resolve names again, mostly without a call: a name may have got another meaning.
         """
         self.properties = None
         refused = error.fault in {Fault.CONFLICT, Fault.INVALID} and not self.recorded.confirmed
@@ -353,17 +353,17 @@ class ResourceConverger(ResourceDriver):
     # Replacing.
 
     async def begin_anew(self, attempts: int = 0) -> None:
-        """Have a record for a new resource, with names as they are looked up today."""
+        """Create a record of a new resource, with names resolved again."""
         self.same = frozenset()
         self.properties = await self.references.look_up({}, self.same)
         await self.create_record(attempts=attempts)
 
     async def replace(self, outcome: Replace) -> None:
-        """Make a new one. The old one stays until nothing needs it, or goes first where both cannot exist."""
+        """Create a new resource. The old one is deleted at the end, or first if both cannot exist."""
         old = self.recorded
         gone = old.confirmed and self.observed is None and bool(self.rtype.service)
         self.report(outcome.why)
-        log.info("resources.%s: %s is replaced: %s", old.name, old.physical_id or "what was begun", outcome.why)
+        log.info("resources.%s: replacing %s: %s", old.name, old.physical_id or "an unfinished resource", outcome.why)
         if gone:
             await self.drop(old)
         elif outcome.delete_first:
@@ -371,10 +371,10 @@ class ResourceConverger(ResourceDriver):
         await self.begin_anew()
 
     async def recreate(self, outcome: Failed) -> None:
-        """It went to ERROR: remove it and make it anew, a bounded number of times."""
+        """The resource went to ERROR: remove it and create a new one, a bounded number of times."""
         old = self.recorded
         if old.attempts >= RECREATIONS:
-            log.warning("resources.%s: in ERROR again after %d new ones in a row: giving up", old.name, old.attempts)
+            log.warning("resources.%s: in ERROR again, giving up after %d new ones in a row", old.name, old.attempts)
         if old.attempts >= RECREATIONS or not old.confirmed:
             raise self.failure(outcome.reason, outcome.fault, outcome.property)
         self.report(outcome.reason, outcome.fault)
@@ -382,7 +382,7 @@ class ResourceConverger(ResourceDriver):
             self.context.progress.drifted[old.name] = outcome.reason
         elif old.attempts:
             await self.context.control.pause(RECREATE.delay(old.attempts))
-        log.info("resources.%s: %s went to ERROR: it is removed and made anew", old.name, old.physical_id)
+        log.info("resources.%s: recreating %s, which went to ERROR", old.name, old.physical_id)
         await self.save()
         await self.remove(self.recorded)
         await self.begin_anew(attempts=old.attempts + 1)
@@ -390,13 +390,13 @@ class ResourceConverger(ResourceDriver):
 
     @override
     def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
-        # What was accepted a moment ago and is refused now refers to something that is gone: a failed boot may take
-        # its port along. The next reconciliation looks at everything anew, and it is soon.
+        # The same request was accepted a moment ago. If it is refused now, something that it refers to is gone: a
+        # failed boot may delete its port. The next reconciliation comes soon and reads everything again.
         again = self.recreated and fault is Fault.INVALID
         return super().failure(reason, Fault.RESOURCE if again else fault, prop, request_id)
 
     async def remove(self, old: Recorded) -> None:
-        """Remove an old resource now, completely."""
+        """Remove an old resource completely, now."""
         remover = ResourceRemover(self.context, self.rtype, replace(old, retain=False))
         remover.stale_list = self.stale_list
         await remover.drive()

@@ -1,9 +1,9 @@
-"""Carries out what is decided for one resource: look, decide, send, record, wait, and again, until it is done.
+"""Carries out the decisions for one resource in a loop: look, decide, send, record, wait.
 
-:class:`ResourceDriver` is the only place where a resource's requests and records are written. What is to be done is
-decided by pure functions (:mod:`reconcilers.engine.planner`); :class:`~reconcilers.engine.converger.ResourceConverger`
-and :class:`~reconcilers.engine.remover.ResourceRemover` say which of them is asked, and what follows from its outcome.
-A driver can be left at any await: a later reconciliation goes on from what is recorded and observed.
+Only :class:`ResourceDriver` sends a resource's requests and writes its records. Pure functions decide
+(:mod:`reconcilers.engine.planner`). :class:`~reconcilers.engine.converger.ResourceConverger` and
+:class:`~reconcilers.engine.remover.ResourceRemover` choose the function and act on its outcome. A driver may stop at
+any await: a later reconciliation continues from the record and from what is observed.
 """
 
 import asyncio
@@ -28,31 +28,31 @@ from reconcilers.resource_type import ResourceType
 log = logging.getLogger(__name__)
 
 CONFLICT_TRIES = 12
-"""How many 409 in a row are retried before the resource counts as failed: about two minutes."""
+"""Conflicts (409) in a row that are retried before the resource counts as failed: about two minutes."""
 RETRY: Final = Backoff(first=1.0, longest=30.0)
 """Between tries of one resource within a reconciliation."""
 REFUSED = "refused"
-"""In a record's data: the very first request for it was refused, so what exists under its id is not its own."""
+"""In a record's data: its first request was refused, so a resource under its id belongs to somebody else."""
 LOCAL_LOOK = 0.5
-"""Seconds between looks at something that only takes time (a delay)."""
+"""Seconds between checks of something that only takes time (a delay)."""
 
 
 @final
 class NotObserved:
-    """The type of ``NOT_OBSERVED``: nobody has looked yet."""
+    """The type of ``NOT_OBSERVED``: the resource was not read yet."""
 
 
 NOT_OBSERVED: Final = NotObserved()
 
 
 class ResourceDriver(ABC):
-    """Drives one resource. ``recorded`` is kept up to date; ``saved`` is what the store holds of it."""
+    """Drives one resource. ``recorded`` is its current record, ``saved`` the stored one."""
 
     verb: str
     leaving = False
-    """The resource shall go: that a list does not show it any more is enough to know that it went."""
+    """The resource is being deleted. If a list does not show it, it is gone."""
     retry_delays: tuple[float, ...] = recovery.PATIENCE
-    """Seconds before each further look for what may have been made."""
+    """Seconds before each further look for a resource that may have been created."""
 
     def __init__(self, context: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> None:
         self.context = context
@@ -62,20 +62,20 @@ class ResourceDriver(ABC):
         self.observed: Any = NOT_OBSERVED
         self.reads: dict[str, Any] = {}
         self.fresh = False
-        """The record was made in this reconciliation and nothing has been sent yet: there is nothing to look for."""
+        """The record is new and nothing was sent yet, so there is nothing to look for."""
         self.stale_list = False
-        """Something was sent since the first bulk list."""
+        """A request was sent since the first bulk list."""
         self.error_count = 0
         """Errors in a row."""
         self.conflict_count = 0
-        """Conflicts in a row: an outage before the first one does not count."""
+        """Conflicts in a row. An outage before the first one does not count."""
         self.action: Action | None = None
-        """What was decided first."""
+        """The first decision."""
 
     # Looking.
 
     async def look(self) -> Any:
-        """The resource as it is in the cloud, or None; never None because a list lags behind."""
+        """The resource in the cloud, or None. A list that lags behind never makes it None."""
         if self.fresh or not self.rtype.service:
             return None
         if self.recorded.physical_id is None:
@@ -88,7 +88,7 @@ class ResourceDriver(ABC):
                 return found
         observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
         if observed is None and self.recorded.confirmed and self.rtype.read(self.recorded).path == self.rtype.listing:
-            # The decisive read is a list too, and a list may lag behind.
+            # The read of a single resource is a list too, and may lag behind.
             await self.context.control.pause(recovery.PATIENCE[0])
             observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
         if observed is not None and not self.recorded.confirmed:
@@ -100,7 +100,7 @@ class ResourceDriver(ABC):
         return observed
 
     async def list_again(self) -> None:
-        """The first list of this kind failed: all that wait for the kind share one more try."""
+        """The first list of this kind failed. All resources of the kind share one more try."""
         context = self.context
         since = context.started if not self.error_count else asyncio.get_running_loop().time() - RETRY.first
         snapshot = await context.control.wait_for(context.observer.snapshot(self.rtype, since=since))
@@ -108,11 +108,11 @@ class ResourceDriver(ABC):
         context.unreadable.pop(self.rtype.list_key, None)
 
     def verify_ownership(self, observed: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """A resource exists under the id that we chose, and nobody recorded its creation: it, if it is ours."""
+        """A resource exists under the id that we chose, but its creation is not recorded. Returns it if it is ours."""
         if self.rtype.find(self.recorded) is not None:
             foreign = not self.rtype.owned(observed, self.recorded)
         else:
-            # Without a token there is only this: what OpenStack refused to make, somebody else made.
+            # Without a token, this is the only sign: if OpenStack refused our request, somebody else created it.
             foreign = REFUSED in self.recorded.data
         if foreign:
             return self.foreign()
@@ -120,14 +120,14 @@ class ResourceDriver(ABC):
         return observed
 
     def foreign(self) -> Mapping[str, Any] | None:
-        """The resource that exists is not ours: what follows from that."""
+        """Handle a resource that belongs to somebody else."""
         reason = f"{self.recorded.physical_id} exists already, and this Stack did not make it"
         raise CloudError(Fault.INVALID, reason)
 
     async def recover(self) -> Any:
-        """Find the resource of an intent whose answer never came, by its token.
+        """Find the resource of an intent without an answer, by its token.
 
-        Of several the oldest is kept, the others are deleted.
+        If there are several, keep the oldest and delete the others.
         """
         begun_elsewhere = self.recorded.state == "Creating"
         delays = self.retry_delays if begun_elsewhere else ()
@@ -139,21 +139,21 @@ class ResourceDriver(ABC):
         if not await recovery.remove_twins(self.context, self.rtype, self.recorded, ours[1:]):
             self.mark_possible_duplicate()
         physical_id = next(iter(self.rtype.identify(ours[0])))
-        log.info("resources.%s: %s carries its token: taken over, not made anew", self.recorded.name, physical_id)
+        log.info("resources.%s: found %s by its token", self.recorded.name, physical_id)
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
         return await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
 
     def mark_possible_duplicate(self) -> None:
-        """Another resource with our token may exist, or appear: look again later."""
+        """Another resource with our token may exist or appear. Look again later."""
         self.recorded = replace(self.recorded, data={**self.recorded.data, POSSIBLE_DUPLICATE: "yes"})
 
     def create_may_be_under_way(self) -> bool:
-        """Whether a creation of unknown outcome may still be carried out."""
+        """Whether a create request of unknown outcome may still be carried out."""
         until = self.context.unconfirmed.doubtful_until(self.recorded.token)
         return asyncio.get_running_loop().time() < until
 
     async def remove_duplicates(self) -> None:
-        """Delete what was made besides the resource, by a creation whose outcome was unknown."""
+        """Delete duplicates from create requests of unknown outcome."""
         ours = await recovery.find(self.context, self.rtype, self.recorded, ())
         twins = [one for one in ours if self.recorded.physical_id not in set(self.rtype.identify(one))]
         removed = await recovery.remove_twins(self.context, self.rtype, self.recorded, twins)
@@ -163,7 +163,7 @@ class ResourceDriver(ABC):
         self.recorded = replace(self.recorded, data=data)
 
     def view(self) -> Any:
-        """What the type sees: the observed resource with the extra reads in it."""
+        """The observed resource together with extra reads, as the type sees it."""
         return {**(self.observed or {}), **self.reads} if self.reads else self.observed
 
     # Sending and recording.
@@ -199,7 +199,7 @@ class ResourceDriver(ABC):
         self.apply_response(step, answer.body, answer.request_id)
 
     def apply_response(self, step: Send, body: Any, request_id: str) -> None:
-        """A write was carried out: what the answer shows is the newest state."""
+        """A write succeeded. Its answer is the newest state."""
         shown = self.rtype.extract(body, self.recorded)
         data = {key: value for key, value in self.recorded.data.items() if key != REFUSED}
         self.recorded = replace(self.recorded, request_id=request_id, data=data)
@@ -218,7 +218,7 @@ class ResourceDriver(ABC):
         self.context.unconfirmed.forget(recorded.token)
 
     async def wait(self, step: Wait) -> None:
-        """The cloud is at work: record what is known, and look again at the next tick, without a slot until then."""
+        """The cloud is working. Save the record and look again at the next tick, without a slot in between."""
         self.report(step.reason)
         if self.recorded.state == "Ready" or self.leaving:
             self.recorded = replace(self.recorded, state=self.verb)
@@ -236,7 +236,7 @@ class ResourceDriver(ABC):
         context.check()
 
     async def pause(self, step: Pause) -> None:
-        """Let the time pass, and remember that it has."""
+        """Let the time pass, and record that it has."""
         if step.seconds:
             self.report(step.reason)
             await self.save()
@@ -244,12 +244,12 @@ class ResourceDriver(ABC):
         self.recorded = replace(self.recorded, data={**self.recorded.data, **step.remember})
 
     def report(self, message: str = "", fault: Fault | None = None, request_id: str = "") -> None:
-        """Report the resource's state."""
+        """Report the state of the resource."""
         progress = ResourceProgress(self.recorded.type, self.verb, message, fault, request_id)
         self.context.progress.move(self.recorded.name, progress)
 
     def begin(self, action: Action) -> None:
-        """Note what was decided first; a line in the log where it changes anything."""
+        """Note the first decision, and log it if it changes anything."""
         if self.action is None:
             self.action = action
             if action.changes:
@@ -268,13 +268,13 @@ class ResourceDriver(ABC):
         await self.context.control.pause(max(delay, error.retry_after or 0.0))
 
     def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
-        """The error that ends this resource's part in the reconciliation."""
+        """The error that ends the work on this resource."""
         at = f"properties.{prop}" if prop else ""
         request_id = request_id or self.recorded.request_id
         return ResourceError(self.recorded.name, self.recorded.type, reason, fault, at=at, request_id=request_id)
 
     async def check(self) -> None:
-        """Whether to go on; if not, an id that has just been learned is stored first."""
+        """Raise if the reconciliation has to end. Before that, store an id that was just learned."""
         try:
             self.context.check()
         except (ReconciliationEnded, TimedOut):
@@ -284,7 +284,7 @@ class ResourceDriver(ABC):
 
     @abstractmethod
     async def advance(self) -> Any:
-        """Do the next thing; anything but None ends the driver's work."""
+        """Do the next step. Any result but None ends the driver's work."""
 
     async def run(self) -> Any:
         """Advance until done. Raises :class:`ResourceError`, ReconciliationEnded, TimedOut."""
@@ -292,7 +292,7 @@ class ResourceDriver(ABC):
             return await self.drive()
 
     async def drive(self) -> Any:
-        """The same as a part of another driver's work, which holds the slot already."""
+        """Advance until done, as part of another driver's work, which already holds the slot."""
         while True:
             await self.check()
             try:
@@ -305,7 +305,7 @@ class ResourceDriver(ABC):
 
 
 def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:
-    """The record with its physical id where that follows from what was recorded before the first call."""
+    """The record with its physical id, if the id follows from the data that was recorded before the first call."""
     if recorded.physical_id is not None or not recorded.key:
         return recorded
     return replace(recorded, physical_id=rtype.identity(recorded))

@@ -1,9 +1,9 @@
-"""Converges a Stack: all its resources to what is desired, in dependency order, as parallel as the order allows.
+"""Converges all resources of a Stack, in dependency order, as parallel as the order allows.
 
-Nothing here is persistent. A reconciliation that ends anywhere is taken up by the next one from the records and from
-what the cloud shows, so stopping is always safe. First comes a sweep over everything that is at rest (no call); what is
-left becomes one driver a resource, each begun when what it requires is ready; what the template no longer has goes
-last, in reverse order.
+Nothing here is persistent. The next reconciliation continues from the records and from what the cloud shows, so a
+reconciliation may stop anywhere. First a sweep finds the resources at rest, without a call. Each other resource gets a
+driver, which starts when its requirements are ready. Resources that the template no longer has are deleted last, in
+reverse order.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from reconcilers.resource_type import ResourceType
 
 @dataclass(slots=True)
 class Result:
-    """What a reconciliation came to.
+    """The result of a reconciliation.
 
-    ``failures`` are in the order in which they happened; ``blocked`` could not be begun because of them. ``actions``
-    are what was decided first for each resource that was not at rest.
+    ``failures`` are in the order in which they happened. ``blocked`` are resources whose requirements did not become
+    ready. ``actions`` are the first decisions for the resources that were not at rest.
     """
 
     failures: list[ResourceError] = field(default_factory=list)
@@ -44,15 +44,15 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is as desired."""
+        """Whether all resources are as desired."""
         return not self.failures and not self.blocked
 
 
 @dataclass(slots=True)
 class Sweep:
-    """What a look at all definitions in order found, without any call.
+    """The result of a sweep over all definitions in order, without any call.
 
-    ``ready`` are at rest; ``waiting`` have something to do, with their driver where it could be made already.
+    ``ready`` resources are at rest. ``waiting`` ones need work; they come with their driver if it could be created.
     """
 
     ready: dict[str, ReadyResource] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Sweep:
 
 
 class Engine:
-    """Reconciles in one :class:`ReconcileContext`, from the Stack's records."""
+    """Reconciles a Stack's resources in one :class:`ReconcileContext`."""
 
     def __init__(self, context: ReconcileContext, records: Iterable[Recorded]) -> None:
         self.context = context
@@ -71,15 +71,15 @@ class Engine:
         for recorded in records:
             self.records[recorded.name].append(recorded)
         self.current: set[str] = set()
-        """Keys of the records that stand for what is desired; all others go at the end."""
+        """Keys of the records of desired resources. All other resources are removed at the end."""
         self.prepared: dict[str, tuple[ResourceConverger, asyncio.Task[Any]]] = {}
-        """Drivers of resources that are not begun yet, with the task that stores their intents."""
+        """Drivers of resources that have not started, with the task that stores their intents."""
         self.result = Result()
 
     # Converging.
 
     async def converge(self, translation: Translation) -> Result:
-        """Make the cloud what the template says.
+        """Bring the cloud to what the template says.
 
         Raises CloudError (nothing could be looked at), ReconciliationEnded, TimedOut.
         """
@@ -107,15 +107,15 @@ class Engine:
         return self.result
 
     async def delete(self) -> Result:
-        """Delete everything that is recorded, in reverse order, from the records alone."""
+        """Delete all recorded resources in reverse order, from the records alone."""
         await self.look(leaving=True)
         await Cleanup(self.context, self.result).run(self._left_over())
         return self.result
 
     async def refresh(self, names: Iterable[str]) -> None:
-        """Look again at resources that are ready: later ones may have changed what they show.
+        """Read ready resources again, because later ones may have changed their attributes.
 
-        What cannot be read stays as it was seen last.
+        A resource that cannot be read keeps its last state.
         """
         context = self.context
         now = asyncio.get_running_loop().time()
@@ -137,10 +137,10 @@ class Engine:
         await asyncio.gather(*(one(name) for name in wanted))
 
     async def look(self, *, leaving: bool = False) -> None:
-        """One bulk list for each kind that is recorded; for a deletion only of kinds whose state then matters.
+        """Read one bulk list for each recorded kind; for a deletion only for kinds whose state matters then.
 
-        A kind whose list fails holds up only what needs it. Raises CloudError where all lists fail, or where the
-        credentials are refused.
+        A list that fails delays only resources of its kind. Raises CloudError if all lists fail, or if the credentials
+        are refused.
         """
         kinds: dict[tuple[Any, ...], ResourceType] = {}
         for recorded in self.all_records():
@@ -164,7 +164,7 @@ class Engine:
                 raise error
 
     def sweep(self, translation: Translation, needs: Mapping[str, frozenset[str]]) -> Sweep:
-        """Look at all definitions in order. Pure but for what it notes in the context of those that are ready."""
+        """Look at all definitions in order. Its only side effect: it notes ready resources in the context."""
         sweep = Sweep()
         for name in translation.order:
             definition = translation.definitions[name]
@@ -191,7 +191,10 @@ class Engine:
         return sweep
 
     def driver(self, definition: Definition, requires: frozenset[str], scope: Scope | None = None) -> ResourceConverger:
-        """The driver of a definition, its functions evaluated in the scope (the context). Raises ResourceError."""
+        """The driver of a definition, with its functions evaluated in the scope (default: the context).
+
+        Raises ResourceError.
+        """
         name = definition.name
         rtype = registry.find(definition.type)
         if rtype is None:
@@ -210,11 +213,11 @@ class Engine:
     # One resource.
 
     def all_records(self) -> Iterable[Recorded]:
-        """The Stack's records, as they were given."""
+        """All records of the Stack, as they were given."""
         return (recorded for candidates in self.records.values() for recorded in candidates)
 
     def _left_over(self) -> dict[str, Recorded]:
-        """The records that stand for nothing desired, by key."""
+        """The records of resources that are not desired, by key."""
         newest = {**{recorded.key: recorded for recorded in self.all_records()}, **self.context.written}
         gone = self.current | self.context.deleted
         return {key: recorded for key, recorded in newest.items() if key not in gone}
@@ -231,7 +234,7 @@ class Engine:
     async def _one(
         self, definition: Definition, requires: frozenset[str], driver: ResourceConverger | None, cleanup: Cleanup
     ) -> bool:
-        """Bring one resource to its end: ready (True), or failed (False, and the failure is noted)."""
+        """Drive one resource until it is ready (True) or has failed (False; the failure is noted)."""
         name = definition.name
         if driver is None and name in {error.name for error in self.result.failures}:
             return False
@@ -276,7 +279,7 @@ class Engine:
         return await self.context.evaluate(lambda: self.driver(definition, requires))
 
     async def _record_failure(self, driver: ResourceConverger, error: ResourceError) -> None:
-        """Show the failure at the resource's own object too. The next try may recreate it as often as this one."""
+        """Show the failure in the StackResource too. The next try may recreate the resource as often as this one."""
         if driver.recorded.key:
             self.current.add(driver.recorded.key)
             failed = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))
@@ -286,7 +289,7 @@ class Engine:
     # Intents ahead of time.
 
     def _ahead(self, definition: Definition, requires: frozenset[str], cleanup: Cleanup) -> None:
-        """All that a resource requires is under way: store the intent already, where it does not depend on that."""
+        """The requirements of a resource are in progress: store its intent now, if it does not depend on them."""
         if definition.external_id or not definition.is_constant or self.records[definition.name]:
             return
         if definition.name in {error.name for error in self.result.failures}:
@@ -300,16 +303,16 @@ class Engine:
         self.prepared[definition.name] = driver, asyncio.ensure_future(driver.prepare())
 
     async def _prepared(self, name: str) -> ResourceConverger | None:
-        """The resource's driver with what was done for it ahead of time, if anything was."""
+        """The resource's driver, if its intent was stored ahead of time."""
         driver, task = self.prepared.pop(name, (None, None))
         if task is not None:
-            with contextlib.suppress(CloudError):  # what could not be looked up is looked up again
+            with contextlib.suppress(CloudError):  # failed look-ups are repeated
                 await task
         return driver
 
     @contextlib.asynccontextmanager
     async def _early_intents(self) -> AsyncIterator[None]:
-        """At the end, intents of what was never begun are removed again."""
+        """At the end, remove the intents of resources that never started."""
         try:
             yield
         finally:
@@ -318,7 +321,7 @@ class Engine:
             for name, (driver, _) in left.items():
                 if driver.fresh:
                     self.context.progress.move(name, ResourceProgress(driver.recorded.type, "Pending"))
-                    with contextlib.suppress(ReconciliationEnded):  # the next one finds it, and that nothing was made
+                    with contextlib.suppress(ReconciliationEnded):  # the next one finds the intent without a resource
                         await driver.drop(driver.recorded)
 
 
@@ -327,7 +330,7 @@ async def _gather(lists: Iterable[Any]) -> list[Any]:
 
 
 def _refused(definition: Definition, error: TranslationError) -> ResourceError:
-    """A definition whose functions or properties are refused once the values are known."""
+    """The error of a definition whose functions or properties are refused once their values are known."""
     prefix = f"resources.{definition.name}"
     at = error.path.removeprefix(prefix).removeprefix(".") if error.path.startswith(prefix) else error.path
     refused = ResourceError(definition.name, definition.type, error.reason, Fault.INVALID, at=at)

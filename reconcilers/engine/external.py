@@ -1,4 +1,4 @@
-"""Resources that others own (``external_id``): they are read and referred to, never changed and never deleted."""
+"""Resources that others own (``external_id``). They are read and referred to, never changed or deleted."""
 
 from collections.abc import Iterable
 from dataclasses import replace

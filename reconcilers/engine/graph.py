@@ -1,4 +1,4 @@
-"""Work in dependency order, as parallel as the order allows."""
+"""Runs work in dependency order, as parallel as the order allows."""
 
 import asyncio
 from collections import defaultdict
@@ -10,7 +10,7 @@ from hot_translator import Definition
 
 
 def _nothing(_name: str) -> None:
-    """Prepare nothing."""
+    """Do nothing."""
 
 
 async def run_in_dependency_order(
@@ -18,11 +18,11 @@ async def run_in_dependency_order(
     work: Callable[[str], Awaitable[bool]],
     ahead: Callable[[str], None] = _nothing,
 ) -> frozenset[str]:
-    """Run ``work(name)`` once the work of all that ``name`` requires has returned True; what is not in the mapping
-    counts as done. ``ahead(name)`` is called before, when the work of all that it requires has begun.
+    """Run ``work(name)`` once the work of all requirements of ``name`` has returned True.
 
-    Returns the names whose work was never begun. If work raises, nothing more is begun, what is under way runs to its
-    end, and the first exception is raised.
+    Requirements that are not in the mapping count as done. ``ahead(name)`` is called earlier, when the work of all
+    requirements has started. Returns the names whose work never started. If work raises, no more work starts, running
+    work completes, and the first exception is raised.
     """
     missing = {name: len(needs & requires.keys()) for name, needs in requires.items()}
     unbegun = dict(missing)
@@ -64,7 +64,7 @@ async def run_in_dependency_order(
 
 
 def without_circles(requires: Mapping[str, Set[str]]) -> dict[str, set[str]]:
-    """The same requirements without those that close a circle: of each circle one is dropped."""
+    """The requirements without circles: one requirement of each circle is dropped."""
     kept = {name: set(needs) for name, needs in requires.items()}
     while True:
         try:
@@ -78,7 +78,7 @@ def without_circles(requires: Mapping[str, Set[str]]) -> dict[str, set[str]]:
 
 
 def concrete_requirements(definitions: Mapping[str, Definition], name: str) -> frozenset[str]:
-    """Names of the cloud resources that a definition depends on, through groups and nested templates."""
+    """Names of the cloud resources that a definition requires, also through groups and nested templates."""
     direct = definitions[name].requires
     if not any(other not in definitions or definitions[other].virtual for other in direct):
         return direct

@@ -1,6 +1,4 @@
-"""Decides what is to be done with one resource. Pure: the sweep over resources at rest, the driver and ``kiln plan``
-ask the same functions.
-"""
+"""Decides what to do with one resource. Pure: the sweep, the driver and ``kiln plan`` call the same functions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,42 +27,42 @@ from reconcilers.resource_type import ResourceType
 
 
 class Verb(StrEnum):
-    """What is done with a resource, in a word."""
+    """What to do with a resource, in one word."""
 
     NONE = "None"
-    """It is as desired, and recorded so."""
+    """It is as desired, and its record is up to date."""
     RECORD = "Record"
-    """It is as desired; only its record changes."""
+    """It is as desired. Only its record changes."""
     CREATE = "Create"
     UPDATE = "Update"
     """Some properties change in place."""
     REPLACE = "Replace"
-    """A new one takes its place, and the old one is deleted."""
+    """A new resource takes its place, and the old one is deleted."""
     RECREATE = "Recreate"
-    """It failed or disappeared: a new one is made."""
+    """It failed or disappeared, so a new one is created."""
     ADOPT = "Adopt"
-    """Its StackResource is being deleted: a new record takes over what exists."""
+    """Its StackResource is being deleted, so a new record takes over the resource."""
     REFER = "Refer"
-    """It belongs to others (``external_id``): it is read, never changed."""
+    """It belongs to others (``external_id``). It is read and never changed."""
     DELETE = "Delete"
     LEAVE = "Leave"
     """It leaves the Stack and stays in the cloud."""
     REPORT = "Report"
-    """It differs from what was applied, and ``spec.drift`` says not to repair it."""
+    """It differs from what was applied, and ``spec.drift`` forbids the repair."""
     WAIT = "Wait"
-    """The cloud is at work on it."""
+    """The cloud is working on it."""
     REFUSE = "Refuse"
-    """It cannot be brought to what is desired."""
+    """The desired state cannot be reached."""
     UNDECIDED = "Undecided"
-    """Some of its properties are known only after another resource has changed."""
+    """Some of its properties are known only after a change of another resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is to be done with one resource, and why.
+    """What to do with one resource, and why.
 
-    ``properties`` are those that change, ``drifted`` those among them that differ because others changed the resource.
-    ``unknown`` are properties whose value is known only later.
+    ``properties`` are those that change. ``drifted`` are those of them that others changed. ``unknown`` are properties
+    whose value is known only later.
     """
 
     verb: Verb
@@ -98,7 +96,7 @@ NOTHING = Action(Verb.NONE)
 class Decision:
     """An action with the first outcome that carries it out.
 
-    ``recorded`` is the record as the decision sees it, ``drift`` what is to be reported as found otherwise.
+    ``recorded`` is the record that the decision is based on. ``drift`` describes the drift to report.
     """
 
     action: Action
@@ -111,9 +109,10 @@ class Decision:
 def decide(
     target: Target, properties: Mapping[str, Any], recorded: Recorded, observed: Any, policy: Policy
 ) -> Decision:
-    """What to do with a resource of the template.
+    """Decide what to do with a resource of the template.
 
-    ``properties`` are the target's with names looked up. ``observed`` is None where nothing exists, or was seen yet.
+    ``properties`` are the target's with names resolved. ``observed`` is None if the resource does not exist, or was not
+    observed yet.
     """
     rtype = target.rtype
     exists = recorded.confirmed and (observed is not None or not rtype.service)
@@ -147,17 +146,17 @@ def decide(
 
 
 def decide_removal(rtype: ResourceType, recorded: Recorded, observed: Any) -> tuple[Action, Outcome]:
-    """What to do with a resource that shall not exist any more."""
+    """Decide what to do with a resource that is not desired any more."""
     if recorded.retain or recorded.external:
         return Action(Verb.LEAVE, "deletion_policy: Retain" if recorded.retain else "external_id"), Gone()
-    # The type is asked also when nothing is there: something beside it may be left.
+    # Ask the type even if the resource does not exist: something beside it may be left.
     return Action(Verb.DELETE), rtype.step(None, recorded, observed)
 
 
 def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Recorded | None:
-    """The record to go on with, of all that a logical name has: one that is already as desired, else the newest.
+    """The record to continue with, of all of a logical name: one that is already as desired, else the newest.
 
-    There are several in the middle of a replacement, so a change that is taken back finds the old resource.
+    During a replacement there are several. So a change that is reverted finds the old resource.
     """
 
     def rank(recorded: Recorded) -> tuple[bool, int]:
@@ -168,7 +167,7 @@ def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Record
 
 
 def unchanged(target: Target, recorded: Recorded) -> frozenset[str]:
-    """Names of the properties whose value in the template is the one that was applied last."""
+    """Names of the properties whose value in the template was applied last."""
     if not recorded.confirmed:
         return frozenset()
     if recorded.digests.get(WHOLE) == target.whole:
@@ -177,7 +176,7 @@ def unchanged(target: Target, recorded: Recorded) -> frozenset[str]:
 
 
 def fits(target: Target, recorded: Recorded) -> bool:
-    """Whether the record says all that is desired; the cloud may differ."""
+    """Whether the record matches the target. The cloud may still differ."""
     return (
         recorded.confirmed
         and recorded.state == "Ready"
@@ -196,7 +195,7 @@ def _at_rest(target: Target, recorded: Recorded) -> Action:
 
 
 def _action_of(outcome: Outcome, usual: Action) -> Action:
-    """The action that an outcome begins; ``usual`` where it is a step on the way."""
+    """The action that an outcome starts; ``usual`` if the outcome is an ordinary step."""
     match outcome:
         case Replace():
             return Action(Verb.REPLACE, outcome.why, usual.properties, usual.drifted)
@@ -219,7 +218,7 @@ def _given(properties: Mapping[str, Any]) -> frozenset[str]:
 
 
 def changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -> frozenset[str]:
-    """Names of the properties to apply. Another name of the same thing is no change."""
+    """Names of the properties to apply. Another name of the same thing counts as no change."""
     applied = recorded.digests
     if applied.get(WHOLE) == target.whole:
         return frozenset()
@@ -233,7 +232,7 @@ def changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -
 
 
 def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any, policy: Policy) -> frozenset[str]:
-    """Properties that the cloud shows otherwise than they were applied."""
+    """Properties that differ between the cloud and what was applied."""
     if policy.drift is DriftPolicy.IGNORE or not rtype.service or not recorded.digests:
         return frozenset()
     return rtype.drift(desired, observed) - desired.changed
@@ -242,7 +241,7 @@ def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: 
 def _replacement(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
     """Whether the change needs a new resource, or is refused.
 
-    What was never complete is still being made: properties that it lacks are not changed, but missing.
+    A resource that was never complete is still being created: properties that it lacks are missing, not changed.
     """
     if not desired.changed:
         return None
@@ -251,7 +250,7 @@ def _replacement(rtype: ResourceType, desired: Desired, recorded: Recorded, obse
 
 
 def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded) -> Replace | None:
-    """Replace if the record's identity no longer matches, as a link to a resource that was replaced."""
+    """Replace if the record's identity no longer matches, such as a link to a resource that was replaced."""
     draft = replace(recorded, data={**recorded.data, **rtype.intent(desired)})
     return None if rtype.identity(draft) == rtype.identity(recorded) else Replace("what it stands for has changed")
 
@@ -261,12 +260,12 @@ def _in_error(outcome: Outcome) -> bool:
 
 
 def _only_reported(recorded: Recorded, changed: frozenset[str], policy: Policy) -> bool:
-    """Whether what others did to the resource is not to be repaired."""
+    """Whether changes by others are only reported."""
     return policy.drift is not DriftPolicy.CORRECT and not changed and recorded.state == "Ready"
 
 
 def _disappeared(target: Target, properties: Mapping[str, Any], recorded: Recorded, policy: Policy) -> Decision:
-    """It existed, and somebody else deleted it."""
+    """Somebody else deleted the resource."""
     rtype = target.rtype
     desired = target.desire(properties, _given(properties), recorded)
     other = _identity_changed(rtype, desired, recorded)

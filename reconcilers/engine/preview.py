@@ -1,7 +1,7 @@
-"""Plans without executing: what a reconciliation would do with each resource. Reads OpenStack, writes nothing.
+"""Plans what a reconciliation would do with each resource. It reads OpenStack and writes nothing.
 
-The planner is the one that the driver asks. A value that depends on a resource that is yet to be made or changed is
-unknown; the action then says which properties are known only later.
+It uses the same planner as the driver. A value that depends on a resource to be created or changed is unknown. The
+action then says which properties are known only later.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ from reconcilers.errors import CloudError
 from reconcilers.model import Recorded, Send
 
 RENEWED: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RECREATE})
-"""After these a resource has another id."""
+"""Verbs that give a resource a new id."""
 CHANGING: Final = frozenset({Verb.UPDATE, Verb.UNDECIDED, Verb.WAIT})
-"""After these its attributes may have other values."""
+"""Verbs that may change attributes of a resource."""
 MOST_READS: Final = 8
-"""Reads that a type may ask for before it decides about one resource."""
+"""Reads that a type may request before it decides about one resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done with each resource, in the order of the dependencies; what is deleted comes last."""
+    """What to do with each resource, in dependency order; deletions come last."""
 
     actions: Mapping[str, Action]
     types: Mapping[str, str]
@@ -44,7 +44,7 @@ class Plan:
         return {name: action for name, action in self.actions.items() if action.changes}
 
     def counts(self) -> dict[str, int]:
-        """How many resources each verb has; those at rest are left out."""
+        """The number of resources of each verb, without those at rest."""
         found: dict[str, int] = {}
         for action in self.actions.values():
             if action.verb not in {Verb.NONE, Verb.RECORD}:
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _PlannedScope:
-    """What definitions see: resources as they are now, unknown where the plan changes them."""
+    """The scope of definitions: resources as they are now, and unknown values for those that the plan changes."""
 
     context: ReconcileContext
     renewed: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class _PlannedScope:
 
 
 class Preview:
-    """Plans one Stack. Its context's store is never asked."""
+    """Plans one Stack. It never uses the context's store."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -85,7 +85,10 @@ class Preview:
         self.current: set[str] = set()
 
     async def plan(self, translation: Translation | None) -> Plan:
-        """The plan towards a translation; None: towards nothing. Raises CloudError where nothing can be looked at."""
+        """The plan towards a translation, or with None towards no resources.
+
+        Raises CloudError if the cloud cannot be read.
+        """
         await self.engine.look(leaving=translation is None)
         if translation is not None:
             for name in translation.order:
@@ -113,7 +116,7 @@ class Preview:
             self.scope.changing.add(name)
 
     async def _planned(self, definition: Definition, requires: frozenset[str]) -> Action | None:
-        """The action; None for a resource whose condition does not hold."""
+        """The action; None for a resource whose condition is false."""
         try:
             exists = await self.context.evaluate(lambda: definition.exists(self.scope))
             if exists is False:
@@ -160,7 +163,7 @@ class Preview:
         return decision.action
 
     async def _decide(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Decision:
-        """The planner's decision, after the reads that the type asks for."""
+        """The planner's decision, after the reads that the type requests."""
         for _ in range(MOST_READS):
             decision = planner.decide(driver.target, properties, driver.recorded, driver.view(), self.context.policy)
             outcome = decision.outcome
@@ -184,7 +187,7 @@ class Preview:
     def _undecided(
         self, target: Target, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]
     ) -> Action:
-        """Some values are known only later: what the catalogue says about a change of them."""
+        """The action if some values are known only later: what the catalogue says about their change."""
         if target.rtype.service and driver.observed is None:
             return Action(Verb.RECREATE, "it is gone from the cloud", unknown=unknown)
         changed = planner.changed(target, properties, driver.recorded) | unknown
@@ -199,5 +202,5 @@ class Preview:
         return Action(Verb.UNDECIDED, properties=changed, unknown=unknown)
 
     def _renewed(self, target: Target, name: str) -> bool:
-        """Whether an unknown value certainly differs: it refers to the id of a resource that gets another one."""
+        """Whether an unknown value certainly differs, because it refers to the id of a resource that gets a new one."""
         return target.template[name] is UNKNOWN and bool(target.requires & self.scope.renewed)

@@ -1,4 +1,4 @@
-"""What is known of a Stack's resources while a reconciliation goes on: their states, and those that are ready."""
+"""The states of a Stack's resources during a reconciliation, and the ready resources."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -10,7 +10,7 @@ from reconcilers.resource_type import ResourceType
 
 
 class ResourceError(Exception):
-    """One resource cannot be brought to what is desired.
+    """One resource cannot reach its desired state.
 
     ``path`` is the dotted path in the template, ``name`` the logical name (which may hold dots itself).
     """
@@ -27,7 +27,7 @@ class ResourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ResourceProgress:
-    """The state of one resource, for status and events. ``state`` is a StackResource's ``status.state``."""
+    """The state of one resource, for the status and Events. ``state`` is ``status.state`` of a StackResource."""
 
     type: str
     state: str
@@ -37,30 +37,30 @@ class ResourceProgress:
 
 
 class ProgressTracker:
-    """The states of all resources; calls ``changed`` at each change of one."""
+    """The states of all resources. Calls ``changed`` at each change."""
 
     def __init__(self, changed: Callable[[str, ResourceProgress], None] = lambda _name, _progress: None) -> None:
         self.resources: dict[str, ResourceProgress] = {}
         self.drifted: dict[str, str] = {}
-        """What was found to differ from what was applied and is not repaired (yet), by resource."""
+        """Drift that is not repaired, or not yet, by resource."""
         self.repaired: dict[str, str] = {}
         self._changed = changed
 
     def move(self, name: str, progress: ResourceProgress) -> None:
-        """Note a resource's state."""
+        """Note the state of a resource."""
         if self.resources.get(name) != progress:
             self.resources[name] = progress
             self._changed(name, progress)
 
     def leave(self, name: str) -> None:
-        """The resource does not exist any more."""
+        """Note that the resource does not exist any more."""
         self.resources.pop(name, None)
         self._changed(name, ResourceProgress("", "Deleted"))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyResource:
-    """A resource that is as desired, for those that refer to it. ``read`` are attributes that cost a call each."""
+    """A ready resource, for resources that refer to it. ``read`` are attributes that cost a call each."""
 
     rtype: ResourceType
     desired: Desired | None
@@ -70,7 +70,7 @@ class ReadyResource:
     _cache: list[dict[str, Any]] = field(default_factory=list)
 
     def attributes(self) -> dict[str, Any]:
-        """All attributes; computed at the first call."""
+        """All attributes. They are computed at the first call."""
         if not self._cache:
             self._cache.append({**self.rtype.attributes(self.desired, self.recorded, self.observed), **self.read})
         return self._cache[0]
@@ -81,18 +81,18 @@ class ReadyResource:
 
 
 class BackgroundWrites:
-    """Writes that nobody needs to wait for while the reconciliation goes on.
+    """Writes in the background of a reconciliation.
 
-    An asynchronous context: its exit waits for all writes, and raises what the first failed one raised.
+    It is an asynchronous context: its exit waits for all writes, and raises the first error.
     """
 
     def __init__(self) -> None:
         self._under_way: set[asyncio.Task[None]] = set()
         self.error: BaseException | None = None
-        """What the first failed write raised: nothing more shall be begun."""
+        """The first error. No more work may start then."""
 
     def begin(self, write: Coroutine[Any, Any, None]) -> None:
-        """Begin a write."""
+        """Start a write."""
         task = asyncio.ensure_future(write)
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -102,10 +102,10 @@ class BackgroundWrites:
         self.error = self.error or (None if task.cancelled() else task.exception())
 
     async def __aenter__(self) -> None:
-        """Begin."""
+        """Do nothing."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Wait for all."""
+        """Wait for all writes."""
         while self._under_way:
             await asyncio.wait(self._under_way)
         if self.error is not None:

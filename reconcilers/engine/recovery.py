@@ -1,7 +1,7 @@
-"""Finding again what was made, or may have been made, when what was known of it is lost.
+"""Finds resources that were, or may have been, created when their records are lost or incomplete.
 
-A creation whose answer never came, a process that ended between a request and the record of it, a record that somebody
-removed by force: in each case the ownership token in the cloud tells what is ours.
+The answer to a create request was lost, the process ended before it recorded the id, or somebody removed a record by
+force: in each case the ownership token in the cloud shows which resources are ours.
 """
 
 import logging
@@ -17,22 +17,22 @@ from reconcilers.resource_type import ResourceType
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = (2.0,)
-"""Seconds before each further look for something whose creation was begun by somebody else.
+"""Seconds before each further look for a resource whose creation another process started.
 
-A list may lag behind, and a request that nobody waits for any more may still be carried out.
+A list may lag behind, and an abandoned request may still be carried out.
 """
 LONG_PATIENCE: Final = (2.0, 4.0)
-"""The same before its record is dropped: what appears later would be nobody's."""
+"""The same before its record is dropped: a resource that appears later would have no owner."""
 SERIALS: Final = 256
-"""How many resources of one logical name are looked for when no record tells how many there have been."""
+"""Serial numbers of one logical name that are checked if there is no record."""
 SERIALS_BY_CALL: Final = 8
-"""The same where each needs a call of its own, or its type has to compare."""
+"""The same if each costs a call, or its type has to compare."""
 
 
 async def find(
     context: ReconcileContext, rtype: ResourceType, recorded: Recorded, patience: Sequence[float]
 ) -> list[Any]:
-    """What carries the record's token, oldest first. Raises CloudError."""
+    """The resources that carry the record's token, oldest first. Raises CloudError."""
     request = rtype.find(recorded)
     if request is None:
         return []
@@ -48,9 +48,9 @@ async def find(
 async def remove_twins(
     context: ReconcileContext, rtype: ResourceType, recorded: Recorded, twins: Sequence[Any]
 ) -> bool:
-    """Ask for the deletion of what was made twice; whether all of it is gone or going for certain. Raises CloudError.
+    """Delete duplicates. Returns whether all of them are certainly gone or being deleted. Raises CloudError.
 
-    One that cannot be deleted yet (a volume that is being made) is left to the next look.
+    A duplicate that cannot be deleted yet (a volume that is being created) is left to the next look.
     """
     removed = True
     for surplus in twins:
@@ -58,16 +58,16 @@ async def remove_twins(
         outcome = rtype.step(None, twin, surplus)
         removed = removed and isinstance(outcome, Gone | Ready | Send)
         if isinstance(outcome, Send):
-            log.warning("resources.%s: %s was made besides what is recorded: removing it", twin.name, twin.physical_id)
+            log.warning("resources.%s: removing the duplicate %s", twin.name, twin.physical_id)
             await context.send(outcome.request)
             removed = removed and outcome.deletes
     return removed
 
 
 async def lost_serials(context: ReconcileContext, rtype: ResourceType, blank: Recorded) -> list[int]:
-    """The serial numbers of the resources of a name that has no record, but may have had one; ascending.
+    """The ascending serial numbers of the resources of a name that has no record, but may have had one.
 
-    ``blank`` is the record that would be made. Raises CloudError.
+    ``blank`` is the record that would be created. Raises CloudError.
     """
     request = rtype.find(blank)
     if request is None or not rtype.service or rtype.identity(blank) is not None:
@@ -91,7 +91,7 @@ async def lost_serials(context: ReconcileContext, rtype: ResourceType, blank: Re
 
 
 async def _items(context: ReconcileContext, rtype: ResourceType, request: Request) -> Sequence[Mapping[str, Any]]:
-    """The answer to the request; where it is the bulk list of the kind, one list serves all that ask."""
+    """The items of a list. If it is the bulk list of the kind, all callers share it."""
     listing = (request.path, dict(request.params)) == (rtype.listing, dict(rtype.list_params))
     if listing and request.microversion == rtype.microversion:
         return (await context.observer.snapshot(rtype, since=context.started)).items
@@ -99,7 +99,7 @@ async def _items(context: ReconcileContext, rtype: ResourceType, request: Reques
 
 
 async def shows(context: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> bool:
-    """Whether something stands under an id that is known beforehand. Raises CloudError."""
+    """Whether a resource exists under an id that is known beforehand. Raises CloudError."""
     physical_id = rtype.identity(recorded)
     if physical_id is None or not rtype.listing:
         return physical_id is not None

@@ -1,4 +1,4 @@
-"""Properties that refer to things by name: in the cloud (flavor, image, network), or inside the Stack.
+"""Resolves names in properties: of things in the cloud (flavor, image, network), or inside the Stack.
 
 What a name stood for when a property was applied stays so for as long as the property does not change: an image that is
 uploaded anew under its name is no reason to rebuild servers, and a name that is only needed for unchanged properties
@@ -69,7 +69,7 @@ class ReferenceResolver:
         return self.rtype.asked(properties)
 
     def recorded(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> dict[str, str]:
-        """What a record keeps: the id of each name in the properties, by kind and digest of the name."""
+        """The references to record: the id of each name in the properties, by kind and digest of the name."""
         found: dict[str, str] = {}
         for place, kind, value in self._references():
             identity = self._applied(place, kind, value, applied, unchanged) or self.lookup.known(kind, value)
@@ -106,7 +106,7 @@ class ReferenceResolver:
         return self._applied(path, concrete, value, applied, unchanged) or self.lookup.known(concrete, value)
 
     def _local(self, kind: str, _holder: Mapping[str, Any], value: Any) -> Any:
-        """What the value stands for inside the Stack; other values stand for themselves."""
+        """The value inside the Stack that the id stands for; other values stay as they are."""
         return self.local.get((kind, value), value) if isinstance(value, str) else value
 
 

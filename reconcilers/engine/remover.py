@@ -1,4 +1,4 @@
-"""Makes one recorded resource go."""
+"""Removes one recorded resource."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Se
 
 
 class ResourceRemover(ResourceDriver):
-    """Removes a resource from its record alone; then the record goes."""
+    """Deletes a resource by its record alone, then removes the record."""
 
     verb = "Deleting"
     leaving = True
@@ -18,18 +18,17 @@ class ResourceRemover(ResourceDriver):
 
     @override
     def foreign(self) -> None:
-        # There is nothing of ours to remove.
+        # It is not ours, so there is nothing to remove.
         return
 
     @override
     async def look(self) -> Any:
         if self.recorded.confirmed and self.rtype.deletes_without_read:
-            # It is ours, whatever state it is in: a look would change nothing, and a list of ports costs Neutron more
-            # than their deletion.
+            # It is ours, and its state does not matter. A list of ports costs Neutron more than their deletion.
             return {"id": self.recorded.physical_id}
         observed = await super().look()
         uncertain = self.rtype.service and not self.recorded.confirmed and self.recorded.state == "Creating"
-        # What may still be made is waited for: without its record it would be nobody's.
+        # Wait for a resource that may still appear. Without its record it would have no owner.
         while observed is None and uncertain and self.create_may_be_under_way():
             await self.wait_for_late_create()
             self.retry_delays = ()
@@ -38,7 +37,7 @@ class ResourceRemover(ResourceDriver):
 
     @override
     async def advance(self) -> bool | None:
-        """True when nothing is left."""
+        """Return True when nothing is left."""
         if not self.recorded.retain and not self.recorded.external:
             if self.observed is NOT_OBSERVED:
                 self.observed = await self.look()
@@ -72,6 +71,6 @@ class ResourceRemover(ResourceDriver):
         return True
 
     async def wait_for_late_create(self) -> None:
-        """Let some time pass before the next look for what may still be made."""
-        self.report("its creation may still be under way")
+        """Let some time pass before the next look for a resource that may still appear."""
+        self.report("its creation may still be in progress")
         await self.context.control.pause(recovery.LONG_PATIENCE[-1])

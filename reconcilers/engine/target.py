@@ -1,4 +1,4 @@
-"""What is desired of one resource: its definition with all functions evaluated. A value; nothing here calls anybody."""
+"""The desired state of one resource: its definition with all functions evaluated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from reconcilers.resource_type import ResourceType
 class Target:
     """One resource of the template.
 
-    ``template`` has all properties of the type as the template gives them, None for those that it does not give: what
-    digests are made of; ``whole`` is the digest of all of them. ``requires`` are the names of the cloud resources that
-    it depends on.
+    ``template`` has all properties of the type as the template gives them, and None for the others. Digests are made of
+    these values; ``whole`` is the digest of all of them. ``requires`` are the names of the cloud resources that it
+    depends on.
     """
 
     rtype: ResourceType
@@ -39,7 +39,7 @@ class Target:
         return self.definition.deletion_policy == "Retain"
 
     def desire(self, properties: Mapping[str, Any], changed: frozenset[str], recorded: Recorded) -> Desired:
-        """The values in the form that types take, for a record of this name."""
+        """The desired state in the form that types take, for a record of this name."""
         return Desired(
             name=self.definition.name,
             physical_name=recorded.physical_name,
@@ -51,11 +51,11 @@ class Target:
         )
 
     def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
-        """Names of the properties whose value in the template is not the one that ``applied`` has the digest of."""
+        """Names of the properties whose value in the template does not match the digests in ``applied``."""
         return self.digester.changed(self.template, applied)
 
     def identified(self, properties: Mapping[str, Any]) -> dict[str, str]:
-        """Digests of the properties with ids in place of names, where they differ from the template's."""
+        """Digests of the properties with ids instead of names, if they differ from the template's."""
         return {
             f"{name}@id": self.digester.value(value)
             for name, value in properties.items()
@@ -68,7 +68,8 @@ def target_of(
 ) -> Target:
     """Evaluate a definition's functions. Raises TranslationError.
 
-    It may take as long as the template's functions allow: not for the event loop, unless ``definition.is_constant``.
+    That takes as long as the template's functions need. Do not call it on the event loop unless
+    ``definition.is_constant``.
     """
     template = {**dict.fromkeys(rtype.schema.properties), **definition.resolve(scope)}
     metadata = definition.resolve_metadata(scope)
