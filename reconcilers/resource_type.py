@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 TOKEN = "kiln:"
-"""What stands before the ownership token where it shares a field with people's text."""
+"""Prefix of the ownership token in a field that also holds the user's text."""
 
 
 CONFIG_TEXT = "heat.config"
-"""Kind of local look-up: the id of a software configuration of the Stack stands for its text."""
+"""Kind of local look-up: the id of a software configuration of the Stack is replaced by its text."""
 
 UNDONE = "undone"
-"""The ``into`` of a Send that undoes a relation, where its answer says that nothing is left: no look is needed then."""
+"""The ``into`` of a Send that removes a relation. Its answer shows that nothing is left, so no look is needed."""
 
 
 class ResourceType(ABC):
@@ -47,26 +47,23 @@ class ResourceType(ABC):
     service: ClassVar[str] = ""
     """The SDK's name of the service; empty: no cloud object."""
     delete_first: ClassVar[bool] = False
-    """A replacement can only be made when the old one is gone (both would claim the same name, address or link)."""
+    """A replacement deletes the old resource first, because both would need the same name, address or link."""
     dies_with: ClassVar[str] = ""
-    """Key in the record's data that holds the id of a parent whose deletion takes this along.
-
-    No call of its own then.
-    """
+    """Key in the record's data with the id of a parent whose deletion includes this resource, without a call."""
     local_lookups: ClassVar[Mapping[str, str]] = {}
-    """Paths of properties (``parts[].config``) whose value may stand for something inside the Stack, with its kind."""
+    """Paths of properties (``parts[].config``) that may hold the id of a value inside the Stack, with its kind."""
     provides: ClassVar[Mapping[str, str]] = {}
-    """Kinds of such things that the resource's id stands for, each with the attribute that holds the value."""
+    """Kinds of values inside the Stack that the resource's id stands for, with the attribute that holds the value."""
     deletes_without_read: ClassVar[bool] = False
-    """The same request deletes it whatever state it is in; where it does not exist, the answer says so."""
+    """The same request deletes it in every state. If it does not exist, the answer says so."""
     carries_token: ClassVar[bool] = True
-    """The resource shows whose it is. Where it does not, only a record proves that the Stack made it."""
+    """The resource carries its ownership token. If it cannot, only a record proves that the Stack created it."""
     empty_counts: ClassVar[frozenset[str]] = frozenset()
-    """Properties in which an empty text is a value of its own (no gateway) and not the absence of one."""
+    """Properties in which an empty text is a value (no gateway) and not the absence of one."""
 
     @property
     def schema(self) -> catalogue.TypeSchema:
-        """The catalogue entry: properties, attributes, what an update of each does."""
+        """The catalogue entry: properties, attributes, and the effect of updates."""
         found = catalogue.lookup(self.type)
         if found is None:
             raise LookupError(f"{self.type} has no catalogue entry")
@@ -88,18 +85,16 @@ class ResourceType(ABC):
         return given(value, schema)
 
     def intent(self, desired: Desired) -> Mapping[str, str]:
-        """What deletion will need to know besides the id, stored before the first call is made."""
+        """Data that a deletion needs besides the id. It is stored before the first call."""
         return {}
 
     def identity(self, recorded: Recorded) -> str | None:
-        """The physical id where it is known before the resource exists (chosen by us, or made of what it links)."""
+        """The physical id, if it is known before the resource exists (chosen by us, or made of other ids)."""
         return None
 
     @abstractmethod
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        """The next thing to do; ``desired`` is None when the resource shall go, ``observed`` is None when there is
-        none.
-        """
+        """The next step. ``desired`` is None for a deletion; ``observed`` is None if the resource does not exist."""
 
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
         """Whether the change needs a new resource, or is refused. The default follows the catalogue."""
@@ -112,14 +107,14 @@ class ResourceType(ABC):
         return None
 
     def mend(self, recorded: Recorded, observed: Any) -> Send | None:
-        """What may help a resource that went to ERROR, before it is made anew; None: nothing, or it was tried.
+        """A request that may repair a resource in ERROR before it is recreated; None if there is none, or it was tried.
 
-        Its ``remember`` has to tell that it was.
+        Its ``remember`` has to record that it was tried.
         """
         return None
 
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """Values for get_attr. Those that cost a call of their own are in :meth:`attribute_request`."""
+        """Values for get_attr, except those that cost a call: :meth:`attribute_request`."""
         return {}
 
     def attribute_request(
@@ -129,21 +124,19 @@ class ResourceType(ABC):
         recorded: Recorded,
         observed: Any,
     ) -> Request | Mapping[str, Request] | None:
-        """The read, or reads, that an attribute needs beyond the resource itself; sent only when something refers to
-        it.
-        """
+        """The read, or reads, that an attribute needs besides the resource. Sent only if something refers to it."""
         return None
 
     def read_attribute(self, attribute: str, body: Any, recorded: Recorded, observed: Any) -> Any:
-        """The attribute's value out of the answer to its request; several requests give a map of their answers."""
+        """The attribute's value from the answer to its request, or from a map of answers to several requests."""
         return body
 
     def reference(self, recorded: Recorded, attributes: Mapping[str, Any]) -> Any:
-        """What get_resource gives."""
+        """The value of get_resource."""
         return recorded.physical_id
 
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
-        """Properties that the template gives and that are otherwise in the cloud."""
+        """Properties of the template that have another value in the cloud."""
         return frozenset()
 
     # How the engine reads it.
@@ -158,7 +151,7 @@ class ResourceType(ABC):
     an item of that type's list shows under ``plural`` whether something is below it.
     """
     microversion: ClassVar[str | None] = None
-    """Of reads; requests name their own."""
+    """Microversion of reads. Other requests name their own."""
 
     @property
     def list_key(self) -> tuple[Any, ...]:
@@ -166,7 +159,7 @@ class ResourceType(ABC):
         return (self.service, self.listing, tuple(sorted(self.list_params.items())), self.microversion)
 
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
-        """The physical ids which this item of the bulk list stands for."""
+        """The physical ids of this item of the bulk list."""
         return (str(item["id"]),)
 
     @abstractmethod
@@ -177,19 +170,19 @@ class ResourceType(ABC):
         """
 
     def extract(self, body: Any, recorded: Recorded) -> Any:
-        """The resource out of the answer to :meth:`read`, or to a write that returns it; None if it is not in there."""
+        """The resource in the answer to :meth:`read`, or to a write that returns it; None if it is not there."""
         return body
 
     def find(self, recorded: Recorded) -> Request | None:
-        """The read that finds a resource whose creation was begun, from its token (see :meth:`owned`)."""
+        """The read that finds a resource by its token, after an unfinished creation (see :meth:`owned`)."""
         return None
 
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
-        """Whether this item is the one that ``recorded`` stands for: it carries the token."""
+        """Whether this item is the resource of the record: whether it carries the token."""
         return False
 
     def token_of(self, item: Mapping[str, Any]) -> str | None:
-        """The token that an item of a list carries; None where it carries none, or shows it in no field of its own."""
+        """The token of an item of a list; None if it has none, or does not show it as such."""
         return None
 
 
@@ -203,18 +196,18 @@ class RestResource(ResourceType):
     update_method: ClassVar[str] = "PUT"
     status_key: ClassVar[str] = "status"
     ready: ClassVar[frozenset[str]] = frozenset()
-    """Statuses in which the resource can be used; empty: it can as soon as it exists."""
+    """Statuses in which the resource is usable; empty: as soon as it exists."""
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR", "error"})
     delete_is_final: ClassVar[bool] = True
-    """The answer to DELETE comes when the resource is gone."""
+    """The resource is gone when DELETE returns."""
     sends_bulk: ClassVar[bool] = False
-    """One POST can make several, all or none of them, under the key of the list."""
+    """One POST can create several, all or none, under the key of the list."""
     token_field: ClassVar[str] = "description"
-    """Text field that carries the token; "metadata": a map that does."""
+    """Text field that carries the token; "metadata": a map that carries it."""
     token_field_limit: ClassVar[int] = 255
     """Characters that the text field takes."""
     shown: ClassVar[Mapping[str, str]] = {}
-    """Attributes whose key in the API is another than their name."""
+    """Attributes whose key in the API differs from their name."""
 
     def __init_subclass__(cls) -> None:
         """A collection lists itself unless the type says otherwise."""
@@ -238,7 +231,7 @@ class RestResource(ResourceType):
         return condition
 
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """Ask for a new resource."""
+        """Create the resource."""
         body, later = self.stamped(self.body(desired), recorded)
         bulk_envelope = (self.key, self.plural) if self.sends_bulk else None
         request = Request(
@@ -271,7 +264,7 @@ class RestResource(ResourceType):
         return super().replacement(desired, recorded, observed)
 
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        """Change what differs, in place, in one request."""
+        """Change differing properties in place, in one request."""
         body = self.update_body(desired, recorded, observed)
         if not body:
             return Ready(applies=desired.changed)
@@ -292,7 +285,7 @@ class RestResource(ResourceType):
         return Send(request, deletes=self.delete_is_final)
 
     def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
-        """What the resource's status means."""
+        """The meaning of the resource's status."""
         status = observed.get(self.status_key)
         if status in self.failed:
             return Failed(self.failure(observed))
@@ -301,17 +294,17 @@ class RestResource(ResourceType):
         return Ready()
 
     def failure(self, observed: Mapping[str, Any]) -> str:
-        """Why the resource says that it failed."""
+        """The reason of the failure, for users."""
         return f"went to status {observed.get(self.status_key)}"
 
     def leaving(self, observed: Mapping[str, Any]) -> bool:
-        """Whether a deletion is under way."""
+        """Whether the resource is being deleted."""
         return str(observed.get(self.status_key, "")).lower() in {"deleting", "deleted", "pending_delete"}
 
     # Bodies.
 
     def path(self, recorded: Recorded) -> str:
-        """Where the resource lives."""
+        """The path of the resource."""
         return f"{self.collection}/{recorded.physical_id}"
 
     def wrap(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -452,11 +445,10 @@ class RestResource(ResourceType):
 
 
 class Association(ResourceType):
-    """A relation between things that exist.
+    """A relation between existing resources.
 
-    Its id is made of theirs, so it is known before it exists and needs no token.
-
-    A subclass gives intent, identity, identify, read, extract, ``link`` and ``unlink``.
+    Its id is made of theirs, so it is known before the relation exists, and it needs no token. A subclass defines
+    intent, identity, identify, read, extract, ``link`` and ``unlink``.
     """
 
     delete_first: ClassVar[bool] = True
@@ -472,15 +464,15 @@ class Association(ResourceType):
 
     @abstractmethod
     def link(self, desired: Desired, recorded: Recorded) -> Outcome:
-        """Make the relation."""
+        """Create the relation."""
 
     @abstractmethod
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """Undo it."""
+        """Remove the relation."""
 
 
 class Local(ResourceType):
-    """No cloud object: it is ready at once, and its attributes follow from its properties."""
+    """A type without a cloud object. It is ready at once, and its attributes follow from its properties."""
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
@@ -497,5 +489,5 @@ class Local(ResourceType):
 
     @override
     def read(self, recorded: Recorded) -> Request:
-        """Nobody asks for it, since there is no service to ask."""
+        """Never called, because there is no service."""
         raise LookupError(f"{recorded.type} has nothing in the cloud to read")

@@ -20,7 +20,7 @@ _DELETION = "deletion_seconds"
 
 
 class Waiting(Local):
-    """Waits when it is made, changed and deleted, as long as the subclass says."""
+    """Waits when it is created, changed and deleted, as long as the subclass says."""
 
     why: ClassVar[str]
 

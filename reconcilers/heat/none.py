@@ -1,4 +1,4 @@
-"""OS::Heat::None, which also stands for the types that are no longer (see registry.find)."""
+"""OS::Heat::None, also used for types that Heat keeps in name only (see registry.find)."""
 
 from typing_extensions import override
 

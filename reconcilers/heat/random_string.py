@@ -1,4 +1,4 @@
-"""OS::Heat::RandomString: text that follows from the resource's secret seed, so that it is stored nowhere."""
+"""OS::Heat::RandomString: text derived from the resource's secret seed, so that it need not be stored."""
 
 import hashlib
 import string

@@ -1,4 +1,4 @@
-"""What Keystone's types share: PATCH for updates, and relations for which nothing but a path stands."""
+"""Common parts of Keystone's types: PATCH for updates, and relations that consist of a path only."""
 
 import json
 from collections.abc import Iterable, Mapping
