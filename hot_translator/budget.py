@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,8 +79,13 @@ class Budget:
         if self.calls_made > self.calls:
             msg = f"the template calls functions more than {self.calls} times"
             raise BudgetExceeded(msg)
-        if self.cpu_spent > self.cpu:
+        self.cpu_limit()
+
+    def cpu_limit(self, most: float = math.inf) -> float:
+        """Seconds of CPU that one call may use: at most so many, and what is left. Raises ``BudgetExceeded`` for none."""
+        if not self.cpu_left:
             raise BudgetExceeded(self._out_of_cpu())
+        return min(most, self.cpu_left)
 
     @property
     def cpu_left(self) -> float:

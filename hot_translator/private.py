@@ -51,6 +51,10 @@ class Private(Dynamic):
         """The references in it."""
         return self._value.leaves()
 
+    def parts(self) -> tuple[Any, ...]:
+        """The value."""
+        return (self._value,)
+
     @property
     def referenced(self) -> str | None:
         """The resource whose id it is."""

@@ -159,7 +159,7 @@ class Pool:
             return self._request(data)
 
     def _request(self, data: bytes) -> Any:
-        limit = min(CPU, budget.remaining().cpu_left)
+        limit = budget.remaining().cpu_limit(CPU)
         worker = self._take()
         used = limit
         try:

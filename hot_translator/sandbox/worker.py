@@ -28,6 +28,7 @@ from hot_translator.sandbox.wire import ANSWER, END, FORK, MEMORY, READY, REQUES
 
 NICENESS: Final = 5
 """The operator itself goes first."""
+_SHORTEST: Final = 0.001
 MAX_MESSAGE: Final = 2_000
 """Characters of a refusal. A longer one is not given at all: a part of it could be a part of a hidden value."""
 
@@ -112,7 +113,7 @@ def _answer(peer: socket.socket) -> bool:
     """Serve one request; the number beside it is its limit of CPU seconds. Returns whether this process can go on."""
     data, limit = wire.receive(peer)
     started = time.process_time()
-    signal.setitimer(signal.ITIMER_PROF, limit)
+    signal.setitimer(signal.ITIMER_PROF, max(limit, _SHORTEST))  # zero would be no limit at all
     reply, usable = _reply(data)
     signal.setitimer(signal.ITIMER_PROF, 0)
     wire.send(peer, reply, time.process_time() - started)

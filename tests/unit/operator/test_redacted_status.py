@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiln.api.v1alpha1 import Operation, Result
-from kiln.logs import Redactor
+from kiln.redaction import Redactor
 from kiln.stack import outputs, status
 from kiln.stack.outputs import Outputs
 from kiln.stack.status import ReadyState, StatusUpdate

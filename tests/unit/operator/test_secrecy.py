@@ -214,7 +214,7 @@ async def test_what_came_from_secrets_is_in_the_revision_s_secret_and_comes_back
 async def test_every_text_with_a_hidden_value_is_in_the_revision_s_secret():
     kube = Kept()
     revisions = Revisions(kube, {"metadata": {"name": "web", "namespace": "ns", "uid": "uid"}})
-    redact = logs.Redactor()
+    redact = Redactor()
     redact.register("ns/web", [CANARY])
     given = Inputs(
         f"parameters: {{p: {{default: {CANARY}}}}}",

@@ -71,7 +71,7 @@ def test_thousands_of_mistakes_are_all_told_though_not_all_with_a_hint():
     assert "OS::Nova::Server" in str(error.problems[0])
 
 
-def test_each_translation_has_an_allowance_of_its_own():
+def test_each_translation_has_a_budget_of_its_own():
     text = values((0, "{list_join: ['', [{get_file: f}, {get_file: f}]]}"))
     for _ in range(40):
         translate(parse_template(text), files=FILES, pseudo=PSEUDO)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hot_translator import Pseudo, Translation, TranslationError, parse_environment, parse_template, translate
-from kiln.logs import Redactor
+from kiln.redaction import Redactor
 from kiln.stack import outputs
 
 CANARY = "Hunter2,Secret,Zebra=cafe"
