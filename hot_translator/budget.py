@@ -82,7 +82,7 @@ class Budget:
         self.cpu_limit()
 
     def cpu_limit(self, most: float = math.inf) -> float:
-        """Seconds of CPU that one call may use: at most so many, and what is left. Raises ``BudgetExceeded`` for none."""
+        """Seconds of CPU that one call may use: what is left, at most so many. Raises ``BudgetExceeded`` for none."""
         if not self.cpu_left:
             raise BudgetExceeded(self._out_of_cpu())
         return min(most, self.cpu_left)

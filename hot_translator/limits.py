@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import regex
@@ -98,15 +98,16 @@ def _modulo(rule: dict[str, Any], _type: PropertyType, shown: str | None) -> Che
 
 def _allowed_values(allowed: list[Any], type_: PropertyType, shown: str | None) -> Check:
     choices = _choices(allowed)
-    converted = [_converted(value, type_) for value in allowed]
+    is_allowed = _among(allowed)
+    is_converted = _among([_converted(value, type_) for value in allowed])
 
     def check(value: Any) -> str | None:
         if isinstance(value, list):
-            wrong = [item for item in value if item is not UNKNOWN and item not in allowed]
+            wrong = [item for item in value if item is not UNKNOWN and not is_allowed(item)]
             if not wrong:
                 return None
             value = wrong[0]
-        elif _converted(value, type_) in converted:
+        elif is_converted(_converted(value, type_)):
             return None
         if shown:
             return f"{shown} is not an allowed value {choices}"
@@ -114,6 +115,13 @@ def _allowed_values(allowed: list[Any], type_: PropertyType, shown: str | None) 
         return f"{json.dumps(value, default=str)[:MAX_SHOWN]} is not an allowed value {choices}{hint}"
 
     return check
+
+
+def _among(allowed: list[Any]) -> Callable[[Any], bool]:
+    """Whether a value is one of these, in a time that does not grow with their number, maps and lists excepted."""
+    hashable = frozenset(value for value in allowed if isinstance(value, Hashable))
+    others = [value for value in allowed if not isinstance(value, Hashable)]
+    return lambda value: value in (hashable if isinstance(value, Hashable) else others)
 
 
 def _choices(allowed: list[Any]) -> str:

