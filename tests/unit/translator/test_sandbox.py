@@ -100,6 +100,13 @@ def test_memory_is_limited(monkeypatch):
         output("([1] * 1000000000).len()")
 
 
+def test_time_is_limited_where_the_cpu_time_is_not_used_up(monkeypatch):
+    monkeypatch.setattr(pool, "CPU", 60.0)
+    monkeypatch.setattr(pool, "WALL", 0.5)
+    with limited(Budget(cpu=100.0)), pytest.raises(ResolutionError, match=r"takes longer than 0\.5 s"):
+        output(DOUBLING["equality"])
+
+
 def test_a_worker_that_was_ended_leaves_the_next_call_as_it_is(quick):
     for _ in range(3):
         with pytest.raises(ResolutionError):
