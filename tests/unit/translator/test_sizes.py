@@ -6,6 +6,10 @@ import pytest
 
 from hot_translator import Pseudo, ResolutionError, TranslationError, parse_template, translate
 from hot_translator.budget import MAX_RESULT, Budget, BudgetExceeded, limited, measure
+from hot_translator.catalogue.model import Constraint
+from hot_translator.expression import Dynamic, Leaf
+from hot_translator.functions.base import Failure
+from hot_translator.limits import compile_check
 from hot_translator.sizes import CONTAINER, ITEM, size_of
 
 PSEUDO = Pseudo("web", "uid", "project", "RegionOne")
@@ -194,3 +198,18 @@ def test_a_budget_is_shared_by_all_that_runs_within():
         with pytest.raises(BudgetExceeded, match="more than 10000 characters in all"):
             measure("x" * 5_000)
     measure("x" * 1_000_000)
+
+
+def test_every_compiled_value_shows_its_parts_to_those_who_measure():
+    def kinds(kind):
+        return {kind}.union(*(kinds(one) for one in kind.__subclasses__()))
+
+    without = {kind for kind in kinds(Dynamic) if "parts" not in kind.__dict__ and not issubclass(kind, Leaf)}
+    assert without == {Failure}
+
+
+@pytest.mark.parametrize("allowed", [[1, 2], ["a", 1.5, None], [[1], {"a": 1}]])
+def test_allowed_values_are_looked_up_and_not_searched(allowed):
+    check = compile_check(Constraint("allowed_values", allowed), "list")
+    assert check(allowed * 3) is None
+    assert "not an allowed value" in check([*allowed, "other"])
