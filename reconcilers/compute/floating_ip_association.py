@@ -12,6 +12,8 @@ from reconcilers.resource_type import ResourceType
 
 PORTS = "ports"
 """Key among what was read: the server's ports."""
+NOW = "now"
+"""The floating IP as it is just before it is taken from the server."""
 FOUND = "found"
 """The floating IP that has the address that the template gives."""
 
@@ -70,7 +72,13 @@ class FloatingIPAssociation(ResourceType):
         return Send(request, applies=desired.given, creates=True)
 
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
-        """Take it from the server."""
+        """Take it from the server, if it still is there: it may have been pointed elsewhere a moment ago."""
+        if NOW not in observed:
+            read = Request(self.service, "GET", f"/floatingips/{observed['id']}", done=frozenset({404}))
+            return Send(read, into=NOW)
+        now = (observed[NOW] or {}).get("floatingip") or {}
+        if not self._points_at(recorded.data.get("server", ""), now):
+            return Gone()
         body = {"floatingip": {"port_id": None}}
         return Send(Request(self.service, "PUT", f"/floatingips/{observed['id']}", body, done=frozenset({404})))
 

@@ -1,15 +1,19 @@
 """OS::Neutron::FloatingIPAssociation: points a floating IP at a port."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
 
-from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
+from reconcilers.model import Desired, Failed, Gone, Outcome, Ready, Recorded, Replace, Request, Send
 from reconcilers.network.floating_ip import FLOATING_IPS
 from reconcilers.normal_forms import address
 from reconcilers.registry import register
 from reconcilers.resource_type import UNDONE, Association
+
+NOW = "now"
+"""Key among what was read: the floating IP as it is just before it is taken from the port."""
 
 
 @register
@@ -77,6 +81,11 @@ class FloatingIPAssociation(Association):
 
     @override
     def unlink(self, recorded: Recorded, observed: Any) -> Outcome:
+        """Only what still holds: another association may have moved the floating IP a moment ago."""
+        if NOW not in observed:
+            return Send(replace(self.read(recorded), done=frozenset({404})), into=NOW)
+        if self.extract(observed[NOW], recorded) is None:
+            return Gone()
         return Send(self.call({"port_id": None}, recorded, 404), into=UNDONE)
 
     def call(self, target: Mapping[str, Any], recorded: Recorded, *done: int) -> Request:

@@ -96,8 +96,11 @@ def test_pointing_elsewhere_is_drift(tie):
 
 def test_only_its_own_association_is_undone(tie):
     _, noted = tie()
-    outcome = FloatingIPAssociation().step(None, noted, HERE)
-    assert outcome.request.body == {"floatingip": {"port_id": None}}
+    look = FloatingIPAssociation().step(None, noted, HERE)
+    undo = FloatingIPAssociation().step(None, noted, {**HERE, look.into: {"floatingip": HERE}})
+    assert undo.request.body == {"floatingip": {"port_id": None}}
+    moved = FloatingIPAssociation().step(None, noted, {**HERE, look.into: {"floatingip": THERE}})
+    assert moved == Gone(), "the list was older than the move"
     for seen in (None, SHOWN, THERE):
         assert FloatingIPAssociation().step(None, noted, seen) == Gone()
 

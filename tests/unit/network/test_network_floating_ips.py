@@ -68,7 +68,13 @@ def test_an_association_points_the_floating_ip_at_the_port(case):
 
 def test_an_association_is_undone_only_while_it_is_ours(case):
     link = case("FloatingIPAssociation", LINK)
-    assert link.removal(AIMED).request.body == {"floatingip": {"port_id": None}}
+    look = link.removal(AIMED)
+    assert (look.request.method, look.request.path) == ("GET", "/floatingips/fip-1")
+    undo = link.removal({**AIMED, look.into: {"floatingip": AIMED}})
+    assert undo.request.body == {"floatingip": {"port_id": None}}
+    moved = {"floatingip": {**AIMED, "port_id": "another"}}
+    assert link.removal({**AIMED, look.into: moved}) == Gone()
+    assert link.removal({**AIMED, look.into: {"NeutronError": {}}}) == Gone()
     assert link.removal(None) == Gone()
     moved = {**AIMED, "port_id": "another"}
     assert link.rtype.extract({"floatingip": moved}, link.recorded) is None
