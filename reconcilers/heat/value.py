@@ -9,6 +9,7 @@ from hot_translator.catalogue import PropertySchema, TypeSchema
 from hot_translator.errors import ResolutionError
 from hot_translator.properties import finalize
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded
+from reconcilers.normal_forms import boolean
 from reconcilers.registry import register
 from reconcilers.resource_type import Local
 
@@ -37,6 +38,8 @@ class Value(Local):
 
 def _value(desired: Desired) -> Any:
     value, kind = desired.properties.get("value"), desired.properties.get("type")
+    if kind == "boolean":
+        value = boolean(value)  # also "yes" and "on", as for a parameter of that type
     return value if kind is None else finalize(_schema(kind), {"value": value}, "")["value"]
 
 
