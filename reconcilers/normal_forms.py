@@ -41,6 +41,15 @@ def is_address(text: Any) -> bool:
     return _read(ipaddress.ip_address, text) is not None
 
 
+def overlap(left: Any, right: Any) -> bool:
+    """Whether two networks have an address in common."""
+    try:
+        one, other = (ipaddress.ip_network(text, strict=False) for text in (left, right))
+    except (ValueError, TypeError):
+        return False
+    return bool(one.version == other.version and one.overlaps(other))
+
+
 def mac(text: Any) -> Any:
     """A MAC address of any notation as six pairs in lower case."""
     groups = _MAC_SEPARATOR.split(str(text).strip().lower())

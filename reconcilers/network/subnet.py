@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Recorded, Replace
 from reconcilers.network.neutron import TAGS, Neutron, addresses, refused
-from reconcilers.normal_forms import address, is_address
+from reconcilers.normal_forms import address, is_address, overlap
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -88,10 +88,16 @@ class Subnet(Neutron):
 
     @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        """Neutron chooses a gateway and takes a segment once: Heat refuses these changes."""
+        """Neutron chooses a gateway and takes a segment once: Heat refuses these changes.
+
+        A network has an address only once, so a subnet whose range its successor takes over goes first.
+        """
         if "gateway_ip" in desired.changed and desired.properties.get("gateway_ip") == AUTOMATIC:
             return refused('"auto" is for new subnets: give the address', "gateway_ip")
         segment = (observed or {}).get("segment_id")
         if "segment" in desired.changed and segment is not None and desired.properties.get("segment") != segment:
             return refused("a subnet that is in a segment stays there", "segment")
-        return super().replacement(desired, recorded, observed)
+        verdict = super().replacement(desired, recorded, observed)
+        if isinstance(verdict, Replace) and observed and observed.get("network_id") == desired.properties["network"]:
+            return Replace(verdict.why, delete_first=overlap(desired.properties.get("cidr"), observed.get("cidr")))
+        return verdict

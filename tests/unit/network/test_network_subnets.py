@@ -101,6 +101,21 @@ def test_properties_that_heat_refuses_together_are_refused(case, properties, gui
     assert outcome.property == guilty
 
 
+@pytest.mark.parametrize(
+    ("network", "cidr", "first"),
+    [
+        (NET_ID, "10.0.0.0/25", True),
+        (NET_ID, "10.0.0.0/23", True),
+        (NET_ID, "10.0.1.0/24", False),
+        ("elsewhere", "10.0.0.0/25", False),
+    ],
+)
+def test_a_subnet_goes_before_a_successor_that_takes_over_its_range(case, network, cidr, first):
+    changed = case("Subnet", {**BASE, "network": NET_ID, "cidr": cidr}).changing("cidr")
+    shown = {**SUBNET, "network_id": network}
+    assert changed.replacement(shown) == Replace("cidr changed", delete_first=first)
+
+
 def test_another_range_is_another_subnet(case):
     other = {**SUBNET, "cidr": "10.9.0.0/24"}
     assert case("Subnet", BASE).changing("cidr").replacement(other) == Replace("cidr changed")
