@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POOLS, Octavia, address
+from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POOLS, Octavia
 from reconcilers.model import Desired, Failed, Fault, Lane, Outcome, Pause, Ready, Recorded, Request, Send
+from reconcilers.normal_forms import address
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 

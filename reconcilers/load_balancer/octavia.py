@@ -5,7 +5,6 @@ something below it names its lane; the dispatch sends one after another. Octavia
 PENDING_UPDATE or PENDING_DELETE, and in the end as ACTIVE or ERROR.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,8 +12,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Fault, Lane, Outcome, Ready, Recorded, Replace, Request, Send, Wait
-from reconcilers.normal_forms import loosely_equal
-from reconcilers.resource_type import TOKEN, Field, RestResource
+from reconcilers.resource_type import TOKEN, RestResource
 
 LOAD_BALANCERS = "/lbaas/loadbalancers"
 LISTENERS = "/lbaas/listeners"
@@ -121,10 +119,8 @@ class Octavia(RestResource):
 
     @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:
-        """The changed fields that do not hold yet: each change locks the load balancer for a while."""
+        """Tags are sent with those of ours."""
         body = super().update_body(desired, recorded, observed)
-        kept = {how.api: how for how in self.fields.values()}
-        body = {api: value for api, value in body.items() if not holds(kept[api], value, observed)}
         return self.stamp(body, recorded) if self.token_field in body else body
 
     @override
@@ -178,22 +174,9 @@ class Octavia(RestResource):
         return verdict
 
 
-def holds(how: Field, sent: Any, observed: Mapping[str, Any]) -> bool:
-    """Whether the resource has what a request with ``sent`` for this field would bring about."""
-    return how.api in observed and loosely_equal(how.decode(observed[how.api]), how.decode(sent))
-
-
 def tags(shown: Any) -> list[str]:
     """Tags without those of ours."""
     return sorted(tag for tag in shown or [] if not tag.startswith((TOKEN, STACK)))
-
-
-def address(text: Any) -> Any:
-    """An IP address as Octavia writes it; what is none stays as it is."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text
 
 
 def refused(reason: str, name: str) -> Failed:

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import POOLS, Octavia, address, tags
+from reconcilers.load_balancer.octavia import POOLS, Octavia, tags
 from reconcilers.load_balancer.pool import Pool
 from reconcilers.model import Batch, Desired, Outcome, Recorded, Request, Send
+from reconcilers.normal_forms import address
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
