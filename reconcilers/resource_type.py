@@ -5,6 +5,7 @@ relation between things that has no id of its own) or :class:`Local` (no cloud o
 with the ``@register`` decorator. It says only what is particular; docs/adding-a-type.md walks through one.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -56,6 +57,8 @@ class ResourceType(ABC):
     """Kinds of values inside the Stack that the resource's id stands for, with the attribute that holds the value."""
     deletes_without_read: ClassVar[bool] = False
     """The same request deletes it in every state. If it does not exist, the answer says so."""
+    patience: ClassVar[float] = math.inf
+    """Seconds after which a wait for the cloud counts as a failure, and is reported as one."""
     carries_token: ClassVar[bool] = True
     """The resource carries its ownership token. If it cannot, only a record proves that the Stack created it."""
     empty_counts: ClassVar[frozenset[str]] = frozenset()

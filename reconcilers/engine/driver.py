@@ -63,6 +63,8 @@ class ResourceDriver(ABC):
         self.reads: dict[str, Any] = {}
         self.fresh = False
         """The record is new and nothing was sent yet, so there is nothing to look for."""
+        self.waiting_since: float | None = None
+        """Since when (loop time) nothing was sent and the cloud is at work."""
         self.stale_list = False
         """A request was sent since the first bulk list."""
         self.error_count = 0
@@ -176,6 +178,7 @@ class ResourceDriver(ABC):
             await self.save()
         context.check()
         first, self.fresh = self.fresh, False
+        self.waiting_since = None
         self.stale_list = True
         try:
             answer = await context.dispatch.send(step.request)
@@ -220,6 +223,11 @@ class ResourceDriver(ABC):
     async def wait(self, step: Wait) -> None:
         """The cloud is working. Save the record and look again at the next tick, without a slot in between."""
         self.report(step.reason)
+        now = asyncio.get_running_loop().time()
+        self.waiting_since = now if self.waiting_since is None else self.waiting_since
+        if now - self.waiting_since > self.rtype.patience:
+            reason = f"{step.reason} for {self.rtype.patience / 60:.0f} minutes, and no end is in sight"
+            raise self.failure(reason, Fault.RESOURCE)
         if self.recorded.state == "Ready" or self.leaving:
             self.recorded = replace(self.recorded, state=self.verb)
         await self.save()

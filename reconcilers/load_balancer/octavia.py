@@ -69,6 +69,7 @@ class Octavia(RestResource):
     status_key: ClassVar[str] = "provisioning_status"
     ready: ClassVar[frozenset[str]] = frozenset({"ACTIVE"})
     delete_is_final: ClassVar[bool] = False
+    patience: ClassVar[float] = 1800.0
     token_field: ClassVar[str] = "tags"
     parent: ClassVar[str] = ""
     parents: ClassVar[str] = ""
