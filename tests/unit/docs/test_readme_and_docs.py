@@ -248,3 +248,8 @@ def test_generated_pages_are_up_to_date() -> None:
         assert (ROOT / "docs" / name).read_text() == page(), (
             f"run .venv/bin/python docs/generate.py: docs/{name} is old"
         )
+
+
+def test_the_example_type_is_shown_as_it_is() -> None:
+    shown = (ROOT / "docs/adding-a-type.md").read_text().split("```python\n")[1].split("```")[0]
+    assert shown in (ROOT / "reconcilers/load_balancer/health_monitor.py").read_text()
