@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.universe import Universe
 from reconcilers import registry
+from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.model import Recorded, Request
 
@@ -26,19 +27,19 @@ class RealCloud:
         self.calls: list[Request] = []
         self.point: Callable[[], Any] = _nothing
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request, caller: Caller = ANYBODY) -> Answer:
         """See Cloud."""
         await self.point()
         self.calls.append(request)
-        answer = await self._cloud.send(request)
+        answer = await self._cloud.send(request, caller)
         await self.point()
         return answer
 
-    async def list(self, request: Request, plural: str) -> "list[dict[str, Any]]":
+    async def list(self, request: Request, plural: str, caller: Caller = ANYBODY) -> "list[dict[str, Any]]":
         """See Cloud."""
         await self.point()
         self.calls.append(request)
-        return await self._cloud.list(request, plural)
+        return await self._cloud.list(request, plural, caller)
 
     async def project_id(self) -> str:
         """See Cloud."""

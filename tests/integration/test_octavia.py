@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,3 +353,44 @@ async def test_flavors_zones_and_quotas(
         await admin.settle(change.apply(free, resource), PASSES)
         assert (await admin.shown(resource))[given] == change.value
         table.append((kind(admin, resource), f"{given} changed", "in place", ""))
+
+
+def break_it(universe: RealUniverse, name: str) -> None:
+    """Put a load balancer into ERROR, as a failed provider leaves it: in Octavia's database."""
+    home = Path(os.environ.get("KILN_HOME", Path.home() / ".cache/kiln"))
+    socket = home / "run/mariadb.sock"
+    if not socket.exists() or os.environ.get("LAB") == "external":
+        pytest.skip("the database is out of reach")
+    statement = f"update load_balancer set provisioning_status='ERROR' where id='{universe.physical(name)}'"
+    command = ["mariadb", "--no-defaults", "-u", "root", "-S", str(socket), "octavia", "-Ne", statement]
+    subprocess.run(command, check=True, timeout=30)
+
+
+async def test_a_load_balancer_in_error_is_made_anew_with_all_that_is_below_it(
+    universe: RealUniverse, table: list[tuple[str, ...]]
+) -> None:
+    template = tree("balancer2")
+    await universe.settle(template, PASSES)
+    before = universe.physical("balancer")
+    break_it(universe, "balancer")
+    await universe.settle(template, PASSES, drift="Report")
+    assert "ERROR" in universe.last.progress.drifted["balancer"]
+    assert universe.physical("balancer") == before
+    await universe.settle(template, PASSES)
+    assert universe.physical("balancer") != before, "an ordinary user may not fail it over"
+    await exactly(universe, template)
+    table.append(("LoadBalancer", "in ERROR, of a user", "made anew, with all below it", ""))
+
+
+async def test_a_load_balancer_in_error_is_failed_over_where_that_is_allowed(
+    admin: RealUniverse, table: list[tuple[str, ...]]
+) -> None:
+    await admin.settle(alone(), PASSES)
+    for _ in range(2):
+        before = admin.physical("balancer")
+        break_it(admin, "balancer")
+        await admin.settle(alone(), PASSES)
+        assert admin.physical("balancer") == before
+        assert (await admin.shown("balancer"))["provisioning_status"] == "ACTIVE"
+        assert admin.last.progress.repaired.keys() == {"balancer"}
+    table.append(("LoadBalancer", "in ERROR, of an administrator", "failed over", ""))
