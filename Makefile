@@ -99,7 +99,7 @@ gitops: install lab-up ## Stacks from Git by real Argo CD and Flux (the first ti
 	@$(ON_NODE) $(LAB_CMD) gitops up; $(BIN)/pytest -q tests/gitops $(PYTEST_ARGS)
 
 .PHONY: octavia
-octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICES) octavia barbican)
+octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICES) octavia)
 octavia: install lab-up ## the types of Octavia on the real one, on the lab: about 20 minutes
 	@echo "==> octavia: load balancers, made, changed, disturbed, deleted"
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m octavia -s $(PYTEST_ARGS)

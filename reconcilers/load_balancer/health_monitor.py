@@ -23,7 +23,7 @@ class HealthMonitor(Octavia):
     parents = POOLS
     dies_with = parent
     fields: ClassVar[Mapping[str, Field]] = {
-        **same_name_fields("admin_state_up", "delay", "timeout", "max_retries"),
+        **same_name_fields("admin_state_up", "delay", "timeout", "max_retries", "max_retries_down"),
         **same_name_fields("http_method", "url_path", "expected_codes"),
         "pool": Field("pool_id", update=False),
         "tenant_id": Field("project_id", update=False, drift=False),

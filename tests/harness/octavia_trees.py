@@ -166,6 +166,8 @@ CHANGES: Mapping[str, tuple[Change, ...]] = {
         Change("delay", 9),
         Change("timeout", 4),
         Change("max_retries", 5),
+        Change("max_retries_down", 4),
+        Change("max_retries_down", None, shown=3),
         Change("http_method", "HEAD"),
         Change("url_path", "/alive"),
         Change("expected_codes", "200-204"),

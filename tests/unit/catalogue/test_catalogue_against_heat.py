@@ -36,6 +36,8 @@ ADDED = {
     'OS::Octavia::LoadBalancer additional_vips[].ip_address: string custom="ip_addr"',
     'OS::Octavia::LoadBalancer additional_vips[].subnet: string required custom="neutron.subnet"',
     "OS::Octavia::LoadBalancer @additional_vips: list",
+    # Octavia has had it from the beginning, and a published template of Heat's own project uses it.
+    'OS::Octavia::HealthMonitor max_retries_down: integer in-place range={"max": 10, "min": 1}',
     # Whether it works, which is what one wants to know of it.
     *(
         f"OS::Octavia::{name} @operating_status: string"
