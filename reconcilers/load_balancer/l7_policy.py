@@ -5,13 +5,10 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import LISTENERS, POLICIES, Octavia, refused
-from reconcilers.model import Desired, Failed, Recorded
+from reconcilers.load_balancer.octavia import LISTENERS, POLICIES, Octavia
+from reconcilers.model import Desired, Recorded
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
-
-TARGETS: Mapping[str, str] = {"REDIRECT_TO_POOL": "redirect_pool", "REDIRECT_TO_URL": "redirect_url"}
-"""Where an action leads to, by the property that says it."""
 
 
 @register
@@ -32,17 +29,6 @@ class L7Policy(Octavia):
         "position": Field("position", encode=int, drift=False),
         "redirect_pool": Field("redirect_pool_id"),
     }
-
-    @override
-    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """An action and where it leads to belong together."""
-        action = given.get("action")
-        for other, name in TARGETS.items():
-            if action == other and given.get(name) is None:
-                return refused(f"{action} needs {name}", name)
-            if action != other and given.get(name) is not None:
-                return refused(f"{name} is for {other}", name)
-        return None
 
     @override
     def update_body(self, desired: Desired, recorded: Recorded, observed: Any) -> dict[str, Any]:

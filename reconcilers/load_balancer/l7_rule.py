@@ -1,13 +1,13 @@
 """OS::Octavia::L7Rule: what a request must be like for a policy to apply."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from typing_extensions import override
 
 from reconcilers.load_balancer.l7_policy import L7Policy
-from reconcilers.load_balancer.octavia import POLICIES, Octavia, refused
-from reconcilers.model import Failed, Recorded, Request
+from reconcilers.load_balancer.octavia import POLICIES, Octavia
+from reconcilers.model import Recorded, Request
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -40,9 +40,3 @@ class L7Rule(Octavia):
     @override
     def find(self, recorded: Recorded) -> Request | None:
         return Request(self.service, "GET", self.place(recorded), done=frozenset({404}))
-
-    @override
-    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        if given.get("type") in {"HEADER", "COOKIE"} and given.get("key") is None:
-            return refused(f"a rule of type {given['type']} needs a key", "key")
-        return None

@@ -1,12 +1,12 @@
 """OS::Octavia::Listener: a port on which a load balancer listens."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, Octavia, refused
-from reconcilers.model import Desired, Failed
+from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, Octavia
+from reconcilers.model import Desired
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -32,13 +32,6 @@ class Listener(Octavia):
         "allowed_cidrs": Field("allowed_cidrs", decode=lambda shown: shown or [], reset=[]),
         "sni_container_refs": Field("sni_container_refs", decode=lambda shown: shown or [], reset=[]),
     }
-
-    @override
-    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        name = "default_tls_container_ref"
-        if given.get("protocol") == "TERMINATED_HTTPS" and given.get(name) is None:
-            return refused(f"{name} is needed where the protocol is TERMINATED_HTTPS", name)
-        return None
 
     @override
     def unique(self, desired: Desired) -> frozenset[str]:

@@ -89,18 +89,6 @@ class Octavia(RestResource):
     # Steps.
 
     @override
-    def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        if desired is not None and (observed is None or desired.changed):
-            refused = self.conflict(desired.properties)
-            if refused is not None:
-                return refused
-        return super().step(desired, recorded, observed)
-
-    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        """Why the properties cannot stand together, where Heat refuses them."""
-        return None
-
-    @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         body = self.wrap(self.stamp(self.body(desired), recorded))
         request = Request(self.service, "POST", self.place(recorded), body, lane=self.lane(recorded))
@@ -178,8 +166,3 @@ class Octavia(RestResource):
 def tags(shown: Any) -> list[str]:
     """Tags without those of ours."""
     return sorted(tag for tag in shown or [] if not tag.startswith((TOKEN, STACK)))
-
-
-def refused(reason: str, name: str) -> Failed:
-    """A template's mistake in this property."""
-    return Failed(reason, Fault.INVALID, name)

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POOLS, Octavia, refused
-from reconcilers.model import Desired, Failed, Outcome, Recorded, Request, Send
+from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POOLS, Octavia
+from reconcilers.model import Desired, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -69,18 +69,6 @@ class Pool(Octavia):
         above = {"loadbalancer": listener["listener"]["loadbalancers"][0]["id"]}
         outcome = super().create(desired, replace(recorded, data={**recorded.data, **above}))
         return replace(outcome, remember=above) if isinstance(outcome, Send) else outcome
-
-    @override
-    def conflict(self, given: Mapping[str, Any]) -> Failed | None:
-        if given.get("listener") is None and given.get("loadbalancer") is None:
-            return refused("give listener or loadbalancer", "listener")
-        session = given.get("session_persistence") or {}
-        kind, cookie = session.get("type"), session.get("cookie_name")
-        if kind == "APP_COOKIE" and not cookie:
-            return refused("APP_COOKIE needs cookie_name", "session_persistence.cookie_name")
-        if kind == "SOURCE_IP" and cookie:
-            return refused("SOURCE_IP has no cookie_name", "session_persistence.cookie_name")
-        return None
 
     @override
     def unique(self, desired: Desired) -> frozenset[str]:

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.load_balancer.octavia import refused
 from reconcilers.model import Desired, Outcome, Ready, Recorded, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import UNDONE, Association
@@ -52,11 +51,9 @@ class Quota(Association):
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
-        if desired is not None:
-            if all(desired.properties.get(name) is None for name in self.limits):
-                return refused(f"give at least one of {', '.join(self.limits)}", self.limits[0])
-            if observed is not None and any(not self.holds(name, desired, observed) for name in desired.changed):
-                return self.link(desired, recorded)
+        exists = desired is not None and observed is not None
+        if desired is not None and exists and any(not self.holds(name, desired, observed) for name in desired.changed):
+            return self.link(desired, recorded)
         return super().step(desired, recorded, observed)
 
     def holds(self, name: str, desired: Desired, observed: Mapping[str, Any]) -> bool:

@@ -150,12 +150,6 @@ def test_a_listener_is_made_in_the_lane_of_its_load_balancer() -> None:
     assert sent(outcome).request.lane == BalancerLane(path="/lbaas/loadbalancers/lb", shown="listener")
 
 
-def test_a_listener_with_tls_needs_a_certificate() -> None:
-    outcome = Listener().step(desired(loadbalancer="lb", protocol="TERMINATED_HTTPS", protocol_port=443), NEW, None)
-    assert isinstance(outcome, Failed)
-    assert (outcome.fault, outcome.property) == (Fault.INVALID, "default_tls_container_ref")
-
-
 def test_what_a_listener_is_no_longer_given_goes_back_to_the_default() -> None:
     observed = {**LISTENER, "allowed_cidrs": ["10.0.0.0/8"], "sni_container_refs": ["a"], "default_pool_id": "p"}
     wanted = desired({"allowed_cidrs", "sni_container_refs", "default_pool"}, loadbalancer="lb", protocol="HTTP")
