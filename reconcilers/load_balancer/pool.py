@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POOLS, Octavia
-from reconcilers.model import Desired, Outcome, Recorded, Request, Send
+from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Request, Send
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, same_name_fields
 
@@ -55,6 +55,8 @@ class Pool(Octavia):
         """Which load balancer it is has to be recorded before it exists."""
         if "loadbalancer" in recorded.data:
             return super().create(desired, recorded)
+        if "listener" not in recorded.data:
+            return Failed("give listener or loadbalancer", Fault.INVALID, "listener")
         path = f"{LISTENERS}/{recorded.data['listener']}"
         return Send(Request(self.service, "GET", path), applies=self.applied_by_create(desired), into=LISTENER)
 
