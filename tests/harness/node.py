@@ -107,7 +107,7 @@ class Release:
         return self._helm("upgrade", **values)
 
     def uninstall(self) -> None:
-        helm("uninstall", self.name, "-n", self.namespace, "--wait", "--timeout", "120s")
+        helm("uninstall", self.name, "-n", self.namespace, "--wait", "--ignore-not-found", "--timeout", "120s")
 
     def pods(self) -> list[dict[str, Any]]:
         """The operator's pods that are not going."""

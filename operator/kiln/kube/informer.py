@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import kopf
 from kubernetes import client as kubernetes_client
+from requests.utils import should_bypass_proxies
 
 from kiln.api.kinds import KINDS
 
@@ -210,5 +211,5 @@ def _connection(config: kubernetes_client.Configuration) -> kopf.ConnectionInfo:
         token=token or None,
         certificate_path=config.cert_file,
         private_key_path=config.key_file,
-        proxy_url=config.proxy,
+        proxy_url=None if should_bypass_proxies(config.host, no_proxy=config.no_proxy) else config.proxy,
     )

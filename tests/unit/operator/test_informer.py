@@ -7,6 +7,7 @@ from typing import Any
 
 import kopf
 import pytest
+from kubernetes.client import Configuration
 
 from kiln.kube import informer
 from kiln.kube.informer import Informer
@@ -53,3 +54,19 @@ def test_an_api_server_that_is_away_is_tried_every_few_seconds_for_ever() -> Non
     waits = list(itertools.islice(iter(informer._Patience()), 100))
     assert waits[:4] == [1, 1, 2, 3]
     assert set(waits[4:]) == {5}
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "used"),
+    [("10.96.0.1,.svc", None), ("10.96.0.0/16", None), (".example", "http://proxy:3128"), ("", "http://proxy:3128")],
+)
+def test_a_proxy_is_not_used_for_an_api_server_that_is_reached_without(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, used: str | None
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    config = Configuration()
+    config.host = "https://10.96.0.1:443"
+    assert informer._connection(config).proxy_url == used
