@@ -84,7 +84,9 @@ def helm(*arguments: str, values: Any = None, folder: Path) -> str:
 
 def render(values: Any, folder: Path, namespace: str = "default") -> str:
     return helm(
-        *("template", "kiln", str(CHART), "--namespace", namespace, "--kube-version", "1.35"), values=values, folder=folder
+        *("template", "kiln", str(CHART), "--namespace", namespace, "--kube-version", "1.35"),
+        values=values,
+        folder=folder,
     )
 
 
@@ -127,7 +129,9 @@ def test_names_never_get_too_long(installed: None, tmp_path: Path) -> None:
 
 def test_a_release_for_some_namespaces_has_no_secret_to_read_elsewhere(installed: None, tmp_path: Path) -> None:
     found = objects(render(MATRIX["some namespaces"], tmp_path, "kiln-system"))
-    cluster = [one for one in found if one["kind"] == "ClusterRole" and "aggregate" not in str(one["metadata"]["labels"])]
+    cluster = [
+        one for one in found if one["kind"] == "ClusterRole" and "aggregate" not in str(one["metadata"]["labels"])
+    ]
     reach = {resource for one in cluster for rule in one["rules"] for resource in rule["resources"]}
     assert reach == {"nodes", "servicecidrs"}
     roles = {one["metadata"]["namespace"] for one in found if one["kind"] == "Role" and "secrets" in str(one["rules"])}

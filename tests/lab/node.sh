@@ -37,6 +37,7 @@ node_up() {
 
 # node_env: the exports, on one line.
 node_env() {
+  # shellcheck disable=SC2016  # the caller's PATH, not ours
   printf 'export KUBECONFIG=%q NODE_ADDRESS=%q PATH=%q:"$PATH"\n' "$KUBE_CONFIG" "$NODE_ADDRESS" "$KUBE_BIN"
 }
 
@@ -94,7 +95,8 @@ start_relays() {
   launch relay-kubernetes socat "TCP-LISTEN:$number,bind=$NODE_ADDRESS,fork,reuseaddr" "TCP:$HOST:$number"
   # The Service `kubernetes` leads to the port that the API server listens on.
   for name in keystone glance placement neutron nova cinder octavia barbican designate manila heat; do
-    number=$((BASE_PORTS[$name] + NODE_CLOUD_OFFSET))
+    number=${BASE_PORTS[$name]}
+    number=$((number + NODE_CLOUD_OFFSET))
     if port_answers "$number"; then
       launch "relay-$name" socat "TCP-LISTEN:$number,bind=$NODE_ADDRESS,fork,reuseaddr" "TCP:$HOST:$number"
     fi
@@ -218,7 +220,7 @@ node_down() {
   done
   for name in ip ip6; do as_root nft delete table $name kube-proxy 2>/dev/null || true; done
   as_root ip link del "$NODE_BRIDGE" 2>/dev/null || true
-  for path in $(awk '$3 ~ /^cgroup/ {print $2 "/kubepods"}' /proc/mounts); do
+  awk '$3 ~ /^cgroup/ {print $2 "/kubepods"}' /proc/mounts | while read -r path; do
     [ ! -d "$path" ] || find "$path" -depth -type d -exec rmdir {} + || true
   done
   if [ -s "$NODE_DIR/sysctls" ]; then
