@@ -86,16 +86,3 @@ capabilities: {drop: [ALL]}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
-
-{{/* What it reads of the cluster when it serves all namespaces: the networks where no cloud may be. */}}
-{{- define "kiln.clusterRules" -}}
-- apiGroups: [discovery.k8s.io]
-  resources: [endpointslices]
-  verbs: [list]
-- apiGroups: [""]
-  resources: [nodes]
-  verbs: [list]
-- apiGroups: [networking.k8s.io]
-  resources: [servicecidrs]
-  verbs: [list]
-{{- end }}
