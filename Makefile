@@ -107,6 +107,11 @@ octavia: install lab-up ## the types of Octavia on the real one, on the lab: abo
 .PHONY: test
 test: install lint unit integration ## everything that a change has to pass, the quick first
 
+.PHONY: docs
+docs: install ## build the documentation's site into build/site; a link that leads nowhere is an error
+	@echo "==> docs: build/site"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
+
 .PHONY: wheels
 wheels: install ## build the wheel, and use it on each supported Python that is here
 	@echo "==> wheels: build, install, run"
