@@ -14,24 +14,26 @@ RUN "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null \
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# The dependencies come first: they change less often than the code, so the layer is cached.
+# The dependencies come first: they change less often than the code, so the layer is cached. What is compiled here need not
+# be compiled at each start, for the root is read-only. The libraries' own tests stay out.
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN "$PYTHON" -m venv /build \
     && "$PYTHON" -m venv --without-pip /app \
     && /build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt \
     && /build/bin/pip --python /app/bin/python install --no-cache-dir --no-compile --no-deps \
-        --require-hashes --only-binary :all: -r requirements/runtime.txt
+        --require-hashes --only-binary :all: -r requirements/runtime.txt \
+    && rm -rf /app/lib/python3*/site-packages/*/tests \
+    && /app/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/lib
 
 COPY pyproject.toml README.md LICENSE ./
 COPY crds crds
 COPY hot_translator hot_translator
 COPY reconcilers reconcilers
 COPY operator operator
-# What is compiled here need not be compiled at each start: the root is read-only. The libraries' own tests stay out.
 RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /build/bin/pip --python /app/bin/python install --no-cache-dir --no-compile --no-deps /wheels/*.whl \
-    && rm -rf /app/lib/python3*/site-packages/*/tests \
-    && /app/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/lib \
+    && /app/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+        /app/lib/python3*/site-packages/kiln /app/lib/python3*/site-packages/hot_translator /app/lib/python3*/site-packages/reconcilers \
     && /app/bin/kiln version
 
 # ---- the image -------------------------------------------------------------------------------------------------------

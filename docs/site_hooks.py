@@ -14,12 +14,12 @@ _LINK = re.compile(r"(\]\()([^)\s#:]+)((?:#[^)\s]*)?\))")
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that lie elsewhere."""
-    for page in SOURCES:
-        files.append(File.generated(config, page, content=(ROOT / SOURCES[page]).read_text()))
+    for page, source in SOURCES.items():
+        files.append(File.generated(config, page, content=(ROOT / source).read_text()))
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001 - mkdocs' signature
     """Make links lead to pages of the site; files that are none become their path. Raises ``FileNotFoundError``."""
     source = ROOT / SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     pages = {(ROOT / text).resolve(): name for name, text in SOURCES.items()}
