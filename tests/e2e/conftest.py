@@ -48,12 +48,20 @@ def shop(project: Project) -> Space:
     return Space("shop", project)
 
 
-def pytest_sessionfinish() -> None:
-    """Leave a cluster that the next run can begin with, whatever happened."""
-    for name in ("shop", "team-a", "team-b"):
+@pytest.fixture(scope="session", autouse=True)
+def tidy() -> Iterator[None]:
+    """A cluster without Kiln at the beginning, and at the end, whatever happened."""
+    clean()
+    yield
+    clean()
+
+
+def clean() -> None:
+    for name in ("demo", "shop", "team-a", "team-b"):
         node.kubectl("-n", name, "delete", "stacks", "--all", "--timeout=120s", check=False)
         node.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s", check=False)
     for name, namespace in (("kiln", "kiln-system"), ("team", "kiln-team")):
-        node.helm("uninstall", name, "-n", namespace, "--ignore-not-found", check=False)
+        node.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait", check=False)
         node.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=60s", check=False)
-    node.kubectl("delete", "crds", "stacks.kiln.dev", "stackresources.kiln.dev", "stackrevisions.kiln.dev", check=False)
+    crds = ("stacks.kiln.dev", "stackresources.kiln.dev", "stackrevisions.kiln.dev")
+    node.kubectl("delete", "crds", *crds, "--ignore-not-found", "--timeout=60s", check=False)

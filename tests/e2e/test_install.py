@@ -1,17 +1,21 @@
 """Kiln as its users have it: an image, Helm, pods on a node, a cloud. The tests build on each other, in this order."""
 
 import json
+import re
+import shutil
 import subprocess
 import threading
 import time
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import node
+from harness import lab, node
 from harness.cloud import inventory
 from harness.node import Release, Space
 from harness.operator import eventually
-from harness.project import Project
+from harness.project import CLOUD, Project
 
 Times = list[tuple[str, float]]
 
@@ -71,6 +75,41 @@ def check_nothing_lost_or_doubled(space: Space, project: Project, width: int) ->
 
 def ready_resources(space: Space, stack: str) -> int:
     return sum(one.get("status", {}).get("state") == "Ready" for one in space.resources(stack).values())
+
+
+def test_the_quick_start_works_as_written(project: Project, tmp_path: Path) -> None:
+    """Its commands, with the image under the name that they use, and the cloud's name in the manifest."""
+    subprocess.run([lab.ROOT / "tests/lab/lab", "node", "tag", f"{node.IMAGE}:dev", quick_start_image()], check=True)
+    shutil.copytree(lab.ROOT / "charts", tmp_path / "charts")
+    (tmp_path / "clouds.yaml").write_text(node.clouds(project))
+    first = (lab.ROOT / "examples/first-stack.yaml").read_text().replace("cloudName: demo", f"cloudName: {CLOUD}")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples/first-stack.yaml").write_text(first)
+    blocks = re.findall(r"<!-- quick start -->\n```sh\n(.*?)```", (lab.ROOT / "docs/quick-start.md").read_text(), re.S)
+    shown = ""
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=tmp_path,
+            env=node.environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert not done.returncode, f"{block}\n{done.stdout}{done.stderr}"
+        shown += done.stdout
+    assert "2/2" in shown
+    assert "parameters.cidr" in shown
+    node.helm("uninstall", "kiln", "-n", "kiln-system", "--wait")
+    found = inventory(project.connection())
+    assert not found["networks"]
+
+
+def quick_start_image() -> str:
+    """The image that `helm install` of the quick start pulls."""
+    version = tomllib.loads((lab.ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return f"registry.example/kiln:{version}"
 
 
 def test_helm_installs_it_under_restricted_pod_security(release: Release, took: Times) -> None:

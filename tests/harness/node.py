@@ -20,7 +20,7 @@ CHART = str(lab.ROOT / "charts/kiln")
 
 @cache
 def environment() -> dict[str, str]:
-    """The process environment with the node's KUBECONFIG and NODE_ADDRESS; needs `lab node up`."""
+    """The process environment with the node's KUBECONFIG and NODE_CLOUD_ADDRESS; needs `lab node up`."""
     script = 'set -e; exports=$(tests/lab/lab node env); eval "$exports"; env -0'
     shown = subprocess.run(["bash", "-c", script], cwd=lab.ROOT, check=True, capture_output=True, text=True).stdout
     return dict(variable.split("=", 1) for variable in shown.split("\0") if "=" in variable)
@@ -58,11 +58,11 @@ def items(kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]
 
 
 def clouds(project: Project) -> str:
-    """The project's clouds.yaml with every URL at the node's address, where relays lead to the services.
+    """The project's clouds.yaml with every URL at the address where relays lead to the services.
 
     The catalogue names 127.0.0.1, so each service has its URL here.
     """
-    address = environment()["NODE_ADDRESS"]
+    address = environment()["NODE_CLOUD_ADDRESS"]
     (settings,) = yaml.safe_load(project.clouds_yaml)["clouds"].values()
 
     def moved(url: str) -> str:
@@ -85,10 +85,7 @@ class Release:
 
     def __init__(self, name: str, namespace: str, **values: str) -> None:
         self.name, self.namespace = name, namespace
-        # The lab's cloud is at the node's address, where clouds are denied otherwise.
-        cloud = f"{{{environment()['NODE_ADDRESS']}/32}}"
-        image = {"image.repository": IMAGE, "image.tag": "dev", "image.pullPolicy": "Never"}
-        self._values = {**image, "allowedCloudNetworks": cloud, **values}
+        self._values = {"image.repository": IMAGE, "image.tag": "dev", "image.pullPolicy": "Never", **values}
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
 

@@ -2,14 +2,16 @@
 # One real node: containerd, kubelet, scheduler and kube-proxy, with a control plane of its own beside the lab's. Pods,
 # Services, tokens, logs, exec and rolling updates work; there is no cluster DNS and no network policy.
 #
-# Pods have addresses on a bridge. They cannot reach the machine's 127.0.0.1, so relays offer the API server and the
-# lab's OpenStack at the bridge's own address. Everything else stays on 127.0.0.1. Needs root; one node a machine.
+# Pods have addresses on a bridge. They cannot reach the machine's 127.0.0.1, so relays offer the API server at the node's
+# address and the lab's OpenStack at one outside of the cluster's networks, where clouds are denied. Everything else stays
+# on 127.0.0.1. Needs root; one node a machine.
 
 NODE_DIR=$KILN_HOME/node
 NODE_NAME=kiln-node
 NODE_BRIDGE=${NODE_BRIDGE:-kiln0}
 NODE_NETWORK=${NODE_NETWORK:-10.244.0}     # the pods' network, a /24; its first address is the node's
 NODE_ADDRESS=$NODE_NETWORK.1
+NODE_CLOUD_ADDRESS=${NODE_CLOUD_ADDRESS:-10.245.0.1}
 NODE_PORT_OFFSET=1500                      # of its control plane, on top of the lab's
 NODE_SYSCTLS=(net.ipv4.ip_forward vm.overcommit_memory kernel.panic kernel.panic_on_oops)
 NODE_COMPONENTS=(relay-kubernetes kube-scheduler containerd kubelet kube-proxy)
@@ -38,7 +40,7 @@ node_up() {
 # node_env: the exports, on one line.
 node_env() {
   # shellcheck disable=SC2016  # the caller's PATH, not ours
-  printf 'export KUBECONFIG=%q NODE_ADDRESS=%q PATH=%q:"$PATH"\n' "$KUBE_CONFIG" "$NODE_ADDRESS" "$KUBE_BIN"
+  printf 'export KUBECONFIG=%q NODE_CLOUD_ADDRESS=%q PATH=%q:"$PATH"\n' "$KUBE_CONFIG" "$NODE_CLOUD_ADDRESS" "$KUBE_BIN"
 }
 
 # node_load ARCHIVE...: imports images from Docker archives.
@@ -46,6 +48,9 @@ node_load() {
   local archive
   for archive in "$@"; do node_ctr images import "$archive" >/dev/null; done
 }
+
+# node_tag NAME OTHER: gives an image another name.
+node_tag() { node_ctr images tag --force "$1" "$2" >/dev/null; }
 
 node_ctr() { as_root ctr -a "$NODE_SOCKET" -n k8s.io "$@"; }
 
@@ -83,22 +88,22 @@ node_network() {
   if ! ip link show "$NODE_BRIDGE" >/dev/null 2>&1; then
     as_root ip link add "$NODE_BRIDGE" type bridge
     as_root ip addr add "$NODE_ADDRESS/24" dev "$NODE_BRIDGE"
+    as_root ip addr add "$NODE_CLOUD_ADDRESS/32" dev "$NODE_BRIDGE"
     as_root ip link set "$NODE_BRIDGE" up
   fi
   as_root sysctl -qw net.ipv4.ip_forward=1
 }
 
-# start_relays: the API server and each service of the lab's OpenStack that answers, at the node's address.
+# start_relays: the API server, at the port of the Service `kubernetes`, and each service of OpenStack that answers.
 start_relays() {
   local name number
   number=$(port kube-apiserver)
   launch relay-kubernetes socat "TCP-LISTEN:$number,bind=$NODE_ADDRESS,fork,reuseaddr" "TCP:$HOST:$number"
-  # The Service `kubernetes` leads to the port that the API server listens on.
   for name in keystone glance placement neutron nova cinder octavia barbican designate manila heat; do
     number=${BASE_PORTS[$name]}
     number=$((number + NODE_CLOUD_OFFSET))
     if port_answers "$number"; then
-      launch "relay-$name" socat "TCP-LISTEN:$number,bind=$NODE_ADDRESS,fork,reuseaddr" "TCP:$HOST:$number"
+      launch "relay-$name" socat "TCP-LISTEN:$number,bind=$NODE_CLOUD_ADDRESS,fork,reuseaddr" "TCP:$HOST:$number"
     fi
   done
 }
