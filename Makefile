@@ -68,6 +68,9 @@ lint: install ## ruff, mypy, the import contracts, shellcheck
 	@if command -v shellcheck >/dev/null; then \
 	  echo "==> lint: shellcheck"; (cd tests/lab && shellcheck lab *.sh cloud/*.sh cloud/services/*.sh); \
 	else echo "==> lint: no shellcheck here, the lab's scripts are not checked"; fi
+	@if command -v promtool >/dev/null; then \
+	  echo "==> lint: promtool"; (cd charts/kiln && promtool check rules alerts.yaml && promtool test rules alerts_test.yaml) >/dev/null; \
+	else echo "==> lint: no promtool here, the chart's alerts are not tried"; fi
 
 .PHONY: unit
 unit: install ## the tests that need no cloud: seconds

@@ -152,6 +152,14 @@ def test_dashboards_ask_one_data_source_and_have_no_two_panels_of_one_id() -> No
         assert board["uid"] == path.stem
 
 
+def test_every_alert_is_made_to_fire_by_a_test() -> None:
+    """promtool runs them (`make lint`)."""
+    rules = yaml.safe_load((CHART / "alerts.yaml").read_text())["groups"][0]["rules"]
+    tests = yaml.safe_load((CHART / "alerts_test.yaml").read_text())["tests"]
+    fired = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]}
+    assert fired == {rule["alert"] for rule in rules}
+
+
 def test_operations_md_has_every_alert() -> None:
     rules = yaml.safe_load((CHART / "alerts.yaml").read_text())["groups"][0]["rules"]
     text = (ROOT / "docs/operations.md").read_text()
