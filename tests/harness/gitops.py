@@ -171,7 +171,9 @@ class Kustomization:
 
         def there() -> bool:
             found = self.ready()
-            return found.get("status") == status and revision in found.get("message", "") + self._attempted()
+            # Success names the commit; a failure is of the commit that was tried last.
+            of = found.get("message", "") if status == "True" else self._attempted()
+            return found.get("status") == status and revision in of
 
         try:
             eventually(there, timeout, 0.2)
