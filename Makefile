@@ -16,6 +16,7 @@ SEED ?= 1
 VECTORS ?=
 TEMPLATES ?=
 RUNS ?= 3
+FUZZ ?= 400
 PEERS ?=
 ONLY ?=
 KEEP ?=
@@ -106,6 +107,11 @@ octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICE
 octavia: install lab-up ## the types of Octavia on the real one, on the lab: about 20 minutes
 	@echo "==> octavia: load balancers, made, changed, disturbed, deleted"
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m octavia -s $(PYTEST_ARGS)
+
+.PHONY: hostile
+hostile: install ## a hostile cloud, and texts that no honest tenant writes: about 5 minutes (FUZZ=2000 tries more)
+	@echo "==> hostile: bounds on what a cloud answers, fuzzed answers, fuzzed texts"
+	@FUZZ=$(FUZZ) $(BIN)/pytest -q tests/hostile $(PYTEST_ARGS)
 
 .PHONY: test
 test: install lint unit integration ## everything that a change has to pass, the quick first

@@ -27,10 +27,26 @@ _MERGE_TAG: Final = f"{_PREFIX}merge"
 Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's parser in C where there is one."""
 
+_LONGEST_INTEGER: Final = 4300
+"""Decimal digits that Python turns into text; a number with more could not be written anywhere."""
+
+
+def _integer(loader: Any, node: yaml.Node) -> int:
+    """An integer of YAML 1.1: also hexadecimal, octal, binary, or in base 60."""
+    text = str(node.value)
+    # Python bounds what it reads in base 10, and PyYAML's way through base 60 takes time by the square of the length.
+    if len(text) > _LONGEST_INTEGER * (4 if text.lstrip("+-").startswith("0b") else 1):
+        raise ValueError(f"an integer has more than {_LONGEST_INTEGER} digits")
+    value: int = loader.construct_yaml_int(node)
+    if value.bit_length() > _LONGEST_INTEGER * 3.32:
+        raise ValueError(f"an integer has more than {_LONGEST_INTEGER} digits")
+    return value
+
+
 _SCALARS: Final[Mapping[str, Callable[[Any, yaml.Node], Any]]] = {
     f"{_PREFIX}null": Loader.construct_yaml_null,
     f"{_PREFIX}bool": Loader.construct_yaml_bool,
-    f"{_PREFIX}int": Loader.construct_yaml_int,
+    f"{_PREFIX}int": _integer,
     f"{_PREFIX}float": Loader.construct_yaml_float,
     f"{_PREFIX}binary": Loader.construct_yaml_binary,
     f"{_PREFIX}value": Loader.construct_scalar,

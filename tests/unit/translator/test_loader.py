@@ -224,3 +224,12 @@ def test_errors_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.line, again.column, again.source) == ("a.b: reason", 3, 4, "f")
     assert str(copy.copy(InvalidTemplate("", "reason"))) == "reason"
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0x" + "f" * 6000, "0" + "7" * 6000, "0b" + "1" * 20_000, ":".join(["59"] * 3000), "9" * 5000, "-0x" + "f" * 4000],
+)
+def test_an_integer_that_no_text_can_hold_is_refused(number: str) -> None:
+    with pytest.raises(InvalidTemplate):
+        load(f"a: {number}")
