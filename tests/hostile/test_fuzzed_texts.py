@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hot_translator import Pseudo, TranslationError, parse_environment, parse_template, translate
-from hot_translator.allowance import limited
+from hot_translator.budget import limited
 from kiln.clouds import credentials
 from kiln.clouds.credentials import CredentialsError
 
