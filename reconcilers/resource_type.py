@@ -64,6 +64,9 @@ class ResourceType(ABC):
     empty_counts: ClassVar[frozenset[str]] = frozenset()
     """Properties in which an empty text is a value (no gateway) and not the absence of one."""
 
+    secret_attributes: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that no message may show, though an output may, besides those that the catalogue marks."""
+
     @property
     def schema(self) -> catalogue.TypeSchema:
         """The catalogue entry: properties, attributes, and the effect of updates."""
@@ -183,6 +186,14 @@ class ResourceType(ABC):
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
         """Whether this item is the resource of the record: whether it carries the token."""
         return False
+
+    def is_ours(self, observed: Any, recorded: Recorded) -> bool:
+        """Whether what exists under a record's id is what the Stack made. To be asked before it is deleted: a record
+        may have been written by somebody else, or its id may stand for something new.
+
+        It carries the token. Of a type that cannot carry one the record alone is the proof.
+        """
+        return not self.carries_token or (isinstance(observed, Mapping) and self.owned(observed, recorded))
 
     def token_of(self, item: Mapping[str, Any]) -> str | None:
         """The token of an item of a list; None if it has none, or does not show it as such."""

@@ -31,6 +31,7 @@ class RandomString(Local):
     """Another seed comes with each replacement, and every change replaces: so no value is ever seen twice."""
 
     type = "OS::Heat::RandomString"
+    secret_attributes = frozenset({"value"})
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
