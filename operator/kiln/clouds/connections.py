@@ -75,6 +75,10 @@ class CloudConnections:
         self._expire(loop.time())
         return await asyncio.shield(entry.connection)
 
+    def keeps(self, digest: str) -> bool:
+        """Whether the connection for the credential of this digest is open, or being made."""
+        return digest in self._entries
+
     def close(self) -> None:
         """Close all connections."""
         while self._entries:

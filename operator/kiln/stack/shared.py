@@ -90,7 +90,9 @@ class SharedState:
         if site is None or site.cloud.connection is not connection:
             cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, limits=self._clouds.limits)
             site = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
-            self._sites[credential.digest] = site
+            # It may have been closed while it was made; then this one is for the caller alone.
+            if self._clouds.keeps(credential.digest):
+                self._sites[credential.digest] = site
         return site
 
     def _forget_site(self, digest: str) -> None:

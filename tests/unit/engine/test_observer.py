@@ -7,8 +7,10 @@ from typing import Any
 from harness import virtual
 
 from reconcilers import registry
+from reconcilers.cloud.calls import Caller
 from reconcilers.cloud.observer import FIRST_LOOK, SLOWEST_LOOK, Observer
-from reconcilers.model import Recorded, Request
+from reconcilers.errors import CloudError
+from reconcilers.model import Fault, Recorded, Request
 
 SERVER = registry.find("OS::Nova::Server")
 
@@ -62,3 +64,56 @@ def test_while_one_after_the_other_ends_the_next_look_is_soon() -> None:
     first = next(time for time in seen if time >= 20.0)
     after = seen[seen.index(first) + 1]
     assert round(after - first, 2) == FIRST_LOOK
+
+
+class Silent(Nova):
+    """A service that is asked in vain: each list ends with an error after a minute."""
+
+    async def list(self, request: Request, plural: str, _caller: Any = None) -> list[dict[str, Any]]:
+        self.looks.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(60)
+        raise CloudError(Fault.TRANSIENT, "compute: no answer")
+
+
+def test_all_that_wait_for_a_list_hear_of_its_failure_at_once() -> None:
+    async def life() -> tuple[list[float], int]:
+        nova = Silent({})
+        observer = Observer(nova)  # type: ignore[arg-type]
+        assert SERVER is not None
+
+        async def wait() -> float:
+            try:
+                await observer.snapshot(SERVER, since=0.0)
+            except CloudError:
+                return asyncio.get_running_loop().time()
+            raise AssertionError("there is no list")
+
+        return list(await asyncio.gather(*(wait() for _ in range(20)))), len(nova.looks)
+
+    heard, looks = virtual.run(life())
+    assert set(heard) == {60.0}
+    assert looks == 1
+
+
+def test_a_caller_that_has_had_enough_leaves_a_list_to_the_others() -> None:
+    async def life() -> tuple[float, float]:
+        observer = Observer(Silent({}))  # type: ignore[arg-type]
+        assert SERVER is not None
+        superseded = asyncio.Event()
+
+        def check() -> None:
+            if superseded.is_set():
+                raise LookupError
+
+        async def wait(caller: Caller) -> float:
+            try:
+                await observer.snapshot(SERVER, since=0.0, caller=caller)
+            except (CloudError, LookupError):
+                return asyncio.get_running_loop().time()
+            raise AssertionError("there is no list")
+
+        asyncio.get_running_loop().call_later(5.0, superseded.set)
+        first, second = await asyncio.gather(wait(Caller(check, superseded)), wait(Caller()))
+        return first, second
+
+    assert virtual.run(life()) == (5.0, 60.0)
