@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACK_REVISIONS
-from kiln.kube.client import Kube
+from kiln.kube.client import AlreadyExists, Kube
 from kiln.stack.inputs import Inputs
+from kiln.stack.stack_secret import SecretTaken
 from reconcilers.digests import Digester
 
 HIDDEN: Final = "# hidden: it is in the Secret of the same name"
@@ -77,8 +78,9 @@ class Revisions:
         digest = digester.value(
             [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
         )
-        if known and known[-1].digest == digest:
-            return known[-1]
+        same = known[-1] if known and known[-1].digest == digest else None
+        if same is not None and same.deployed:
+            return same
         number = 1 + max((revision.number for revision in known), default=0)
         secret_values = {
             name: value for name, value in inputs.parameters.items() if name in hidden or holds(_text(value))
@@ -98,6 +100,9 @@ class Revisions:
             )
             if values
         }
+        if same is not None:
+            await self._keep_hidden(same.obj, secret_data)
+            return same
         name = f"{self._name[:50].rstrip('-.')}-{number}-{digest[:8]}"
         spec: dict[str, Any] = {
             "stackName": self._name,
@@ -120,22 +125,35 @@ class Revisions:
         }
         body = {"apiVersion": v1alpha1.API_VERSION, "kind": "StackRevision", "metadata": metadata, "spec": spec}
         created = await self.kube.create(STACK_REVISIONS, self._namespace, body, existing_ok=True)
-        if secret_data:
-            owner = {
-                "apiVersion": v1alpha1.API_VERSION,
-                "kind": "StackRevision",
-                "name": name,
-                "uid": created["metadata"]["uid"],
-                "controller": True,
-            }
-            secret = {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {**metadata, "ownerReferences": [owner]},
-                "data": secret_data,
-            }
-            await self.kube.create(SECRETS, self._namespace, secret, existing_ok=True)
+        await self._keep_hidden(created, secret_data)
         return _revision(created)
+
+    async def _keep_hidden(self, revision: Mapping[str, Any], data: Mapping[str, str]) -> None:
+        """Create the revision's Secret, unless it is there: a process may have ended between the two.
+
+        Raises SecretTaken where its name belongs to something else.
+        """
+        name = revision["spec"].get("hiddenParametersSecret")
+        if not name or not data:
+            return
+        found = await self.kube.get(SECRETS, self._namespace, name)
+        if found is not None:
+            if revision["metadata"]["uid"] not in v1alpha1.owner_uids(found):
+                raise SecretTaken(name)
+            return
+        owner = {
+            "apiVersion": v1alpha1.API_VERSION,
+            "kind": "StackRevision",
+            "name": name,
+            "uid": revision["metadata"]["uid"],
+            "controller": True,
+        }
+        metadata = {"name": name, "labels": {v1alpha1.LABEL_STACK: self._name}, "ownerReferences": [owner]}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(data)}
+        try:
+            await self.kube.create(SECRETS, self._namespace, body, existing_ok=True)
+        except AlreadyExists:
+            raise SecretTaken(name) from None
 
     async def inputs(self, revision: Revision) -> Inputs:
         """The inputs of the revision, hidden values included."""

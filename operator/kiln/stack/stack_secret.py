@@ -18,10 +18,9 @@ _TRIES: Final = 5
 
 
 class SecretTaken(CredentialsError):  # noqa: N818
-    """The name of the Stack's Secret belongs to something that this operator did not make."""
+    """A name that the operator needs for a Secret belongs to one that it did not make."""
 
-    def __init__(self, stack: str) -> None:
-        name = secret_name(stack)
+    def __init__(self, name: str) -> None:
         message = f"there is a Secret {name!r} that Kiln did not make for this Stack; rename it or the Stack"
         super().__init__(Reason.NAME_TAKEN, "metadata.name", message)
 
@@ -78,7 +77,7 @@ async def _create(kube: Kube, stack: Mapping[str, Any], credential: Credential) 
     try:
         await kube.create(SECRETS, metadata["namespace"], body)
     except AlreadyExists:
-        raise SecretTaken(metadata["name"]) from None
+        raise SecretTaken(secret_name(metadata["name"])) from None
     return key, True
 
 
@@ -123,13 +122,13 @@ async def _remove_older(kube: Kube, stack: Mapping[str, Any], secret: Mapping[st
     """Delete the Secret of an older Stack of this name. Raises :class:`SecretTaken` for every other."""
     metadata = stack["metadata"]
     if not _of_older_stack(secret, stack):
-        raise SecretTaken(metadata["name"])
+        raise SecretTaken(secret_name(metadata["name"]))
     uid = secret["metadata"]["uid"]
     await _remove_finalizer(kube, metadata["namespace"], secret)
     try:
         await kube.delete(SECRETS, metadata["namespace"], secret["metadata"]["name"], uid=uid)
     except Conflict:
-        raise SecretTaken(metadata["name"]) from None
+        raise SecretTaken(secret_name(metadata["name"])) from None
 
 
 async def _remove_finalizer(kube: Kube, namespace: str, secret: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from kiln.redaction import MARK, Redactor
 from kiln.stack import outputs
 from kiln.stack.inputs import Inputs
 from kiln.stack.revisions import Revisions
+from kiln.stack.stack_secret import SecretTaken
 from reconcilers.digests import Digester
 from reconcilers.errors import without_secrets
 
@@ -231,6 +232,19 @@ async def test_every_text_with_a_hidden_value_is_in_the_revision_s_secret():
     assert again.template == given.template
     assert again.environments == (*given.environments[:2], json.dumps(given.environments[2]))
     assert (again.files, again.parameters) == (given.files, given.parameters)
+
+
+async def test_a_revision_whose_secret_was_not_made_gets_it_in_the_next_pass():
+    kube = Kept()
+    revisions = Revisions(kube, {"metadata": {"name": "web", "namespace": "ns", "uid": "uid"}})
+    given = Inputs("text", (), {}, {"p": CANARY}, frozenset("p"))
+    revision = await revisions.record([], given, frozenset("p"), Digester(b"k" * 32))
+    del kube.objects["secrets"]
+    assert await revisions.record([revision], given, frozenset("p"), Digester(b"k" * 32)) is revision
+    assert (await revisions.inputs(revision)).parameters == {"p": CANARY}
+    kube.objects["secrets"]["metadata"]["ownerReferences"] = []
+    with pytest.raises(SecretTaken):
+        await revisions.record([revision], given, frozenset("p"), Digester(b"k" * 32))
 
 
 async def test_a_secret_that_is_not_the_revision_s_is_not_read():
