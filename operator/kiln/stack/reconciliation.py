@@ -27,6 +27,7 @@ from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.revisions import Revision, Revisions
 from kiln.stack.shared import CloudAccess, SharedState
+from kiln.stack.stack_secret import SecretTaken
 from kiln.stack.status import StatusUpdate, StatusWriter
 from reconcilers.backoff import Backoff
 from reconcilers.digests import Digester
@@ -101,6 +102,10 @@ class StackReconciliation:
                 return await self._delete(spec)
             self.stack = await finalizer.add_finalizer(self.kube, self.stack)
             return await self._converge(spec, await self._load())
+        except SecretTaken as taken:
+            refused = self._refusal(taken.reason, f"{taken.path}: {taken.message}", retry=CREDENTIALS_RETRY)
+            await self.reporter.report_final(refused.update)
+            return refused.requeue
         except Refused as refused:
             await self.reporter.report_final(refused.update)
             return refused.requeue
@@ -160,7 +165,13 @@ class StackReconciliation:
         revisions = Revisions(self.kube, self.stack)
         known = await revisions.load()
         hidden = {name for name, parameter in loaded.translation.parameters.items() if parameter.hidden}
-        wanted = await revisions.record(known, loaded.inputs, frozenset(hidden) | loaded.inputs.hidden, Digester(key))
+        wanted = await revisions.record(
+            known,
+            loaded.inputs,
+            frozenset(hidden) | loaded.inputs.hidden,
+            Digester(key),
+            self.reporter.redact.holds,
+        )
         decided = objective.decide(spec, self.old, self.generation, wanted, [*known, wanted], _now())
         if isinstance(decided, Refusal):
             raise self._impossible(decided, wanted)
@@ -334,7 +345,7 @@ class StackReconciliation:
         try:
             access = await self.shared.last_access(self.stack)
             self.reporter.add_secrets(access.credential.hidden)
-            key, _ = await stack_secret.load_or_create_digest_key(self.kube, self.stack, access.credential)
+            key = await stack_secret.load_digest_key(self.kube, self.stack)
             result = await Engine(self._context(spec, decided, access, key), records).delete()
         except CredentialsError as error:
             how = "restore them, or set spec.deletionPolicy to Orphan to keep the resources in OpenStack"
