@@ -131,7 +131,12 @@ class Informer:
         # Reset the flag first. An event that arrives now may wake the loop once too often, but it is not lost.
         self._waking = False
         while self._events:
-            self._observe(*self._events.popleft())
+            plural, kind, obj = self._events.popleft()
+            try:
+                self._observe(plural, kind, obj)
+            except Exception:
+                # An object that cannot be handled must not delay the events after it.
+                log.exception("An event of %s could not be handled", plural)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

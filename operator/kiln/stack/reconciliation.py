@@ -269,7 +269,7 @@ class StackReconciliation:
             worked=worked,
             remarks=_remarks(loaded),
         )
-        await self.reporter.report_final(update)
+        await self.reporter.report_final(replace(update, resync_interval=spec.resync_interval))
         if worked:
             self.reporter.observe_duration()
         keep = frozenset(revision.name for revision in (target, wanted) if revision is not None)

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -55,6 +56,9 @@ class StatusUpdate:
     hidden_outputs: tuple[str, ...] | None = None
     groups: Mapping[str, Any] | None = None
     synced: bool = False
+    """The Stack was compared with OpenStack completely."""
+    resync_interval: float = 0.0
+    """Seconds between such comparisons; 0 for none."""
     pass_id: str = ""
     handled_request: str = ""
     """The value of the annotation that asked for this reconciliation, when it has ended."""
@@ -158,6 +162,8 @@ def _operation(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
 
 VOLATILE = ("lastSyncTime", "passID")
 """Fields whose change alone causes no write."""
+SYNC_TIME_AGE = 3600.0
+"""Seconds after which a newer ``lastSyncTime`` is worth a write by itself. A longer resync interval counts instead."""
 
 
 class StatusWriter:
@@ -218,7 +224,8 @@ class StatusWriter:
 
     async def _write(self, report: StatusUpdate) -> None:
         status = build_status(self.status, report, self._now())
-        if not needs_write(self.status, status) or not self._fence():
+        stale = report.synced and sync_time_is_stale(self.status, status, report.resync_interval)
+        if not (stale or needs_write(self.status, status)) or not self._fence():
             return
         self._written = asyncio.get_running_loop().time()
         body = {"metadata": {"uid": self._uid}, "status": status}
@@ -236,6 +243,23 @@ def needs_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
         return json.dumps({key: value for key, value in status.items() if key not in VOLATILE}, sort_keys=True)
 
     return core(old) != core(new)
+
+
+def sync_time_is_stale(old: Mapping[str, Any], new: Mapping[str, Any], interval: float) -> bool:
+    """Whether the written ``lastSyncTime`` is so old that the new one has to be written.
+
+    Comparisons that find nothing cost no write, so the written time may be older than the last comparison: by an hour,
+    or by ``interval`` (seconds between comparisons) if that is longer.
+    """
+    written, now = (_seconds(status.get("lastSyncTime")) for status in (old, new))
+    return now - written >= max(SYNC_TIME_AGE, interval)
+
+
+def _seconds(stamp: object) -> float:
+    try:
+        return datetime.fromisoformat(str(stamp)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 MOST_PROBLEMS = 20

@@ -70,3 +70,18 @@ def test_a_proxy_is_not_used_for_an_api_server_that_is_reached_without(
     config = Configuration()
     config.host = "https://10.96.0.1:443"
     assert informer._connection(config).proxy_url == used
+
+
+async def test_an_event_that_cannot_be_handled_does_not_delay_those_after_it() -> None:
+    seen: list[str | None] = []
+
+    def observe(_plural: str, kind: str | None, _obj: Any) -> None:
+        if kind == "ADDED":
+            raise KeyError("spec")
+        seen.append(kind)
+
+    watching = Informer(observe, lambda: None)  # type: ignore[arg-type, return-value]
+    for kind in ("ADDED", "MODIFIED", "ADDED", "DELETED"):
+        watching._hand_over("stacks", kind, {})
+    await asyncio.sleep(0)
+    assert seen == ["MODIFIED", "DELETED"]

@@ -1,11 +1,15 @@
 """What a pass knows, as a status; and how often it is written."""
 
 import asyncio
+import datetime
 from typing import Any
 
 import pytest
+from harness.fake_kube import FakeKube
 
+from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Operation, Reason, Result
+from kiln.kube.client import Conflict
 from kiln.stack import status
 from kiln.stack.status import ReadyState, StatusUpdate
 from reconcilers.engine.progress import ProgressTracker, ResourceProgress
@@ -110,36 +114,52 @@ def test_an_invalid_template_and_missing_credentials_are_told_apart() -> None:
     assert conditions(bad)["Stalled"][0] == "True"
 
 
-class Writes:
-    def __init__(self) -> None:
-        self.bodies: list[Any] = []
+@pytest.mark.parametrize(("interval", "age"), [(600.0, 3600), (0.0, 3600), (7200.0, 7200)])
+def test_a_sync_time_is_written_again_when_it_is_older_than_an_hour_or_the_interval(interval: float, age: int) -> None:
+    def synced(seconds: int) -> dict[str, Any]:
+        stamp = datetime.datetime.fromtimestamp(1_800_000_000 + seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return status.build_status({}, StatusUpdate(1, DONE, synced=True), stamp)
 
-    async def patch(self, _res: Any, _ns: str, _name: str, body: Any, **_: Any) -> Any:
-        self.bodies.append(body)
-        return {}
+    assert not status.sync_time_is_stale(synced(0), synced(age - 1), interval)
+    assert status.sync_time_is_stale(synced(0), synced(age), interval)
 
 
-def writer(kube: Any, *, fence: bool = True) -> status.StatusWriter:
-    stack = {"metadata": {"namespace": "ns", "name": "web", "uid": "u"}}
-    return status.StatusWriter(kube, stack, lambda: "t", lambda: fence)
+def writer(kube: FakeKube, *, fence: bool = True) -> status.StatusWriter:
+    stack = kube.find("stacks", "web") or kube.put(STACKS, "web")
+    return status.StatusWriter(kube, stack, lambda: "t", lambda: fence)  # type: ignore[arg-type]
+
+
+def written(kube: FakeKube) -> int:
+    return [verb for verb, _, _ in kube.calls].count("patch")
 
 
 @pytest.mark.looptime
 async def test_a_stack_that_moves_is_written_about_once_a_second() -> None:
-    kube = Writes()
+    kube = FakeKube()
     one = writer(kube)
     for number in range(50):
         one.later(lambda number=number: StatusUpdate(number, WORKING))  # type: ignore[misc]
         await asyncio.sleep(0.1)
-    assert 4 <= len(kube.bodies) <= 6
+    assert 4 <= written(kube) <= 6
     await one.now(StatusUpdate(99, DONE))
-    assert kube.bodies[-1]["status"]["observedGeneration"] == 99
-    written = len(kube.bodies)
+    assert kube.objects["stacks", "ns", "web"]["status"]["observedGeneration"] == 99
+    before = written(kube)
     await asyncio.sleep(5)
-    assert len(kube.bodies) == written
+    assert written(kube) == before
 
 
 async def test_who_leads_no_longer_writes_nothing() -> None:
-    kube = Writes()
+    kube = FakeKube()
     await writer(kube, fence=False).now(StatusUpdate(1, DONE))
-    assert kube.bodies == []
+    assert written(kube) == 0
+
+
+async def test_the_status_of_another_stack_of_the_name_is_not_written() -> None:
+    kube = FakeKube()
+    old = writer(kube)
+    del kube.objects["stacks", "ns", "web"]
+    await old.now(StatusUpdate(1, DONE))
+    kube.put(STACKS, "web")
+    with pytest.raises(Conflict):
+        await old.now(StatusUpdate(1, WORKING))
+    assert "status" not in kube.objects["stacks", "ns", "web"]
