@@ -57,9 +57,11 @@ class _Stack:
             return 0.0
         if not self.interval:
             return math.inf
-        spread = random.uniform(0.0, _JITTER * self.interval)  # noqa: S311
-        # Spread overdue Stacks too: after a start most of them are overdue.
-        return max(self.synced + self.interval - now, 0.0) + spread
+        left = self.synced + self.interval - now
+        if left <= 0:
+            # Most Stacks are overdue after a start, because comparisons that find nothing write no time.
+            return random.uniform(0.0, self.interval)  # noqa: S311
+        return left + random.uniform(0.0, _JITTER * self.interval)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
     )
     try:
         interval = v1alpha1.parse_duration(spec.get("resyncInterval", "10m"))
-    except ValueError:
+    except (ValueError, TypeError):
         interval = 600.0
     annotations = metadata.get("annotations") or {}
     return _Stack(
@@ -235,7 +237,7 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
             annotations.get(v1alpha1.ANNOTATION_RECONCILE_AT),
             annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT),
         ),
-        references=references(obj, credentials=True),
+        references=_references(obj),
         synced=synced,
         interval=interval,
         resting=resting,
@@ -245,6 +247,14 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
 
 
 _CONDITIONS = frozenset(Condition)
+
+
+def _references(obj: Mapping[str, Any]) -> frozenset[Reference]:
+    """What the Stack refers to; nothing if the spec is malformed, which its reconciliation reports."""
+    try:
+        return references(obj, credentials=True)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return frozenset()
 
 
 def _digest(obj: Mapping[str, Any]) -> bytes:
