@@ -41,40 +41,44 @@ class DeletionWatcher:
         self._stop = threading.Event()
         self._waiting = set(namespaces or ("",))
         """Namespaces whose first watch is not yet open."""
-        self._broken: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def ready(self) -> bool:
-        """Whether all watches have been open."""
-        return not self._waiting
+        """Whether all watches have been open, and all threads still watch."""
+        return not self._waiting and not self._ended.done()
 
     def start(self) -> None:
         """Start the threads. They end with the process, or at the first event after :meth:`stop`."""
         for namespace in sorted(self._waiting):
-            threading.Thread(target=self._follow, args=(namespace,), name="deletions", daemon=True).start()
+            threading.Thread(target=self._run, args=(namespace,), name="deletions", daemon=True).start()
 
     async def wait(self) -> None:
-        """Raise the error of a thread that ended because of one. Never returns: without its threads the operator is
-        deaf to deletions, so it must not go on.
-        """
-        await self._broken
+        """Wait until a thread ends: after :meth:`stop`, or because of an error, which is raised."""
+        await asyncio.shield(self._ended)
 
     def stop(self) -> None:
         """Stop calling ``observe``."""
         self._stop.set()
 
-    def _follow(self, namespace: str) -> None:
+    def _run(self, namespace: str) -> None:
+        error: BaseException | None = None
         try:
-            self._watch_until_stopped(namespace)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the process has to know
-            if not self._stop.is_set():
-                self._loop.call_soon_threadsafe(self._fail, error)
+            self._follow(namespace)
+        except BaseException as caught:  # noqa: BLE001 - wait() raises it, whatever it is
+            error = caught
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end, error)
 
-    def _fail(self, error: Exception) -> None:
-        if not self._broken.done():
-            self._broken.set_exception(error)
+    def _end(self, error: BaseException | None) -> None:
+        if self._ended.done():
+            return
+        if error is None or self._stop.is_set():
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(RuntimeError(f"the watch of StackResources ended: {error!r}"))
 
-    def _watch_until_stopped(self, namespace: str) -> None:
+    def _follow(self, namespace: str) -> None:
         version, failures = "", 0
         while not self._stop.is_set():
             try:
@@ -84,7 +88,8 @@ class DeletionWatcher:
                     failures = 0 if line else failures
             except Gone:
                 version = ""
-            except (KubeError, ValueError, LookupError) as error:  # ValueError, LookupError: a truncated line
+            # ValueError, LookupError: a truncated line. OSError: a token or certificate that is being renewed.
+            except (KubeError, ValueError, LookupError, OSError) as error:
                 level = logging.WARNING if failures == len(_BACKOFFS) else logging.DEBUG
                 log.log(level, "StackResources cannot be watched: %s", error)
             self._stop.wait(_BACKOFFS[min(failures, len(_BACKOFFS) - 1)])

@@ -129,3 +129,34 @@ async def test_an_api_server_that_is_away_is_asked_again_for_ever() -> None:
     away: tuple[list[bytes], KubeError | None] = ([], Unreachable(0, "refused", "nobody there"))
     server = Server(*[away] * 20, ([line("DELETED", "late")], None))
     assert await watched(server) == [("stackresources", "DELETED", "late")]
+
+
+async def test_a_token_file_that_is_being_renewed_does_not_end_the_watch() -> None:
+    server = Server(([line("BOOKMARK", "", "70")], None), ([line("DELETED", "late")], None))
+    failures = [OSError("the token file is gone for a moment")]
+
+    def watch(namespace: str, version: str) -> Iterator[bytes]:
+        if failures:
+            raise failures.pop()
+        return server(namespace, version)
+
+    seen: Seen = []
+    watcher = DeletionWatcher(lambda plural, kind, obj: seen.append((plural, kind, obj["metadata"]["name"])), watch)
+    watcher.start()
+    await asyncio.wait_for(server.done.wait(), 10)
+    assert watcher.ready
+    watcher.stop()
+    await asyncio.wait_for(watcher.wait(), 10)
+    assert seen == [("stackresources", "DELETED", "late")]
+
+
+async def test_a_thread_that_ends_by_a_mistake_is_noticed() -> None:
+    def watch(_namespace: str, _version: str) -> Iterator[bytes]:
+        yield b""
+        raise ZeroDivisionError("a mistake of ours")
+
+    watcher = DeletionWatcher(lambda *_: None, watch)
+    watcher.start()
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        await asyncio.wait_for(watcher.wait(), 10)
+    assert not watcher.ready
