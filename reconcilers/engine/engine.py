@@ -84,7 +84,7 @@ class Engine:
         Raises CloudError (nothing could be looked at), ReconciliationEnded, TimedOut.
         """
         definitions = translation.definitions
-        await self.look()
+        await self.look({definition.type for definition in definitions.values()})
         needs = {name: concrete_requirements(definitions, name) for name in definitions}
         sweep = await self.context.evaluate(lambda: self.sweep(translation, needs))
         for name, ready in sweep.ready.items():
@@ -136,11 +136,11 @@ class Engine:
         wanted = [name for name in names if name in context.ready and context.ready[name].rtype.service]
         await asyncio.gather(*(one(name) for name in wanted))
 
-    async def look(self, *, leaving: bool = False) -> None:
+    async def look(self, types: Iterable[str] = (), *, leaving: bool = False) -> None:
         """Read one bulk list for each recorded kind; for a deletion only for kinds whose state matters then.
 
-        A list that fails delays only resources of its kind. Raises CloudError if all lists fail, or if the credentials
-        are refused.
+        ``types`` are those of the template. A list that fails delays only resources of its kind. Raises CloudError if
+        the credentials are refused, or if no service answers that a recorded resource or one of ``types`` belongs to.
         """
         kinds: dict[tuple[Any, ...], ResourceType] = {}
         for recorded in self.all_records():
@@ -159,9 +159,16 @@ class Engine:
                 raise snapshot
             else:
                 context.snapshots[key] = snapshot
+        away = {key[0] for key in context.unreadable}
+        hopeless = not context.snapshots and self._services(types) <= away
         for error in context.unreadable.values():
-            if error.fault is Fault.AUTH or not context.snapshots:
+            if hopeless or error.fault is Fault.AUTH:
                 raise error
+
+    def _services(self, types: Iterable[str]) -> set[str]:
+        """The services that recorded resources and these types belong to."""
+        found = map(registry.find, {*types, *(recorded.type for recorded in self.all_records())})
+        return {rtype.service for rtype in found if rtype is not None and rtype.service}
 
     def sweep(self, translation: Translation, needs: Mapping[str, frozenset[str]]) -> Sweep:
         """Look at all definitions in order. Its only side effect: it notes ready resources in the context."""

@@ -89,7 +89,8 @@ class Preview:
 
         Raises CloudError if the cloud cannot be read.
         """
-        await self.engine.look(leaving=translation is None)
+        types = {one.type for one in translation.definitions.values()} if translation is not None else set()
+        await self.engine.look(types, leaving=translation is None)
         if translation is not None:
             for name in translation.order:
                 definition = translation.definitions[name]

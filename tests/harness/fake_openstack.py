@@ -144,6 +144,8 @@ class FakeOpenStack:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
         item = self._held(table, parts[1])
+        if parts[2:3] == ["os-volume_attachments"]:
+            return self._attachment(request, item, parts[3:])
         if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
             return self._entries(request, item, parts[2], parts[3:])
         if request.method == "DELETE":
@@ -159,6 +161,17 @@ class FakeOpenStack:
         if parts[2] == "remove_router_interface":
             return 200, self._remove_interface(item, request.body["subnet_id"])
         raise Refused(404, f"no such path {request.path}")
+
+    def _attachment(self, request: Request, server: Item, names: "Names") -> tuple[int, Any]:
+        """Attach a volume to a server, or detach it."""
+        volume = self._held(self.tables["volumes"], names[0] if names else request.body["volumeAttachment"]["volumeId"])
+        if request.method == "DELETE":
+            volume.pop("attachments", None)
+            return 202, None
+        if volume.get("attachments"):
+            raise Refused(409, f"volume {volume['id']} is in use")
+        volume["attachments"] = [{"server_id": server["id"], "device": request.body["volumeAttachment"].get("device")}]
+        return 200, {"volumeAttachment": {"volumeId": volume["id"], "serverId": server["id"]}}
 
     def _entries(self, request: Request, item: Item, kind: str, names: "Names") -> tuple[int, Any]:
         """Metadata and tags: one by one, added to, or the whole of them."""
@@ -200,7 +213,8 @@ class FakeOpenStack:
             shown["OS-EXT-STS:task_state"] = "deleting" if "_gone" in item else None
             shown["status"] = "BUILD" if building else item.get("status", "ACTIVE")
         elif plural == "volumes":
-            shown["status"] = "deleting" if "_gone" in item else "creating" if building else "available"
+            there = item.get("status") or ("in-use" if item.get("attachments") else "available")
+            shown["status"] = "deleting" if "_gone" in item else "creating" if building else there
         return shown
 
     def _made(self, plural: str, body: Mapping[str, Any]) -> Item:
