@@ -1,10 +1,11 @@
 """Fixtures of the integration tests: they run against the real lab, which must be up (`make lab-up`)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import operator
+from harness import loop_holds, operator
 from harness.operator import Operator
 from harness.project import Project
 from harness.stacks import Namespace
@@ -15,6 +16,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" in item.path.parts and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(900))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how long the operators' event loops were held at the longest."""
+    if path := os.environ.get(operator.LOOP_HOLDS):
+        terminalreporter.section("event loop")
+        for line in loop_holds.summary(loop_holds.read(Path(path))):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loop_is_watched(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All operators note what holds their event loop."""
+    os.environ.setdefault(operator.LOOP_HOLDS, str(tmp_path_factory.mktemp("loop") / "holds.jsonl"))
 
 
 @pytest.fixture(scope="session")
