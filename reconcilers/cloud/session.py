@@ -6,6 +6,7 @@ Resource object costs five times the CPU).
 
 import asyncio
 import contextvars
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -60,7 +61,8 @@ class _ServiceThrottle:
     """The way to one service: how many calls may be under way, and until when none may start (it asked us to wait)."""
 
     slots: asyncio.Semaphore
-    paused_until: float = 0.0
+    paused_until: float = -math.inf
+    """Loop time."""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ class Cloud:
             except CloudError as error:
                 status = error.status or 0
                 if error.fault is Fault.RATE_LIMITED:
-                    throttle.paused_until = max(throttle.paused_until, time.monotonic() + (error.retry_after or 1.0))
+                    throttle.paused_until = max(throttle.paused_until, _now() + (error.retry_after or 1.0))
                 raise
             else:
                 return answer
@@ -118,7 +120,7 @@ class Cloud:
         Raises :class:`CloudError`, which names the service: a list is about no single resource.
         """
         limits = self.limits
-        until = time.monotonic() + limits.list_deadline
+        until = _now() + limits.list_deadline
         items: list[dict[str, Any]] = []
         markers: set[str] = set()
         size = 0
@@ -138,7 +140,7 @@ class Cloud:
                     raise AnswerRefused("has a page that leads to itself")
                 if marker and len(markers) + 1 >= limits.pages:
                     raise AnswerRefused(f"has more than {limits.pages} pages (limit: pages)")
-                if marker and time.monotonic() > until:
+                if marker and _now() > until:
                     raise AnswerRefused(f"takes more than {limits.list_deadline:g} s (limit: list_deadline)")
                 markers.add(marker)
             following = (
@@ -178,13 +180,13 @@ class Cloud:
         """
         async with self._asking:
             if self._project is None:
-                if self._refusal is not None and time.monotonic() < self._refusal[0]:
+                if self._refusal is not None and _now() < self._refusal[0]:
                     raise self._refusal[1].with_traceback(None)
                 try:
                     work = self.connection.session.get_project_id
                     self._project = await self._call(lambda: identified_by(work))
                 except CloudError as error:
-                    self._refusal = time.monotonic() + REFUSED, error.of("identity")
+                    self._refusal = _now() + REFUSED, error.of("identity")
                     raise
             return self._project
 
@@ -239,10 +241,10 @@ class Cloud:
         """A slot for one call to a service. Who waits because the service asked us to holds none."""
         throttle = self._throttles.setdefault(service, _ServiceThrottle(asyncio.Semaphore(self.concurrency)))
         while True:
-            while (wait := throttle.paused_until - time.monotonic()) > 0:
+            while (wait := throttle.paused_until - _now()) > 0:
                 await caller.sleep(wait)
             await _turn(throttle.slots, caller)
-            if throttle.paused_until <= time.monotonic():
+            if throttle.paused_until <= _now():
                 break
             throttle.slots.release()
         try:
@@ -300,6 +302,11 @@ class Cloud:
             if kind.endswith("json"):
                 raise AnswerRefused("is not JSON, though it says so") from None
             return None
+
+
+def _now() -> float:
+    """The loop's time, which all waits follow."""
+    return asyncio.get_running_loop().time()
 
 
 async def _turn(slots: asyncio.Semaphore, caller: Caller) -> None:

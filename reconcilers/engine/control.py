@@ -85,7 +85,7 @@ class Control:
             raise ReconciliationEnded(EndReason.SUPERSEDED)
         if not self.fence():
             raise ReconciliationEnded(EndReason.LEASE_LOST)
-        if asyncio.get_running_loop().time() > self.deadline:
+        if asyncio.get_running_loop().time() >= self.deadline:
             raise TimedOut
 
     async def pause(self, seconds: float) -> None:

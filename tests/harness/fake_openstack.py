@@ -1,19 +1,26 @@
 """A small OpenStack in memory, with the manners of Neutron, Nova and Cinder that the engine has to live with.
 
-It has the two methods of ``Cloud`` that the engine calls, and fails as it is told to.
+It stands below ``Cloud``, in place of openstacksdk's connection and of the threads: so throttling, paging, retries of
+lists, fences, bounds on answers and the reading of errors take part in whatever is tested with it. It fails as it is
+told to.
 """
 
 import asyncio
+import functools
 import itertools
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+from keystoneauth1.exceptions import ConnectFailure
+
 from reconcilers.cloud.calls import ANYBODY, Caller
-from reconcilers.cloud.session import Answer
-from reconcilers.errors import CloudError, classify
-from reconcilers.model import Fault, Request
+from reconcilers.cloud.session import Answer, Cloud
+from reconcilers.model import Request
 
 Item = dict[str, Any]
 Items = list[Item]
@@ -49,10 +56,68 @@ class Refused(Exception):  # noqa: N818
         self.headers = headers
 
 
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response, as far as ``Cloud`` reads it."""
+
+    status_code: int
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Network(Executor):
+    """In place of threads: each call takes ``latency`` seconds of the loop's clock, its effect is in the middle."""
+
+    def __init__(self, cloud: "FakeOpenStack") -> None:
+        self._cloud = cloud
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """See Executor."""
+        future: Future[Any] = Future()
+        task = asyncio.get_running_loop().create_task(self._carry_out(future, lambda: work(*args, **kwargs)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return future
+
+    async def _carry_out(self, future: "Future[Any]", work: Callable[[], Any]) -> None:
+        cloud, result, error = self._cloud, None, None
+        try:
+            await asyncio.sleep(cloud.latency / 2)
+            await cloud.point()
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = work()
+            except Exception as caught:  # noqa: BLE001 - whoever waits for the call hears of it
+                error = caught
+            await cloud.point()
+            await asyncio.sleep(cloud.latency / 2)
+        except Exception as caught:  # noqa: BLE001 - the process was killed here
+            error = caught
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+
+class Connection:
+    """In place of openstacksdk's connection: an attribute for each service, whose requests ``answer`` takes."""
+
+    def __init__(self, answer: Callable[..., Response]) -> None:
+        self._answer = answer
+        self.session = SimpleNamespace(get_project_id=lambda: "project")
+        self.config = SimpleNamespace(get_region_name=lambda: "RegionOne")
+
+    def __getattr__(self, service: str) -> Any:
+        return SimpleNamespace(request=functools.partial(self._answer, service))
+
+
 class FakeOpenStack:
     """``fault`` is asked before each request: None, LOST, or a Refused to answer with.
 
     ``lag`` are the seconds for which lists do not show what is new. ``point`` is awaited before and after each effect.
+    ``page`` is the most that one answer lists. ``session`` is the ``Cloud`` that leads here.
     """
 
     region = "RegionOne"
@@ -63,48 +128,53 @@ class FakeOpenStack:
         self.fault: Callable[[Request], Refused | str | None] = lambda _request: None
         self.lag = 0.0
         self.latency = 0.05
+        self.page = 1000
         self.point: Callable[[], Any] = _nothing
         self._ids = itertools.count(1)
         self.tables["flavors"]["1"] = {"id": "1", "name": "m1.tiny"}
         image = str(uuid.UUID(int=999))
         self.tables["images"][image] = {"id": image, "name": "cirros"}
+        self.connect()
 
-    # What the engine calls.
+    def connect(self, **options: Any) -> Cloud:
+        """A new session, as a new process has: it remembers nothing of earlier calls."""
+        self.session = Cloud(Connection(self._request), Network(self), **options)
+        return self.session
 
-    async def send(self, request: Request, _caller: Caller = ANYBODY) -> Answer:
+    # What the engine calls: as a ``Cloud``, for tests that replace some of it.
+
+    async def send(self, request: Request, caller: Caller = ANYBODY) -> Answer:
         """See Cloud."""
-        await asyncio.sleep(self.latency / 2)
-        await self.point()
+        return await self.session.send(request, caller)
+
+    async def list(self, request: Request, plural: str, caller: Caller = ANYBODY) -> Items:
+        """See Cloud."""
+        return await self.session.list(request, plural, caller)
+
+    async def project_id(self) -> str:
+        """See Cloud."""
+        return await self.session.project_id()
+
+    def _request(
+        self, service: str, path: str, method: str, *, json: Any, params: Mapping[str, Any], **_: Any
+    ) -> Response:
+        request = Request(service, method, path, body=json, params=params)
         self.calls.append(request)
+        headers = {"x-openstack-request-id": f"req-{uuid.UUID(int=len(self.calls))}"}
         fault = self.fault(request)
-        request_id = f"req-{len(self.calls)}"
         try:
             if isinstance(fault, Refused):
                 raise fault
             if fault == LATE:
                 asyncio.get_running_loop().call_later(LATENESS, self.carry_out, request)
-                raise CloudError(Fault.TRANSIENT, "no answer in time", ambiguous=request.method != "GET")
+                raise ConnectFailure("no answer in time")
             status, body = self.carry_out(request)
         except Refused as refused:
+            headers |= refused.headers
             status, body = refused.status, {"error": {"message": str(refused)}}
-            if status not in request.done:
-                await asyncio.sleep(self.latency / 2)
-                headers = {"x-openstack-request-id": request_id, **refused.headers}
-                raise classify(request.method, status, headers, json.dumps(body), 0.0) from None
-        await self.point()
-        await asyncio.sleep(self.latency / 2)
         if fault == LOST:
-            raise CloudError(Fault.TRANSIENT, "the connection broke", ambiguous=request.method != "GET")
-        return Answer(status, json.loads(json.dumps(body)), request_id)
-
-    async def list(self, request: Request, plural: str, _caller: Caller = ANYBODY) -> Items:
-        """See Cloud."""
-        found: Items = (await self.send(request)).body[plural]
-        return found
-
-    async def project_id(self) -> str:
-        """See Cloud."""
-        return "project"
+            raise ConnectFailure("the connection broke")
+        return Response(status, _encoded(body), headers)
 
     # For tests.
 
@@ -134,7 +204,7 @@ class FakeOpenStack:
         table = self.tables[plural]
         if request.method == "GET":
             if len(parts) == 1 or parts[1] == "detail":
-                return 200, {plural: self._list(plural, request.params)}
+                return 200, self._page(plural, request.params)
             return 200, _wrapped(plural, self._shown(plural, self._held(table, parts[1])))
         if request.method == "POST" and len(parts) == 1 and plural in request.body:
             # All or none, as in Neutron.
@@ -187,6 +257,14 @@ class FakeOpenStack:
         item[kind] = {**held, **request.body[kind]} if request.method == "POST" else request.body[kind]
         return 200, {kind: item[kind]}
 
+    def _page(self, plural: str, params: Mapping[str, Any]) -> Item:
+        found = self._list(plural, params)
+        marker = params.get("marker")
+        begin = 1 + next((index for index, item in enumerate(found) if item["id"] == marker), -1)
+        page = found[begin : begin + self.page]
+        following = {f"{plural}_links": [{"rel": "next", "href": "..."}]} if found[begin + self.page :] else {}
+        return {plural: page, **following}
+
     def _list(self, plural: str, params: Mapping[str, Any]) -> Items:
         now = _now()
         shown = [
@@ -194,7 +272,7 @@ class FakeOpenStack:
             for item in self.all(plural)
             if now - item.get("_made", now - self.lag) >= self.lag
         ]
-        filters = {key: value for key, value in params.items() if key not in {"is_public", "limit", "fields"}}
+        filters = {key: value for key, value in params.items() if key not in {"is_public", "limit", "fields", "marker"}}
         return [item for item in shown if all(item.get(key) == value for key, value in filters.items())]
 
     def _held(self, table: dict[str, Item], identity: str) -> Item:
@@ -331,6 +409,10 @@ def _now() -> float:
         return asyncio.get_running_loop().time()
     except RuntimeError:
         return 0.0
+
+
+def _encoded(body: Any) -> bytes:
+    return json.dumps(body).encode() if body is not None else b""
 
 
 async def _nothing() -> None:

@@ -124,6 +124,7 @@ class Universe:
         """A new process: all that was in memory is lost. ``kill_at`` is the point at which it will end."""
         self.killer = self.records.killer = Killer(kill_at)
         self.cloud.point = self.killer.point
+        self.cloud.connect()
         self.observer = Observer(self.cloud)  # type: ignore[arg-type]
         self.lookup = Lookup(self.cloud)  # type: ignore[arg-type]
         self.progress = ProgressTracker()

@@ -54,6 +54,6 @@ async def test_one_refusal_answers_all_for_a_while_and_not_for_ever(made, monkey
     assert {type(one) for one in found} == {CloudError}
     assert {one.fault for one in found} == {Fault.AUTH}
     assert session.asked == 1
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + module.REFUSED))
+    monkeypatch.setattr(module, "_now", lambda: asyncio.get_running_loop().time() + module.REFUSED)
     session.answer = "p1"
     assert await cloud.project_id() == "p1"

@@ -41,6 +41,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "output_errors": st.none() | st.dictionaries(names, texts),
     "hidden_outputs": st.none() | st.just(("other",)),
     "synced": st.booleans(),
+    "resync_interval": st.just(600.0),
     "handled_request": texts,
 }
 
