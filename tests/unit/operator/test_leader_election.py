@@ -122,3 +122,29 @@ async def test_what_is_not_held_is_not_released(kube):
     await first.acquire()
     await second.release()
     assert holder(kube) == "a"
+
+
+async def test_a_lease_that_was_lost_for_a_moment_never_counts_as_held_again(kube, monkeypatch):
+    lease = lease_of(kube, "a")
+    await lease.acquire()
+    patch, slow = kube.patch, [0.0]
+
+    async def slowly(*given, **options):
+        await asyncio.sleep(slow[0])
+        return await patch(*given, **options)
+
+    monkeypatch.setattr(kube, "patch", slowly)
+    holding = asyncio.ensure_future(lease.hold())
+    await asyncio.sleep(4)
+    slow[0] = 6.5
+    seen = []
+    for _ in range(90):
+        await asyncio.sleep(0.1)
+        seen.append(lease.valid())
+    slow[0] = 0.0
+    await asyncio.sleep(20)
+    assert seen == sorted(seen, reverse=True)
+    assert not seen[-1]
+    assert not lease.valid()
+    with pytest.raises(LeaseLost):
+        await holding

@@ -57,7 +57,7 @@ def use(translation: Translation, value: Any) -> None:
             except TranslationError as error:
                 check(error)
     assert set(translation.order) == set(translation.definitions)
-    assert [name for wave in translation.waves() for name in wave] or not translation.order
+    assert sorted(name for wave in translation.waves() for name in wave) == sorted(translation.order)
 
 
 def check(error: TranslationError) -> None:
