@@ -1,0 +1,62 @@
+"""What a Stack costs others: writes while nothing happens, and time of the event loop."""
+
+import datetime
+from typing import Any
+
+import pytest
+from harness import loop_holds
+from harness.loop_holds import Hold
+from harness.one_stack import NET, OneStack
+
+from kiln.clouds.fair_executor import FairThreadPoolExecutor
+from kiln.stack import reconciliation
+
+
+@pytest.fixture
+def web() -> OneStack:
+    return OneStack()
+
+
+def writes(web: OneStack) -> int:
+    return sum(verb in {"create", "patch", "delete"} for verb, _, _ in web.kube.calls)
+
+
+async def test_resyncs_that_find_nothing_write_the_sync_time_once_an_hour_and_nothing_else(
+    web: OneStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = datetime.datetime.now(datetime.UTC)
+    now = [begun]
+    monkeypatch.setattr(reconciliation, "_now", lambda: now[0])
+    web.apply({"net": NET})
+    await web.run()
+    before = writes(web)
+    for minutes in range(10, 60, 10):
+        now[0] = begun + datetime.timedelta(minutes=minutes)
+        await web.run()
+    assert writes(web) == before
+    now[0] = begun + datetime.timedelta(minutes=61)
+    await web.run()
+    await web.run()
+    assert writes(web) == before + 1
+    assert web.status["lastSyncTime"] == now[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("kind", ["yaql", "list_join"])
+async def test_functions_that_take_long_do_not_hold_the_event_loop(web: OneStack, kind: str) -> None:
+    web.services.evaluators = FairThreadPoolExecutor(2, 1, "evaluator")
+    name = {"get_attr": ["net", "name"]}
+    counted = "range(0, 60).select(range(0, 60).select($ + 1).len()).sum() + $.data.len()"
+    value: Any = {
+        "yaql": {"yaql": {"expression": counted, "data": name}},
+        "list_join": {"list_join": [",", [{"str_replace": {"template": "x" * 200, "params": {"x": name}}}] * 40]},
+    }[kind]
+    web.apply({"net": NET, "value": {"type": "OS::Heat::Value", "properties": {"value": [value] * 10}}})
+    holds: list[Hold] = []
+    stop = loop_holds.watch(holds.append)
+    try:
+        await web.run()
+    finally:
+        stop()
+    assert web.condition() == ("True", "Succeeded")
+    # CPU of the loop's own thread: what others take on a busy machine is not counted.
+    assert max((one.cpu for one in holds), default=0.0) < 0.2, loop_holds.summary(holds)
