@@ -34,6 +34,7 @@ class FakeKube:
         self.refuse: Callable[[str, str, Any], None] = lambda _verb, _plural, _body: None
         self.calls: list[tuple[str, str, str]] = []
         self._versions = itertools.count(1)
+        self._deleted: set[tuple[str, str, str]] = set()
         self._of_stack: dict[tuple[str, str, str], dict[str, None]] = {}
 
     # For tests.
@@ -66,9 +67,9 @@ class FakeKube:
 
     # What the operator calls.
 
-    def deleted(self, _plural: str, _ns: str, _name: str) -> bool:
-        """Nothing was deleted by the operator itself."""
-        return False
+    def deleted(self, plural: str, ns: str, name: str) -> bool:
+        """See Kube."""
+        return (plural, ns, name) in self._deleted
 
     async def get(self, res: Resource, ns: str, name: str) -> Json | None:
         """See Kube."""
@@ -93,6 +94,7 @@ class FakeKube:
         name = body["metadata"]["name"]
         self._called("create", res, name, body)
         key = (res.plural, ns, name)
+        self._deleted.discard(key)
         if key in self.objects:
             if existing_ok and self.objects[key].get("spec") == body.get("spec"):
                 return copy.deepcopy(self.objects[key])
@@ -135,6 +137,7 @@ class FakeKube:
     async def delete(self, res: Resource, ns: str, name: str, *, uid: str = "", version: str = "") -> None:
         """See Kube."""
         self._called("delete", res, name)
+        self.expect_deletions(res, ns, [name])
         obj = self.objects.get((res.plural, ns, name))
         if obj is None:
             return
@@ -145,12 +148,14 @@ class FakeKube:
     async def delete_all(self, res: Resource, ns: str, labels: str, names: Iterable[str]) -> None:
         """See Kube."""
         self._called("deletecollection", res, labels)
+        self.expect_deletions(res, ns, names)
         for key, obj in list(self.objects.items()):
             if key[:2] == (res.plural, ns) and _selected(obj, labels):
                 self._remove(key)
 
-    def expect_deletions(self, _res: Resource, _ns: str, _names: Iterable[str]) -> None:
-        """There is no watch."""
+    def expect_deletions(self, res: Resource, ns: str, names: Iterable[str]) -> None:
+        """See Kube."""
+        self._deleted.update((res.plural, ns, name) for name in names)
 
     # The server.
 
