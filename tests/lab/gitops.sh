@@ -91,7 +91,7 @@ gitops_kubectl() { "$(kube_binary kubectl)" --kubeconfig "$KUBE_CONFIG" "$@"; }
 
 # start_gitops: the CRDs and namespaces, then the processes in order.
 start_gitops() {
-  local name
+  local name deadline=$((SECONDS + 90))
   mkdir -p "$GITOPS_DATA"/{http,tmp,argo/tls,argo/ssh,argo/gpg,argo/plugins}
   touch "$GITOPS_DATA/argo/ssh/ssh_known_hosts"
   [ -d "$GITOPS_REPOSITORY" ] || git init -q --bare -b main "$GITOPS_REPOSITORY"
@@ -99,7 +99,11 @@ start_gitops() {
   gitops_kubectl apply --server-side --force-conflicts -f "$GITOPS_CRDS" >/dev/null
   for name in applications.argoproj.io appprojects.argoproj.io kustomizations.kustomize.toolkit.fluxcd.io \
     externalartifacts.source.toolkit.fluxcd.io; do
-    gitops_kubectl wait --for=condition=Established --timeout=60s "crd/$name" >/dev/null
+    # kubectl does not wait for a CRD that has no conditions yet, but fails.
+    until gitops_kubectl wait --for=condition=Established --timeout=60s "crd/$name" >/dev/null 2>&1; do
+      ((SECONDS < deadline)) || die "the API server does not serve $name"
+      sleep 0.5
+    done
   done
   gitops_settings | gitops_kubectl apply --server-side --force-conflicts -f - >/dev/null
   for name in "${GITOPS_COMPONENTS[@]}"; do
