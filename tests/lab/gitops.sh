@@ -6,6 +6,7 @@
 ARGOCD_VERSION=3.2.11
 FLUX_KUSTOMIZE_VERSION=1.9.5
 FLUX_SOURCE_VERSION=1.9.6
+KUSTOMIZE_VERSION=5.7.1   # what Argo CD's repo-server runs
 
 GITOPS_DIR=$KILN_HOME/gitops
 GITOPS_BIN=$GITOPS_DIR/bin
@@ -36,7 +37,7 @@ gitops_env() {
 # Binaries
 # ---------------------------------------------------------------------------------------------------------------
 
-# need_gitops_binaries: builds both programs, and copies their CRDs, unless they are there in our versions.
+# need_gitops_binaries: builds the programs, and copies their CRDs, unless they are there in our versions.
 need_gitops_binaries() {
   local argo=github.com/argoproj/argo-cd/v3 flux=github.com/fluxcd
   mkdir -p "$GITOPS_BIN" "$GITOPS_CRDS"
@@ -56,6 +57,17 @@ need_gitops_binaries() {
       "$(module_dir $flux/source-controller "$FLUX_SOURCE_VERSION")"/config/crd/bases/*.yaml "$GITOPS_CRDS"
     stamp "$GITOPS_BIN/kustomize-controller.version" "$FLUX_KUSTOMIZE_VERSION"
   fi
+  if ! is_stamped "$GITOPS_BIN/kustomize.version" "$KUSTOMIZE_VERSION"; then
+    need_go
+    timed "building kustomize $KUSTOMIZE_VERSION, once" logged build-kustomize "kustomize could not be built" build_kustomize
+    stamp "$GITOPS_BIN/kustomize.version" "$KUSTOMIZE_VERSION"
+  fi
+}
+
+# build_kustomize: an ordinary program.
+build_kustomize() {
+  cd / && CGO_ENABLED=0 GOFLAGS='' GOBIN=$GITOPS_BIN nice go install -p 2 -trimpath -ldflags "-s -w" \
+    "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE_VERSION"
 }
 
 # module_dir MODULE VERSION: where the Go module's source is; fetches it if need be.
