@@ -29,12 +29,16 @@ def needed(scope: Scope) -> dict[tuple[str, str], set[str]]:
     }
 
 
-def test_the_chart_gives_exactly_the_rights_on_each_kind_that_its_row_asks_for():
-    helpers = (TEMPLATES / "_helpers.tpl").read_text()
-    for name, scope in (("kiln.rules", Scope.STACKS), ("kiln.clusterRules", Scope.CLUSTER)):
-        block = re.search(rf'define "{name}" -}}}}\n(.*?)\{{\{{- end }}}}', helpers, re.S)
-        assert block is not None
-        assert verbs_of(yaml.safe_load(block[1])) == needed(scope)
+def test_the_chart_gives_exactly_the_rights_on_each_kind_of_a_stack_that_its_row_asks_for():
+    block = re.search(r'define "kiln.rules" -}}\n(.*?)\{\{- end }}', (TEMPLATES / "_helpers.tpl").read_text(), re.S)
+    assert block is not None
+    assert verbs_of(yaml.safe_load(block[1])) == needed(Scope.STACKS)
+
+
+def test_the_chart_gives_exactly_the_rights_on_the_cluster_s_networks_that_their_rows_ask_for():
+    text = (TEMPLATES / "rbac.yaml").read_text().split(".Values.rbac.clusterNetworks }}")[1].split("{{- end }}")[0]
+    rules = re.findall(r"rules:\n((?:  .*\n)+)", text)
+    assert verbs_of([rule for block in rules for rule in yaml.safe_load(block)]) == needed(Scope.CLUSTER)
 
 
 def test_the_chart_gives_exactly_the_rights_on_the_lease_that_its_row_asks_for():
