@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -63,6 +63,10 @@ class Policy:
     """Names that may have resources without records. They are looked for before new ones are created."""
 
 
+def _ignore(_values: Iterable[str]) -> None:
+    """Nobody reports anything."""
+
+
 async def inline(work: Callable[[], T]) -> T:
     """Evaluate at once, on the caller's thread: for tests and tools."""
     return work()
@@ -99,6 +103,8 @@ class ReconcileContext:
     started: float = 0.0
     unconfirmed: UnconfirmedCreates = field(default_factory=UnconfirmedCreates)
     evaluate: Evaluate = inline
+    add_secrets: Callable[[Iterable[str]], None] = _ignore
+    """Called with the secret texts of a resource before they are used."""
     ready: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
     unreadable: dict[tuple[Any, ...], CloudError] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from reconcilers import secret_values
 from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
 from reconcilers.engine import planner, recovery
@@ -71,6 +72,8 @@ class ResourceConverger(ResourceDriver):
         self.candidates = list(candidates)
         self.recreated = False
         """The resource went to ERROR in this reconciliation and was recreated."""
+        self.accepted: frozenset[str] = frozenset()
+        """Properties that the cloud has accepted in this reconciliation."""
         self.leaving_records: LeavingRecords | None = None
         self.made_room = False
         self.taken_over = False
@@ -118,7 +121,11 @@ class ResourceConverger(ResourceDriver):
         """The ready resource, if there is nothing to do for it. Makes no call."""
         if not planner.fits(self.target, self.recorded):
             return None
-        decision = self.plan()
+        try:
+            with self.expected_form():
+                decision = self.plan()
+        except CloudError:
+            return None  # the driver meets it again, and says so
         if decision is None or decision.action.verb is not Verb.NONE:
             return None
         observed = self.context.seen(self.rtype, self.recorded.physical_id or "") if self.rtype.service else None
@@ -143,6 +150,8 @@ class ResourceConverger(ResourceDriver):
         if self.properties is None:
             self.same = planner.unchanged(self.target, self.recorded)
             self.properties = await self.references.look_up(self.recorded.references, self.same)
+            hidden = self.target.definition.hidden_properties
+            self.context.add_secrets(list(secret_values.of_properties(self.rtype.schema, self.properties, hidden)))
         if not self.recorded.key:
             await self.create_record()
         if self.recorded.deleting:
@@ -154,7 +163,9 @@ class ResourceConverger(ResourceDriver):
         properties = await self.prepare()
         if self.observed is NOT_OBSERVED:
             self.observed = await self.look()
-        decision = planner.decide(self.target, properties, self.recorded, self.view(), self.context.policy)
+        with self.expected_form():
+            policy = self.context.policy
+            decision = planner.decide(self.target, properties, self.recorded, self.view(), policy, self.accepted)
         self.begin(decision.action)
         self.recorded = decision.recorded
         if decision.drift:
@@ -278,6 +289,7 @@ class ResourceConverger(ResourceDriver):
             self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=physical_id is not None)
         elif not self.recorded.confirmed:
             self.recorded = replace(self.recorded, confirmed=self.recorded.physical_id is not None)
+        self.accepted |= step.applies
         for name in step.applies:
             digests.pop(name, None)
         digests.update(self.context.digester.each(self.target.template, step.applies))

@@ -11,11 +11,13 @@ import logging
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Final, final
 
 from reconcilers import identifiers
 from reconcilers.backoff import Backoff
+from reconcilers.cloud.faults import expected_form
 from reconcilers.engine import recovery
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded, TimedOut
@@ -250,6 +252,10 @@ class ResourceDriver(ABC):
             await self.save()
             await self.context.control.pause(step.seconds)
         self.recorded = replace(self.recorded, data={**self.recorded.data, **step.remember})
+
+    def expected_form(self) -> AbstractContextManager[None]:
+        """Turns what a type cannot read in an answer of the cloud into a CloudError."""
+        return expected_form(self.rtype.service) if self.rtype.service else nullcontext()
 
     def report(self, message: str = "", fault: Fault | None = None, request_id: str = "") -> None:
         """Report the state of the resource."""

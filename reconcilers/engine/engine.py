@@ -15,7 +15,7 @@ from typing import Any
 
 from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
-from reconcilers import registry
+from reconcilers import registry, secret_values
 from reconcilers.engine import external
 from reconcilers.engine.cleanup import Cleanup
 from reconcilers.engine.context import ReconcileContext
@@ -230,6 +230,8 @@ class Engine:
         return {key: recorded for key, recorded in newest.items() if key not in gone}
 
     def _note(self, name: str, ready: ReadyResource) -> None:
+        if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
+            self.context.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
         self.current.add(ready.recorded.key)
         self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
 

@@ -107,12 +107,18 @@ class Decision:
 
 
 def decide(
-    target: Target, properties: Mapping[str, Any], recorded: Recorded, observed: Any, policy: Policy
+    target: Target,
+    properties: Mapping[str, Any],
+    recorded: Recorded,
+    observed: Any,
+    policy: Policy,
+    accepted: frozenset[str] = frozenset(),
 ) -> Decision:
     """Decide what to do with a resource of the template.
 
     ``properties`` are the target's with names resolved. ``observed`` is None if the resource does not exist, or was not
-    observed yet.
+    observed yet. ``accepted`` are properties that the cloud has accepted a moment ago: what it made of them is what was
+    asked for, and no drift.
     """
     rtype = target.rtype
     exists = recorded.confirmed and (observed is not None or not rtype.service)
@@ -125,7 +131,7 @@ def decide(
         return Decision(action, desired, outcome, recorded)
     differs = changed(target, properties, recorded)
     desired = target.desire(properties, differs, recorded)
-    drift = _drift(rtype, desired, recorded, observed, policy)
+    drift = _drift(rtype, desired, recorded, observed, policy) - accepted
     reported = ", ".join(sorted(drift)) if WHOLE in recorded.digests else ""
     repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
     desired = replace(desired, changed=differs | repaired)

@@ -43,7 +43,8 @@ class ResourceRemover(ResourceDriver):
                 self.observed = await self.look()
             if POSSIBLE_DUPLICATE in self.recorded.data and self.recorded.confirmed:
                 await self.remove_duplicates()
-        action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view())
+        with self.expected_form():
+            action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view())
         self.begin(action)
         match outcome:
             case Gone() | Ready():

@@ -309,7 +309,7 @@ class StackReconciliation:
         return _requeue_after_failure(spec, after)
 
     async def _outputs(self, translation: Translation, context: ReconcileContext) -> outputs.Outputs:
-        return await context.evaluate(partial(outputs.resolve, translation, context, self.reporter.redact))
+        return await context.evaluate(partial(outputs.resolve, translation, context, self.reporter.redact_outputs))
 
     # Deletion.
 
@@ -394,6 +394,7 @@ class StackReconciliation:
             started=asyncio.get_running_loop().time(),
             unconfirmed=self.shared.unconfirmed,
             evaluate=in_executor(self.shared.evaluators),
+            add_secrets=self.reporter.add_made_secrets,
         )
 
 

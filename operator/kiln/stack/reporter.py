@@ -37,7 +37,11 @@ class StackReporter:
         self.events = events
         self.pass_id = pass_id
         self.redact = Redactor()
+        self._owner = str(v1alpha1.namespaced_name(stack))
+        self.redact_outputs = self.redact.for_owner(self._owner)
+        """Without the secrets that resources made: an output of a generated password shows it, as in Heat."""
         self._hidden: set[str] = set()
+        self._made: set[str] = set()
         self.progress = ProgressTracker(self._changed)
         self.transitions = TransitionLog()
         self._objective: Objective | None = None
@@ -46,10 +50,17 @@ class StackReporter:
 
     def add_secrets(self, values: Iterable[str]) -> None:
         """Redact these values too, in everything that is reported about this Stack and in all logs."""
-        owner = str(v1alpha1.namespaced_name(self.stack))
         self._hidden.update(values)
-        self.redact.register(owner, self._hidden)
-        logs.redact.register(owner, self._hidden)
+        for redactor in (self.redact, logs.redact):
+            redactor.register(self._owner, self._hidden)
+
+    def add_made_secrets(self, values: Iterable[str]) -> None:
+        """Redact what resources made, such as generated passwords and private keys, in messages and all logs."""
+        new = set(values) - self._made
+        if new:
+            self._made |= new
+            for redactor in (self.redact, logs.redact):
+                redactor.register(made_by(self._owner), self._made)
 
     def register(self, objective: Objective, records: list[Recorded], translation: Translation | None) -> None:
         """Register existing and desired resources, before anything changes."""
@@ -80,7 +91,7 @@ class StackReporter:
         return self._redacted(conditions.running(self.generation, self._objective, self.progress))
 
     def _redacted(self, update: StatusUpdate) -> StatusUpdate:
-        return status.redacted(replace(update, pass_id=self.pass_id), self.redact)
+        return status.redacted(replace(update, pass_id=self.pass_id), self.redact, self.redact_outputs)
 
     async def report_final(self, update: StatusUpdate) -> None:
         """Write the final status, and an Event if the reason or message of the Ready condition changed.
@@ -118,6 +129,11 @@ class StackReporter:
             begun = datetime.datetime.fromisoformat(last["startTime"])
             seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
             metrics.CONVERGE_SECONDS.labels(str(self._objective.operation)).observe(seconds)
+
+
+def made_by(owner: str) -> str:
+    """The redactor's owner of what the resources of a Stack made."""
+    return f"{owner}#made"
 
 
 def _comparable(message: str) -> str:

@@ -117,6 +117,7 @@ class SharedState:
         """The Stack does not exist any more: forget its secrets and its translations."""
         self._translations.forget(key)
         logs.redact.forget(str(key))
+        logs.redact.forget(f"{key}#made")
 
     def close(self) -> None:
         """Let go of the threads."""

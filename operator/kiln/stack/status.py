@@ -325,7 +325,7 @@ _LIMITS = {"state": LONGEST_MESSAGE, "operation_message": LONGEST_MESSAGE} | dic
 )
 
 
-def redacted(report: StatusUpdate, redact: Redacts) -> StatusUpdate:
+def redacted(report: StatusUpdate, redact: Redacts, redact_outputs: Redacts | None = None) -> StatusUpdate:
     """The report without hidden values, in whichever of its fields they are.
 
     Outputs are what users compute with, so those with a secret in them are hidden and the others are left alone.
@@ -336,7 +336,8 @@ def redacted(report: StatusUpdate, redact: Redacts) -> StatusUpdate:
         if one.name not in _NAMES and one.name not in {"outputs", "hidden_outputs"} and value is not None:
             changes[one.name] = _redacted(value, redact, _LIMITS.get(one.name, LONGEST_DETAIL))
     if report.outputs:
-        secret = {name for name, value in report.outputs.items() if redact.holds(json.dumps(value, default=str))}
+        holds = (redact_outputs or redact).holds
+        secret = {name for name, value in report.outputs.items() if holds(json.dumps(value, default=str))}
         changes["outputs"] = {name: value for name, value in report.outputs.items() if name not in secret}
         if secret:
             changes["hidden_outputs"] = tuple(sorted({*(report.hidden_outputs or ()), *secret}))

@@ -233,3 +233,45 @@ async def test_outputs_survive_a_failed_update(web: OneStack) -> None:
     assert web.condition()[0] == "False"
     assert web.status["outputs"] == {"name": "net"}
     assert "outputErrors" not in web.status
+
+
+async def test_a_generated_password_is_in_no_message_and_in_the_output_that_asks_for_it(web: OneStack) -> None:
+    template = {
+        "heat_template_version": "2021-04-16",
+        "resources": {
+            "word": {"type": "OS::Heat::RandomString"},
+            "net": {"type": "OS::Neutron::Net", "properties": {"name": {"get_attr": ["word", "value"]}}},
+        },
+        "outputs": {"word": {"value": {"get_attr": ["word", "value"]}}},
+    }
+    web.apply({})
+    web.kube.objects["stacks", "ns", "web"]["spec"]["template"] = template
+    web.cloud.fault = lambda request: (
+        Refused(400, f"Invalid name: {request.body['network']['name']}") if request.method == "POST" else None
+    )
+    await web.run()
+    word = web.status["outputs"]["word"]
+    assert len(word) == 32
+    assert web.condition() == ("False", "InvalidProperty")
+    assert "Invalid name: ***" in message(web)
+    assert word not in str({key: value for key, value in web.status.items() if key != "outputs"})
+    assert not any(word in told for told in web.services.told.messages)
+
+
+async def test_what_a_service_makes_of_an_accepted_value_is_no_drift_in_the_same_reconciliation(web: OneStack) -> None:
+    made = web.cloud.carry_out
+
+    def normalising(request: Any) -> Any:
+        status, body = made(request)
+        for item in web.cloud.tables["networks"].values():
+            item["name"] = str(item["name"]).upper()
+        return status, body
+
+    web.cloud.carry_out = normalising  # type: ignore[method-assign]
+    web.apply({"net": NET})
+    await web.run()
+    web.apply({"net": {**NET, "properties": {"name": "other"}}})
+    before = len(web.cloud.sent("PUT"))
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")
+    assert len(web.cloud.sent("PUT")) == before + 1
