@@ -89,6 +89,15 @@ def test_depends_on_orders_two_kustomizations(repository: Repository, flux_shop:
     base.delete()
 
 
+def test_a_stack_answers_the_annotation_of_flux(steady: Steady) -> None:
+    """Asking the same Stack twice, as `flux reconcile` does with its own kinds."""
+    for space in steady.spaces:
+        for asked in ("first", "second"):
+            annotation = f"reconcile.fluxcd.io/requestedAt={asked}"
+            space.kubectl("annotate", "stack", "steady", annotation, "--overwrite")
+            eventually(lambda: space.get("stack", "steady")["status"].get("lastHandledReconcileAt") == asked, 30, 0.2)  # noqa: B023
+
+
 def test_what_nobody_touches_does_not_flap(steady: Steady) -> None:
     """The last test: it waits for what is left of ten minutes."""
     generations = [space.get("stack", "steady")["metadata"]["generation"] for space in steady.spaces]
