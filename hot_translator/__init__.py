@@ -4,6 +4,7 @@ from hot_translator.constraints import CustomConstraint
 from hot_translator.environment import Environment, merge_environments, parse_environment
 from hot_translator.errors import InvalidParameter, InvalidTemplate, Problems, ResolutionError, TranslationError
 from hot_translator.expression import UNKNOWN, Dynamic, Scope, has_unknown
+from hot_translator.members import GroupResult, GroupState
 from hot_translator.parameters import HIDDEN_TEXT, Parameter, ParameterSchema
 from hot_translator.template import Template, parse_template
 from hot_translator.translate import translate
@@ -17,6 +18,8 @@ __all__ = [
     "Definition",
     "Dynamic",
     "Environment",
+    "GroupResult",
+    "GroupState",
     "InvalidParameter",
     "InvalidTemplate",
     "Limits",

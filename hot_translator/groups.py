@@ -16,6 +16,8 @@ from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import Attribute, Dynamic, Through, is_dynamic, leaves, settled
 from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import (
+    GroupResult,
+    GroupState,
     WithoutNulls,
     indexed_names,
     removed_names,
@@ -147,8 +149,14 @@ class Group:
             reason = TOO_DEEP.format(self._place.tree.limits.depth)
             self._refuse_with(InvalidTemplate(f"{self._sections.path}.type", reason))
         names = self.member_names() if raw and self._sound else []
-        self._place.tree.members[self.name] = tuple(names)
+        policy = self._sections.update_policy
+        self._place.tree.translated_groups[self.name] = GroupResult(
+            self._type, tuple(names), self.removed, policy if isinstance(policy, dict) else {}
+        )
         return names
+
+    removed: frozenset[str] = frozenset()
+    """Names that removal policies took away."""
 
     @abstractmethod
     def member_names(self) -> list[str]:
@@ -301,14 +309,9 @@ class ResourceGroup(Group):
         tree = self._place.tree
         policies = self.known("removal_policies") or []
         mode = str(self.known("removal_policies_mode") or "append").lower()
-        before = tree.group_state.get(self.name, frozenset())
-        removed = removed_names(policies, mode, before, tree.group_references.get(self.name))
-        self.removed = removed
-        if removed:
-            tree.new_group_state[self.name] = removed
-        return indexed_names(count, removed)
-
-    removed: frozenset[str] = frozenset()
+        state = tree.groups.get(self.name, GroupState())
+        self.removed = removed_names(policies, mode, state.removed, state.members or None)
+        return indexed_names(count, self.removed)
 
     @cached_property
     def _definition(self) -> tuple[str, Any, Any]:
@@ -379,8 +382,10 @@ class AutoScalingGroup(Group):
         if desired is not None and not minimum <= desired <= maximum and not self._guessed:
             self._refuse("desired_capacity", f"desired_capacity must be between {minimum} and {maximum}")
             return []
-        existing = list(self._place.tree.group_references.get(self.name, {}))
-        size = scaled_size(minimum, maximum, desired, len(existing) or None)
+        state = self._place.tree.groups.get(self.name, GroupState())
+        existing = list(state.members)
+        chosen = desired if state.desired_size is None else state.desired_size
+        size = scaled_size(minimum, maximum, chosen, len(existing) or None)
         key = f"{self._place.pseudo.stack_id}/{self.name}"
         return scaled_names(key, self._limit(size, "max_size"), existing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hot_translator.budget import remaining
@@ -43,6 +44,34 @@ def removed_names(
             elif isinstance(entry, str):
                 wanted.update(itertools.islice((one for one, ref in members.items() if ref == entry), 1))
     return frozenset(wanted if mode == "update" else wanted | removed)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """What is known of a group before it is translated.
+
+    ``members`` are those that exist, oldest first: their local names with what refers to them (empty where that is not
+    known). ``removed`` are names that removal policies took away and that are never used again. ``desired_size`` is the
+    size that scaling chose; None: the template's.
+    """
+
+    members: Mapping[str, str] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    desired_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """A group as it was translated.
+
+    ``type`` is its type, ``members`` are the local names of its members in order, ``removed`` is to be kept for the
+    next translation (:class:`GroupState`), ``update_policy`` is the group's section, compiled.
+    """
+
+    type: str
+    members: tuple[str, ...]
+    removed: frozenset[str] = frozenset()
+    update_policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 def scaled_names(group: str, size: int, existing: Sequence[str]) -> list[str]:

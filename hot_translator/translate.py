@@ -13,6 +13,7 @@ from hot_translator.environment import Environment, merge_environments, with_fla
 from hot_translator.errors import InvalidParameter, TranslationError, raise_all
 from hot_translator.hidden import SHORTEST_SECRET
 from hot_translator.loader import forget_places
+from hot_translator.members import GroupState
 from hot_translator.parameters import HIDDEN_TEXT, ParameterSchema, unknown
 from hot_translator.registry import Registry
 from hot_translator.template import Template, locate_error, parse_file
@@ -31,8 +32,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     parameters: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
     pseudo: Pseudo,
-    group_state: Mapping[str, frozenset[str]] | None = None,
-    group_references: Mapping[str, Mapping[str, Any]] | None = None,
+    groups: Mapping[str, GroupState] | None = None,
     limits: Limits | None = None,
     hidden: Collection[str] = (),
     hidden_files: Collection[str] = (),
@@ -40,16 +40,14 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     """Translate a template.
 
     ``parameters`` win over those of the environments. ``files`` are the texts that get_file and nested templates name.
-    ``group_state`` is what the last translation gave, and ``group_references`` the reference ids of each group's
-    members that exist, by their local names, oldest first. ``hidden`` are the names of parameters that are hidden
-    though the template does not say so, ``hidden_files`` the keys of files whose texts are.
+    ``groups`` is what is known of each group from before, by its name among the definitions. ``hidden`` are the names
+    of parameters that are hidden though the template does not say so, ``hidden_files`` the keys of files whose texts
+    are.
 
     Raises ``TranslationError``: the only problem, or ``Problems`` with all of them.
     """
     template = template.hiding(hidden)
-    tree = Tree(
-        files or {}, limits or Limits(), group_state or {}, group_references or {}, hidden_files=frozenset(hidden_files)
-    )
+    tree = Tree(files or {}, limits or Limits(), groups or {}, hidden_files=frozenset(hidden_files))
     merged = _environment(environment, template, tree)
     if parameters:
         merged = with_flat_parameters(_declared(merged, template, tree), parameters)
@@ -82,8 +80,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         hidden_values=frozenset(tree.hidden_values),
         lookups=tuple(tree.lookups),
         order=order,
-        group_state=dict(tree.new_group_state),
-        members=dict(tree.members),
+        groups=dict(tree.translated_groups),
         warnings=(*template.warnings, *_told(tree, template, tree.warnings)),
         broken_rules=_told(tree, template, tree.broken_rules),
         event_sinks=tuple(merged.event_sinks),

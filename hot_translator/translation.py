@@ -14,6 +14,7 @@ from hot_translator.catalogue import TypeSchema
 from hot_translator.constraints import CustomConstraint
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
 from hot_translator.expression import OMITTED, Dynamic, Leaf, Scope, leaves, resolve
+from hot_translator.members import GroupResult
 from hot_translator.parameters import Parameter
 
 Kind = Literal["resource", "group", "nested"]
@@ -167,8 +168,8 @@ class Translation:
 
     ``hidden_values`` are the texts of hidden parameters, to be kept out of everything that is shown. ``lookups`` are
     the parameter values that must name an object of the cloud. ``warnings`` are what is wrong and stops nothing:
-    outputs that are certain to have no value, words that are ignored. ``group_state`` is to be stored and given to the
-    next translation: the member names of each group that must never be used again.
+    outputs that are certain to have no value, words that are ignored. ``groups`` are all groups by their names among
+    the definitions; what each ``removed`` is to be kept for the next translation.
     """
 
     description: str
@@ -178,9 +179,7 @@ class Translation:
     hidden_values: frozenset[str]
     lookups: tuple[CustomConstraint, ...]
     order: tuple[str, ...]
-    group_state: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The local names of each group's members, in order."""
+    groups: Mapping[str, GroupResult] = field(default_factory=dict)
     warnings: tuple[TranslationError, ...] = ()
     broken_rules: tuple[TranslationError, ...] = ()
     """The rules between the properties of a resource (``hot_translator.rules``) that are certain to be broken: what

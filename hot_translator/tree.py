@@ -10,6 +10,7 @@ from typing import Any, Final
 from hot_translator import catalogue
 from hot_translator.constraints import CustomConstraint
 from hot_translator.errors import InvalidTemplate, TranslationError
+from hot_translator.members import GroupResult, GroupState
 from hot_translator.parameters import ParameterSchema
 from hot_translator.private import private_error
 from hot_translator.translation import Definition
@@ -49,8 +50,7 @@ class Tree:
 
     files: Mapping[str, str]
     limits: Limits
-    group_state: Mapping[str, frozenset[str]]
-    group_references: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, GroupState]
     definitions: dict[str, Definition] = field(default_factory=dict)
     problems: list[TranslationError] = field(default_factory=list)
     warnings: list[TranslationError] = field(default_factory=list)
@@ -58,8 +58,7 @@ class Tree:
     lookups: list[CustomConstraint] = field(default_factory=list)
     hidden_values: set[str] = field(default_factory=set)
     attributes_used: dict[str, set[str]] = field(default_factory=dict)
-    new_group_state: dict[str, frozenset[str]] = field(default_factory=dict)
-    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    translated_groups: dict[str, GroupResult] = field(default_factory=dict)
     hidden_files: frozenset[str] = frozenset()
     """Keys of the files whose texts are hidden."""
     hidden_reads: int = 0

@@ -42,6 +42,7 @@ from kiln.process import debug, http
 from kiln.redaction import Redactor
 from kiln.settings import Settings, add_options, from_arguments
 from kiln.stack.shared import SharedState
+from reconcilers import registry
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def tune_gc() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     settings = from_arguments(arguments)
     logs.configure(settings.log_level, settings.log_format)
+    # All types, now: the first reconciliation would hold the event loop while their modules are imported.
+    registry.load()
     tune_gc()
     try:
         asyncio.run(_run_until_exit(settings))

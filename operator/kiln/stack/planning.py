@@ -80,7 +80,7 @@ async def _translated(
     project = await access.cloud.project_id()
     pseudo = Pseudo(metadata["name"], metadata.get("uid", ""), project, access.cloud.region)
     status = StackStatus.parse(stack)
-    translation = await shared.translation(given, pseudo, status.groups, validation.members_of(records))
+    translation = await shared.translation(given, pseudo, validation.group_states(records, status.groups))
     raise_all(list(translation.broken_rules))
     await validation.check_lookups(translation, access.lookup)
     return translation

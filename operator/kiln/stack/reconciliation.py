@@ -141,9 +141,9 @@ class StackReconciliation:
         self.reporter.add_secrets(access.credential.hidden)
         pseudo = await self._pseudo(access)
         records = await self.store.load()
-        members = validation.members_of(records)
+        groups = validation.group_states(records, self.old.groups)
         try:
-            translation = await self.shared.translation(found, pseudo, self.old.groups, members)
+            translation = await self.shared.translation(found, pseudo, groups)
         except TranslationError as error:
             raise self._refusal(error.kind, status.format_problems(error)) from error
         self.reporter.add_secrets(translation.hidden_values)
@@ -228,7 +228,8 @@ class StackReconciliation:
         try:
             found = await revisions.inputs(decided.current)
             self.reporter.add_secrets(found.hidden_values)
-            translation = await self.shared.translation(found, loaded.pseudo, self.old.groups)
+            groups = validation.group_states(loaded.records, self.old.groups)
+            translation = await self.shared.translation(found, loaded.pseudo, groups)
         except (TranslationError, InputsError) as error:
             why = self.reporter.redact(str(error))
             log.warning("the StackRevision %s does not translate any more: %s", decided.current.name, why)
@@ -424,7 +425,7 @@ def _remarks(loaded: _Loaded) -> conditions.Remarks:
 
 
 def _groups(translation: Translation) -> dict[str, list[str]]:
-    return {name: sorted(names) for name, names in translation.group_state.items()}
+    return {name: sorted(group.removed) for name, group in translation.groups.items() if group.removed}
 
 
 def _names(translation: Translation | None) -> frozenset[str]:

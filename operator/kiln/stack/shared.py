@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hot_translator import Pseudo, Translation
+from hot_translator import GroupState, Pseudo, Translation
 from hot_translator.budget import tenant
 from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
@@ -99,19 +99,9 @@ class SharedState:
         """Its connection is closed; passes under way still hold what they use."""
         self._sites.pop(digest, None)
 
-    async def translation(
-        self,
-        inputs: Inputs,
-        pseudo: Pseudo,
-        groups: Mapping[str, Any],
-        members: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> Translation:
-        """The inputs translated; equal inputs are translated once. ``groups`` are the names that are never used again.
-
-        ``members`` (of groups, by name, with their ids) only counts where a removal policy may name one by its id.
-        Raises TranslationError.
-        """
-        return await self._translations.get(Key(tenant.get(), pseudo.stack_name), inputs, pseudo, groups, members)
+    async def translation(self, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> Translation:
+        """The inputs translated; equal inputs are translated once. Raises TranslationError."""
+        return await self._translations.get(Key(tenant.get(), pseudo.stack_name), inputs, pseudo, groups)
 
     def forget(self, key: Key) -> None:
         """The Stack does not exist any more: forget its secrets and its translations."""

@@ -12,9 +12,9 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
+from hot_translator import GroupState, Pseudo, Translation, parse_environment, parse_template, translate
 from hot_translator.budget import Budget, limited
 from hot_translator.sizes import size_of
 from kiln.api.v1alpha1 import Key
@@ -26,8 +26,6 @@ SHARE: Final = 32 << 20
 """The same of one namespace. A larger translation is not kept at all."""
 _DEFINITION: Final = 2_048
 """Bytes of a definition beside its properties and metadata."""
-
-Members = Mapping[str, Mapping[str, str]]
 
 
 class _Entry(NamedTuple):
@@ -54,23 +52,16 @@ class TranslationCache:
         """Bytes that are kept, as far as they can be estimated."""
         return self._used.total()
 
-    async def get(
-        self, owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], members: Members | None = None
-    ) -> Translation:
-        """The inputs of a Stack translated. ``groups`` are the names of members that are never used again.
-
-        ``members`` (of groups, by name, with their ids) only counts where a removal policy may name one by its id.
-        Raises TranslationError.
-        """
-        relevant = members if members and _may_remove(inputs) else {}
-        digest = _digest(owner, inputs, pseudo, groups, relevant)
+    async def get(self, owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> Translation:
+        """The inputs of a Stack translated; ``groups`` is what is known of its groups. Raises TranslationError."""
+        digest = _digest(owner, inputs, pseudo, groups)
         entry = self._entries.get(digest)
         if entry is not None:
             self._entries.move_to_end(digest)
             return entry.translation
         task = self._running.get(digest)
         if task is None:
-            work = functools.partial(_translate, inputs, pseudo, groups, relevant)
+            work = functools.partial(_translate, inputs, pseudo, groups)
             task = self._running[digest] = asyncio.ensure_future(self._run(digest, owner, work))
             task.add_done_callback(functools.partial(self._ended, digest))
         return await asyncio.shield(task)  # others may wait for it too
@@ -124,7 +115,7 @@ def estimated_size(translation: Translation) -> int:
     return size + size_of([output.value for output in translation.outputs.values()])
 
 
-def _translate(inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], members: Members) -> tuple[Translation, int]:
+def _translate(inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> tuple[Translation, int]:
     with limited(Budget()):
         translation = translate(
             parse_template(inputs.template),
@@ -132,20 +123,14 @@ def _translate(inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], member
             parameters=inputs.parameters,
             files=inputs.files,
             pseudo=pseudo,
-            group_state={name: frozenset(gone) for name, gone in groups.items()},
-            group_references=members,
+            groups=groups,
             hidden=inputs.hidden,
             hidden_files=inputs.hidden_files,
         )
     return translation, estimated_size(translation)
 
 
-def _may_remove(inputs: Inputs) -> bool:
-    template = inputs.template if isinstance(inputs.template, str) else json.dumps(inputs.template, default=str)
-    return any("removal_policies" in text for text in (template, *inputs.files.values()))
-
-
-def _digest(owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any], members: Members) -> str:
+def _digest(owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> str:
     """One text for all that a translation depends on, and for whom it is."""
     identity = [
         owner,
@@ -156,8 +141,7 @@ def _digest(owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Any
         sorted(inputs.hidden),
         sorted(inputs.hidden_files),
         [pseudo.stack_name, pseudo.stack_id, pseudo.project_id, pseudo.region],
-        groups,
-        members,
+        {name: [state.members, sorted(state.removed), state.desired_size] for name, state in groups.items()},
     ]
     text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

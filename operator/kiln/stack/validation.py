@@ -1,6 +1,8 @@
 """Validates a translated template against the Stack and the cloud, before anything changes."""
 
-from hot_translator import InvalidParameter, InvalidTemplate, Translation
+from collections.abc import Mapping, Sequence
+
+from hot_translator import GroupState, InvalidParameter, InvalidTemplate, Translation
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Recorded
@@ -28,14 +30,23 @@ def check_immutable(translation: Translation, deployed: Translation) -> None:
             raise InvalidParameter(f"parameters.{name}", "is immutable: its value cannot change once it is deployed")
 
 
-def members_of(records: list[Recorded]) -> dict[str, dict[str, str]]:
-    """The ids of each group's direct members, oldest first. Removal policies may name members by id."""
-    found: dict[str, dict[str, str]] = {}
+def group_states(records: list[Recorded], removed: Mapping[str, Sequence[str]]) -> dict[str, GroupState]:
+    """What is known of each group: the members that exist, oldest first, and ``removed`` as the status keeps it.
+
+    A member is a resource with an id, or a nested template of which a resource exists. Removal policies may name the
+    former by its id.
+    """
+    members: dict[str, dict[str, str]] = {}
     for recorded in sorted(records, key=lambda one: (one.created_at, one.serial)):
-        group, _, member = recorded.name.rpartition("/")
-        if group and recorded.physical_id:
-            found.setdefault(group, {})[member] = recorded.physical_id
-    return found
+        path = recorded.name.split("/")
+        for depth in range(1, len(path)):
+            held = members.setdefault("/".join(path[:depth]), {})
+            if depth == len(path) - 1:
+                held[path[depth]] = recorded.physical_id or held.get(path[depth], "")
+            else:
+                held.setdefault(path[depth], "")
+    names = members.keys() | removed.keys()
+    return {name: GroupState(members.get(name, {}), frozenset(removed.get(name, ()))) for name in names}
 
 
 def check_hooks(translation: Translation) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hot_translator import Pseudo, TranslationError, budget
+from hot_translator import GroupState, Pseudo, TranslationError, budget
 from kiln.api.v1alpha1 import Key
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.stack import translation_cache
@@ -108,13 +108,16 @@ async def test_a_stack_that_is_gone_leaves_nothing(executor):
     assert (cache.size, cache._used, cache._entries) == (0, {}, {})
 
 
-async def test_members_count_only_where_a_removal_policy_may_name_them(executor):
+async def test_what_is_known_of_groups_is_part_of_what_a_translation_depends_on(executor):
     cache = TranslationCache(executor)
-    first = await cache.get(Key("ns", "web"), given(), PSEUDO, {}, {"g": {"0": "id"}})
-    assert await cache.get(Key("ns", "web"), given(), PSEUDO, {}, {"g": {"0": "other"}}) is first
-    policy = given(files={"f": "removal_policies"})
-    second = await cache.get(Key("ns", "web"), policy, PSEUDO, {}, {"g": {"0": "id"}})
-    assert await cache.get(Key("ns", "web"), policy, PSEUDO, {}, {"g": {"0": "other"}}) is not second
+    first = await cache.get(Key("ns", "web"), given(), PSEUDO, {"g": GroupState({"0": "id"})})
+    assert await cache.get(Key("ns", "web"), given(), PSEUDO, {"g": GroupState({"0": "id"})}) is first
+    for other in (
+        GroupState({"0": "other"}),
+        GroupState({"0": "id"}, frozenset({"1"})),
+        GroupState({"0": "id"}, desired_size=2),
+    ):
+        assert await cache.get(Key("ns", "web"), given(), PSEUDO, {"g": other}) is not first
 
 
 async def test_each_translation_has_a_budget_of_its_own_and_works_for_its_tenant(monkeypatch):

@@ -75,7 +75,7 @@ def test_hooks_are_refused_by_their_names() -> None:
         validation.check_hooks(hooked)
 
 
-def test_members_of_groups_come_oldest_first_and_only_those_that_exist() -> None:
+def test_members_of_groups_come_oldest_first() -> None:
     def member(name: str, created: str, physical_id: str | None) -> Recorded:
         return Recorded(name, name, "OS::Neutron::Net", "t", name, created_at=created, physical_id=physical_id)
 
@@ -86,6 +86,13 @@ def test_members_of_groups_come_oldest_first_and_only_those_that_exist() -> None
         member("outer/0/inner", "2026-01-01", "c"),
         member("alone", "2026-01-01", "d"),
     ]
-    found = validation.members_of(records)
-    assert found == {"group": {"0": "a", "1": "b"}, "outer/0": {"inner": "c"}}
-    assert list(found["group"]) == ["0", "1"]
+    found = validation.group_states(records, {"group": ["7"], "gone": ["0"]})
+    assert {name: dict(state.members) for name, state in found.items()} == {
+        "group": {"0": "a", "1": "b", "2": ""},
+        "outer": {"0": ""},
+        "outer/0": {"inner": "c"},
+        "gone": {},
+    }
+    assert list(found["group"].members) == ["0", "1", "2"]
+    assert found["group"].removed == {"7"}
+    assert found["gone"].removed == {"0"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hot_translator import UNKNOWN, Limits, Translation, TranslationError
+from hot_translator import UNKNOWN, GroupState, Limits, Translation, TranslationError
 
 Translate = Callable[..., Translation]
 Refuse = Callable[..., list[str]]
@@ -58,7 +58,7 @@ def test_members_are_resources_of_the_same_stack(translated: Translate, cloud: A
     assert resolved["name"] == "port-1"
     assert resolved["device_owner"] == "net-1-1"
     assert member.resolve_metadata(cloud()) == {"role": "%index%"}
-    assert translation.members["group"] == ("0", "1")
+    assert translation.groups["group"].members == ("0", "1")
 
 
 def test_attributes_are_those_of_the_members(translated: Translate, cloud: Any) -> None:
@@ -118,21 +118,23 @@ REMOVAL = """
 def test_a_removed_name_is_never_used_again(translated: Translate, cloud: Any) -> None:
     members = {"group": {"0": "r0", "1": "r1"}}
     gone = [{"resource_list": ["r0", 7, "nobody"]}]
-    first = translated(REMOVAL, parameters={"gone": gone}, group_references=members)
-    assert first.members["group"] == ("1", "2")
-    assert first.group_state == {"group": frozenset({"0"})}
+    first = translated(REMOVAL, parameters={"gone": gone}, groups={"group": GroupState(members["group"])})
+    assert first.groups["group"].members == ("1", "2")
+    removed = first.groups["group"].removed
+    assert removed == frozenset({"0"})
     assert first.outputs["removed"].resolve(cloud()) == ["0"]
-    later = translated(REMOVAL, group_state=first.group_state, group_references={"group": {"1": "r1", "2": "r2"}})
-    assert later.members["group"] == ("1", "2")
-    more = translated(REMOVAL, parameters={"gone": [{"resource_list": ["2"]}]}, group_state=first.group_state)
-    assert more.members["group"] == ("1", "3")
+    later = translated(REMOVAL, groups={"group": GroupState({"1": "r1", "2": "r2"}, removed)})
+    assert later.groups["group"].members == ("1", "2")
+    more = translated(
+        REMOVAL, parameters={"gone": [{"resource_list": ["2"]}]}, groups={"group": GroupState({}, removed)}
+    )
+    assert more.groups["group"].members == ("1", "3")
     anew = translated(
         REMOVAL,
         parameters={"gone": [{"resource_list": ["1"]}], "mode": "update"},
-        group_state=first.group_state,
-        group_references={"group": {"1": "r1", "2": "r2"}},
+        groups={"group": GroupState({"1": "r1", "2": "r2"}, removed)},
     )
-    assert anew.members["group"] == ("0", "2")
+    assert anew.groups["group"].members == ("0", "2")
 
 
 def test_groups_hold_nested_templates_and_groups(translated: Translate, cloud: Any) -> None:
@@ -227,15 +229,15 @@ SCALING = """
 
 def test_a_scaling_groups_members_have_short_names_that_stay(translated: Translate, cloud: Any) -> None:
     first = translated(SCALING)
-    names = first.members["group"]
+    names = first.groups["group"].members
     assert len(names) == 3
     assert all(len(name) == 12 for name in names)
-    assert translated(SCALING).members["group"] == names
-    existing = {"group": dict.fromkeys(names, "ref")}
-    smaller = translated(SCALING, parameters={"desired": 2}, group_references=existing)
-    assert smaller.members["group"] == names[1:]
-    larger = translated(SCALING, parameters={"desired": 4}, group_references=existing)
-    assert larger.members["group"][:3] == names
+    assert translated(SCALING).groups["group"].members == names
+    existing = {"group": GroupState(dict.fromkeys(names, "ref"))}
+    smaller = translated(SCALING, parameters={"desired": 2}, groups=existing)
+    assert smaller.groups["group"].members == names[1:]
+    larger = translated(SCALING, parameters={"desired": 4}, groups=existing)
+    assert larger.groups["group"].members[:3] == names
     ids = {f"group/{name}": name for name in names}
     there = cloud(ids, {(key, "value"): key for key in ids})
     values = {name: output.resolve(there) for name, output in first.outputs.items()}
