@@ -149,6 +149,7 @@ class Kustomization:
                     "retryInterval": "20s",
                     "path": f"./{path}",
                     "prune": True,
+                    "deletionPolicy": "WaitForTermination",
                     "wait": True,
                     "timeout": timeout,
                     "targetNamespace": space.name,
