@@ -10,9 +10,8 @@ from harness.universe import Universe
 
 from hot_translator import Pseudo, Translation, parse_template, translate
 from kiln.process.manager import tune_gc
-from reconcilers.engine.converger import Converging
-from reconcilers.engine.engine import concrete_requirements
-from reconcilers.registry import find
+from reconcilers.engine.engine import Engine
+from reconcilers.engine.graph import concrete_requirements
 
 PSEUDO = Pseudo("bench", "00000000-0000-0000-0000-000000000001", "project", "RegionOne")
 
@@ -52,15 +51,11 @@ def translated(text: str) -> Translation:
 
 def planned(universe: Universe, translation: Translation) -> int:
     """Decide for each resource of a new Stack what is to be done; how many are to be created."""
-    world = universe.context()
+    engine = Engine(universe.context(), [])
     create = 0
     for name in translation.order:
-        definition = translation.definitions[name]
-        rtype = find(definition.type)
-        assert rtype is not None
         requires = concrete_requirements(translation.definitions, name)
-        life = Converging(world, rtype, definition, requires, (), world)
-        create += life.at_rest() is None
+        create += engine.driver(translation.definitions[name], requires).at_rest() is None
     return create
 
 
