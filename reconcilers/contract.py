@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from hot_translator import catalogue
@@ -39,7 +40,7 @@ class ResourceType(ABC):
     secret_attributes: ClassVar[frozenset[str]] = frozenset()
     """Attributes that no message may show, though an output may, besides those that the catalogue marks."""
 
-    @property
+    @cached_property
     def schema(self) -> catalogue.TypeSchema:
         """The catalogue entry: properties, attributes, and the effect of updates."""
         found = catalogue.lookup(self.type)
@@ -53,7 +54,8 @@ class ResourceType(ABC):
         So do Heat's clients; see :func:`reconcilers.normal_forms.given`.
         """
         return {
-            name: value if name in self.empty_counts else self._asked(name, value) for name, value in properties.items()
+            name: value if value is None or name in self.empty_counts else self._asked(name, value)
+            for name, value in properties.items()
         }
 
     def _asked(self, name: str, value: Any) -> Any:

@@ -60,7 +60,8 @@ class ResourceConverger(ResourceDriver):
     verb = "Updating"
 
     def __init__(self, context: ReconcileContext, target: Target, candidates: Iterable[Recorded]) -> None:
-        super().__init__(context, target.rtype, replace(_BLANK, name=target.name, type=target.definition.type))
+        blank = Recorded(key="", name=target.name, type=target.definition.type, token="", physical_name="")
+        super().__init__(context, target.rtype, blank)
         self.target = target
         self.references = ReferenceResolver(
             target.rtype, target.template, context.lookup, context.digester, context.caller, context.local

@@ -134,7 +134,8 @@ def decide(
     drift = _drift(rtype, desired, recorded, observed, policy) - accepted
     reported = ", ".join(sorted(drift)) if WHOLE in recorded.digests else ""
     repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
-    desired = replace(desired, changed=differs | repaired)
+    if repaired:
+        desired = replace(desired, changed=differs | repaired)
     outcome = _replacement(rtype, desired, recorded, observed) or rtype.step(desired, recorded, observed)
     verb = "replace" if isinstance(outcome, Replace) else "update"
     if differs and recorded.state == "Ready" and verb in target.definition.restricted_actions:
