@@ -33,8 +33,6 @@ from hot_translator.registry import Implementation
 if TYPE_CHECKING:
     from hot_translator.compiler import Entity
 
-_OWN: Final = ("refs", "refs_map", "attributes", "removed_rsrc_list", "outputs", "outputs_list", "current_size", "show")
-
 
 class MemberSections:
     """The sections of a member: what the group says of its members, with the member's own name put in."""

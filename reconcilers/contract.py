@@ -161,14 +161,6 @@ class ResourceType(ABC):
         """Whether this item is the resource of the record: whether it carries the token."""
         return False
 
-    def is_ours(self, observed: Any, recorded: Recorded) -> bool:
-        """Whether what exists under a record's id is what the Stack made. To be asked before it is deleted: a record
-        may have been written by somebody else, or its id may stand for something new.
-
-        It carries the token. Of a type that cannot carry one the record alone is the proof.
-        """
-        return not self.carries_token or (isinstance(observed, Mapping) and self.owned(observed, recorded))
-
     def token_of(self, item: Mapping[str, Any]) -> str | None:
         """The token of an item of a list; None if it has none, or does not show it as such."""
         return None

@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -76,12 +77,12 @@ class Secrets:
 NONE: Final = Secrets(frozenset())
 
 
-class Redaction:
+class Redaction(ABC):
     """Cuts the secrets of one owner, and what looks like a secret, out of texts. Safe to use from any thread."""
 
+    @abstractmethod
     def _secrets(self) -> Iterable[Secrets]:
-        """What is to be cut out."""
-        raise NotImplementedError
+        """The secrets that are cut out."""
 
     def holds(self, text: str) -> bool:
         """Whether a secret stands in the text: a known one, or a private key."""

@@ -14,7 +14,6 @@ from hot_translator import catalogue
 FIRST_VERSION: Final = frozenset(
     f"OS::Neutron::{kind}" for kind in ("HealthMonitor", "LoadBalancer", "Pool", "PoolMember")
 )
-SECOND_VERSION: Final = "OS::Neutron::LBaaS::"
 OF_BALANCER: Final = {"address": "vip_address", "port_id": "vip_port_id", "subnet": "vip_subnet_id"}
 """Attributes of the load balancer by what they were called below ``vip``."""
 UNKNOWN_PROVIDERS: Final = frozenset({"haproxy"})

@@ -25,12 +25,10 @@ def test_each_resource_is_known_as_the_stack_s_and_as_no_other_s(template: Any) 
     found = virtual.run(made(template()))
     assert len(found) > 5
     for rtype, recorded, observed in found:
-        assert rtype.is_ours(observed, recorded), recorded.type
-        other = replace(recorded, token="00000000-0000-0000-0000-0000000000ff")
-        assert rtype.is_ours(observed, other) is not rtype.carries_token, recorded.type
         if rtype.carries_token:
-            assert not rtype.is_ours({}, recorded)
-            assert not rtype.is_ours(None, recorded)
+            assert rtype.owned(observed, recorded), recorded.type
+            assert not rtype.owned(observed, replace(recorded, token="00000000-0000-0000-0000-0000000000ff"))
+            assert not rtype.owned({}, recorded)
 
 
 def test_a_list_that_is_cut_to_some_fields_shows_the_token() -> None:
