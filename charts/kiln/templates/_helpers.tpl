@@ -71,7 +71,10 @@ capabilities: {drop: [ALL]}
   resources: [stackresources]
   verbs: [deletecollection]
 - apiGroups: [kiln.dev]
-  resources: [stacks/status, stackresources/status, stackrevisions/status]
+  resources: [stackoperations]
+  verbs: [get, list, watch, delete]
+- apiGroups: [kiln.dev]
+  resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status]
   verbs: [patch]
 # Inputs: templates, environments, files, parameters.
 - apiGroups: [""]

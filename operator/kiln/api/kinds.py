@@ -18,6 +18,8 @@ class Relation(StrEnum):
 
     STACK = "Stack"
     """The object is the Stack: a new generation, its deletion, a new ``kiln.dev/reconcile-at``."""
+    REQUEST = "Request"
+    """``spec.stackName`` names the Stack, of which the object asks something: a new spec, its deletion."""
     OWNED = "Owned"
     """``spec.stackName`` names the Stack: a deletion by anybody but the operator."""
     INPUT = "Input"
@@ -96,6 +98,15 @@ STACK_RESOURCES: Final = Resource(
 STACK_REVISIONS: Final = Resource(
     GROUP, VERSION, "stackrevisions", "StackRevision", verbs=_READ | _WRITE, status_verbs=_PATCH
 )
+STACK_OPERATIONS: Final = Resource(
+    GROUP,
+    VERSION,
+    "stackoperations",
+    "StackOperation",
+    verbs=_READ | {"delete"},
+    status_verbs=_PATCH,
+    watch=Watch(Relation.REQUEST),
+)
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ, watch=Watch(Relation.INPUT))
 SECRETS: Final = Resource(
     "",
@@ -125,7 +136,7 @@ SERVICE_CIDRS: Final = Resource(
 )
 
 KINDS: Final = (
-    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, CONFIG_MAPS, SECRETS, EVENTS),
+    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, CONFIG_MAPS, SECRETS, EVENTS),
     *(LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
 )
 OWN_KINDS: Final = tuple(one for one in KINDS if one.group == GROUP)

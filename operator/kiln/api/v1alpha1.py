@@ -53,6 +53,8 @@ class Condition(StrEnum):
     TEMPLATE_VALID = "TemplateValid"
     CLOUD_REACHABLE = "CloudReachable"
     DRIFT_DETECTED = "DriftDetected"
+    PAUSED = "Paused"
+    """Only while ``spec.paused`` is set."""
 
 
 class OnFailure(StrEnum):
@@ -89,6 +91,14 @@ class Result(StrEnum):
     TIMED_OUT = "TimedOut"
 
 
+class RequestPhase(StrEnum):
+    """``status.phase`` of objects that ask something of a Stack once. A request that waits has none."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
 class Reason(StrEnum):
     """Reasons of conditions and Events that the operator finds; ``reconcilers.model.Fault`` has those of OpenStack."""
 
@@ -109,6 +119,8 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     ROLLBACK_IMPOSSIBLE = "RollbackImpossible"
     INVALID_SPEC = "InvalidSpec"
+    PAUSED = "Paused"
+    CANCELLED = "Cancelled"
     BLOCKED = "Blocked"
     KUBERNETES_REFUSED = "KubernetesRefused"
     INTERNAL_ERROR = "InternalError"
@@ -145,6 +157,7 @@ class StackSpec:
     timeout: float = 3600.0
     max_concurrency: int = 16
     revision_history_limit: int = 10
+    paused: bool = False
 
 
 def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
@@ -161,6 +174,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         timeout=parse_duration(spec.get("timeout", "60m")),
         max_concurrency=int(spec.get("maxConcurrency", 16)),
         revision_history_limit=int(spec.get("revisionHistoryLimit", 10)),
+        paused=bool(spec.get("paused", False)),
     )
 
 

@@ -4,6 +4,7 @@ Most events are echoes of the operator's own writes and cost only a comparison. 
 
 * a Stack whose uid, generation, deletion or ``kiln.dev/reconcile-at`` annotation (or Flux's) changed;
 * a status that another replica wrote (one that has not noticed the loss of its Lease), because it may hide ours;
+* a request (such as a StackOperation) that is new, or is being deleted;
 * a StackResource that somebody else deleted;
 * a ConfigMap or Secret that a Stack refers to and whose content changed.
 
@@ -29,6 +30,7 @@ from kiln.api.kinds import BY_PLURAL, Relation
 from kiln.api.v1alpha1 import Condition, Key
 from kiln.controller.workqueue import WorkQueue
 from kiln.stack.inputs import Reference, references
+from kiln.stack.requests import RequestIndex
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class EventFilter:
     """Queues Stacks. All methods belong to the event loop's thread.
 
     ``deleted`` says whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether this
-    process wrote a status with this passID.
+    process wrote a status with this passID. ``requests`` is kept up to date.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class EventFilter:
         queue: WorkQueue,
         deleted: Callable[[str, str, str], bool],
         *,
+        requests: RequestIndex | None = None,
         ours: Callable[[str], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._queue = queue
         self._deleted = deleted
         self._ours = ours
+        self._requests = requests if requests is not None else RequestIndex()
         self._now = now
         self._leading = False
         self._stacks: dict[Key, _Stack] = {}
@@ -128,6 +132,10 @@ class EventFilter:
         match resource.watch.relation if resource.watch else None:
             case Relation.STACK:
                 self._stack(kind, obj)
+            case Relation.REQUEST:
+                key = self._requests.observe(plural, kind, obj)
+                if key is not None:
+                    self._changed(key)
             case Relation.OWNED:
                 self._owned(plural, kind, obj)
             case Relation.INPUT:

@@ -17,6 +17,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
@@ -41,12 +42,15 @@ from kiln.kube.leader_election import Lease, LeaseLost
 from kiln.process import debug, http
 from kiln.redaction import Redactor
 from kiln.settings import Settings, add_options, from_arguments
+from kiln.stack.requests import delete_expired
 from kiln.stack.shared import SharedState
 from reconcilers import registry
 
 log = logging.getLogger(__name__)
 
 _TICK: Final = 5.0
+_EXPIRY_CHECK: Final = 30.0
+"""Seconds between looks for finished requests whose time to live has passed."""
 _THREADS: Final = 16
 """Threads for everything but calls and translations: reading credentials, opening connections."""
 
@@ -122,7 +126,9 @@ class _Operator:
             max_active=settings.max_active,
             max_active_per_namespace=settings.max_active_per_namespace,
         )
-        self._filter = EventFilter(self._queue, self._kube.deleted, ours=self._controller.made)
+        self._filter = EventFilter(
+            self._queue, self._kube.deleted, requests=self._shared.requests, ours=self._controller.made
+        )
 
     def _fence(self) -> bool:
         return self._lease.valid() if self._settings.lease else True
@@ -156,6 +162,7 @@ class _Operator:
             self._events.run(),
             self._lead(),
             self._export_metrics(),
+            self._delete_expired_requests(),
         )
         if address_guard.in_cluster():
             parts += (address_guard.keep_informed(self._guard, self._kube),)
@@ -221,3 +228,9 @@ class _Operator:
         while True:
             metrics.OLDEST_PASS.set(self._queue.oldest())
             await asyncio.sleep(_TICK)
+
+    async def _delete_expired_requests(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECK)
+            if self._fence():
+                await delete_expired(self._kube, self._shared.requests, time.time())

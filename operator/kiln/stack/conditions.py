@@ -176,6 +176,14 @@ def impossible(generation: int, objective_name: str, refusal: Refusal, old: Stac
     )
 
 
+def paused(generation: int, *, deleting: bool) -> StatusUpdate:
+    """``spec.paused`` is set: nothing is compared or changed."""
+    waits = "; the deletion of the Stack waits for it" if deleting else ""
+    message = f"spec.paused is set: nothing is compared or changed until it is removed{waits}"
+    state = ReadyState(ready=None, reconciling=False, reason=Reason.PAUSED, message=message)
+    return StatusUpdate(generation, state, paused=True)
+
+
 def broken(generation: int, error: Exception, pass_id: str) -> StatusUpdate:
     """The operator has a bug. Its log has the details."""
     message = f"the operator failed with {type(error).__name__} and will retry; see pass {pass_id} in its log"

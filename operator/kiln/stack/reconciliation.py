@@ -98,7 +98,11 @@ class StackReconciliation:
         """Reconcile the Stack."""
         try:
             spec = self._spec()
-            if "deletionTimestamp" in self.stack["metadata"]:
+            deleting = "deletionTimestamp" in self.stack["metadata"]
+            if spec.paused and (finalizer.has_finalizer(self.stack) or not deleting):
+                await self.reporter.report_final(conditions.paused(self.generation, deleting=deleting))
+                return Requeue.on_events(PassEnd.PAUSED)
+            if deleting:
                 return await self._delete(spec)
             self.stack = await finalizer.add_finalizer(self.kube, self.stack)
             return await self._converge(spec, await self._load())

@@ -109,7 +109,7 @@ class StackReporter:
         await self.writer.now(update)
         log.info("%s: %s", state.reason, state.message)
         if before != (state.reason, _comparable(state.message)):
-            self.event("Normal" if state.ready else "Warning", state.reason, state.message)
+            self.event("Warning" if state.ready is False else "Normal", state.reason, state.message)
 
     def event(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Emit a Kubernetes Event on the Stack."""

@@ -20,6 +20,8 @@ class PassEnd(StrEnum):
     """The operation failed, and the next reconciliation rolls back."""
     STALLED = "Stalled"
     """Nothing changes until somebody changes the Stack, or an object that it refers to."""
+    PAUSED = "Paused"
+    """``spec.paused`` is set."""
     SUPERSEDED = EndReason.SUPERSEDED.value
     LEASE_LOST = EndReason.LEASE_LOST.value
     OBJECT_CHANGED = EndReason.OBJECT_CHANGED.value
@@ -30,7 +32,7 @@ class PassEnd(StrEnum):
     """The operator has a bug."""
 
 
-SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED})
+SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED})
 """Ends that reset the backoff."""
 
 

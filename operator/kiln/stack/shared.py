@@ -16,6 +16,7 @@ from kiln.kube.client import Kube
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.inputs import Inputs
+from kiln.stack.requests import RequestIndex
 from kiln.stack.translation_cache import TranslationCache
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
@@ -66,6 +67,7 @@ class SharedState:
         clouds.closed = self._forget_site
         self._translations = TranslationCache(self._translators)
         self.unconfirmed = UnconfirmedCreates()
+        self.requests = RequestIndex()
 
     async def access(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""

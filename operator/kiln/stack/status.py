@@ -25,9 +25,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReadyState:
-    """The Ready, Reconciling and Stalled conditions. ``stalled``: nothing changes until somebody changes something."""
+    """The Ready, Reconciling and Stalled conditions. ``stalled``: nothing changes until somebody changes something.
 
-    ready: bool
+    ``ready`` is None if it is unknown, because nothing is compared.
+    """
+
+    ready: bool | None
     reconciling: bool
     reason: str
     message: str
@@ -42,6 +45,7 @@ class StatusUpdate:
     state: ReadyState
     template_valid: tuple[bool, str, str] | None = None
     cloud_reachable: tuple[bool, str, str] | None = None
+    paused: bool = False
     drifted: Mapping[str, str] = field(default_factory=dict)
     operation: Operation | None = None
     result: Result = Result.RUNNING
@@ -101,8 +105,8 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
     status["observedGeneration"] = report.generation
     held = {condition["type"]: condition for condition in old.get("conditions") or ()}
 
-    def put(kind: Condition, value: bool, reason: str, message: str) -> None:  # noqa: FBT001
-        text = "True" if value else "False"
+    def put(kind: Condition, value: bool | None, reason: str, message: str) -> None:  # noqa: FBT001
+        text = "Unknown" if value is None else "True" if value else "False"
         before = held.get(kind)
         since = before["lastTransitionTime"] if before and before["status"] == text else now
         held[kind] = {
@@ -117,6 +121,10 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
     put(Condition.READY, state.ready, state.reason, state.message)
     put(Condition.RECONCILING, state.reconciling and not state.stalled, state.reason, state.message)
     put(Condition.STALLED, state.stalled, state.reason, state.message)
+    if report.paused:
+        put(Condition.PAUSED, report.paused, state.reason, state.message)
+    else:
+        held.pop(Condition.PAUSED, None)
     if report.template_valid is not None:
         put(Condition.TEMPLATE_VALID, *report.template_valid)
     if report.cloud_reachable is not None:

@@ -40,6 +40,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "outputs": st.none() | st.dictionaries(names, json_values),
     "output_errors": st.none() | st.dictionaries(names, texts),
     "hidden_outputs": st.none() | st.just(("other",)),
+    "paused": st.booleans(),
     "synced": st.booleans(),
     "resync_interval": st.just(600.0),
     "handled_request": texts,

@@ -21,6 +21,9 @@ if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation
   return {status = "Progressing", message = "Waiting for Kiln to see this generation"}
 end
 
+if condition("Paused").status == "True" then
+  return {status = "Suspended", message = condition("Paused").message}
+end
 local stalled, reconciling, ready = condition("Stalled"), condition("Reconciling"), condition("Ready")
 if stalled.status == "True" then
   return health("Degraded", stalled)
