@@ -16,6 +16,8 @@ from typing import Any, Final
 
 POSSIBLE_DUPLICATE: Final = "doubt"
 """In a record's data: an earlier creation had an unknown outcome, so a duplicate may appear."""
+UNHEALTHY: Final = "unhealthy"
+"""In a record's data: somebody asked to replace the resource. The value says why."""
 
 
 class DriftPolicy(StrEnum):

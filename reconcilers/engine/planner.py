@@ -10,6 +10,7 @@ from reconcilers.engine.context import Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     POSSIBLE_DUPLICATE,
+    UNHEALTHY,
     Desired,
     DriftPolicy,
     Failed,
@@ -136,7 +137,11 @@ def decide(
     repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
     if repaired:
         desired = replace(desired, changed=differs | repaired)
-    outcome = _replacement(rtype, desired, recorded, observed) or rtype.step(desired, recorded, observed)
+    outcome = (
+        _unhealthy(rtype, recorded)
+        or _replacement(rtype, desired, recorded, observed)
+        or rtype.step(desired, recorded, observed)
+    )
     verb = "replace" if isinstance(outcome, Replace) else "update"
     if differs and recorded.state == "Ready" and verb in target.definition.restricted_actions:
         outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
@@ -168,6 +173,7 @@ def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Record
 
     def rank(recorded: Recorded) -> tuple[bool, int]:
         fits = recorded.confirmed and recorded.state == "Ready" and recorded.digests.get(WHOLE) == whole
+        fits = fits and UNHEALTHY not in recorded.data
         return (fits, recorded.serial)
 
     return max((one for one in candidates if one.type == type_name), key=rank, default=None)
@@ -188,7 +194,7 @@ def fits(target: Target, recorded: Recorded) -> bool:
         recorded.confirmed
         and recorded.state == "Ready"
         and not recorded.deleting
-        and POSSIBLE_DUPLICATE not in recorded.data
+        and not recorded.data.keys() & {POSSIBLE_DUPLICATE, UNHEALTHY}
         and recorded.digests.get(WHOLE) == target.whole
         and recorded.requires == target.requires
         and recorded.retain == target.retain
@@ -254,6 +260,12 @@ def _replacement(rtype: ResourceType, desired: Desired, recorded: Recorded, obse
         return None
     applied = desired.changed if WHOLE in recorded.digests else desired.changed & recorded.digests.keys()
     return rtype.replacement(replace(desired, changed=applied), recorded, observed)
+
+
+def _unhealthy(rtype: ResourceType, recorded: Recorded) -> Replace | None:
+    """Replace a resource that somebody marked, whatever the cloud says of it."""
+    why = recorded.data.get(UNHEALTHY)
+    return Replace(why, delete_first=rtype.delete_first) if why else None
 
 
 def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded) -> Replace | None:

@@ -24,6 +24,22 @@ class LastOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class RollbackTarget:
+    """``status.rollback``: somebody asked to go back.
+
+    It holds as long as the spec asks for the revision ``source``. ``target`` is the revision to go to; empty: delete
+    what the creation made. Without ``source`` nobody asked.
+    """
+
+    source: str = ""
+    target: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """As it is in the status; empty if nobody asked."""
+        return {"from": self.source, "to": self.target} if self.source else {}
+
+
+@dataclass(frozen=True, slots=True)
 class StackStatus:
     """A Stack's status. The name of a revision is empty if there is no such revision."""
 
@@ -35,6 +51,11 @@ class StackStatus:
     target_revision: str = ""
     failed_revision: str = ""
     """The revision that failed and is being, or was, rolled back."""
+    rollback: RollbackTarget = RollbackTarget()
+    cancelled_revision: str = ""
+    """The revision whose creation or update was cancelled without a rollback."""
+    handled_operation: str = ""
+    """The uid of the last StackOperation whose effects this status has."""
     groups: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     hidden_outputs: tuple[str, ...] = ()
@@ -50,6 +71,9 @@ class StackStatus:
             current_revision=status.get("currentRevision") or "",
             target_revision=status.get("targetRevision") or "",
             failed_revision=status.get("failedRevision") or "",
+            rollback=_rollback(status.get("rollback") or {}),
+            cancelled_revision=status.get("cancelledRevision") or "",
+            handled_operation=status.get("handledOperation") or "",
             groups=status.get("groups") or {},
             outputs=status.get("outputs") or {},
             hidden_outputs=tuple(status.get("hiddenOutputs") or ()),
@@ -67,6 +91,14 @@ class StackStatus:
         """Whether a condition's status is True."""
         return bool(self.conditions.get(kind, {}).get("status") == "True")
 
+    def reason_of_ready(self) -> str:
+        """The reason of the Ready condition, for messages."""
+        return self.reason(Condition.READY) or "the operator has not seen it yet"
+
+    def rolls_back(self, wanted: str) -> bool:
+        """Whether the revision that the spec asks for was given up for an earlier one."""
+        return wanted in {self.failed_revision, self.rollback.source}
+
     def at_rest(self, generation: int) -> bool:
         """Whether this generation was reached, or its rollback completed."""
         if self.observed_generation != generation:
@@ -77,6 +109,10 @@ class StackStatus:
         """The last operation, if it is of this type and has not ended."""
         last = self.last_operation
         return last if last is not None and last.type == operation and last.running else None
+
+
+def _rollback(stored: Mapping[str, Any]) -> RollbackTarget:
+    return RollbackTarget(str(stored.get("from", "")), str(stored.get("to", "")))
 
 
 def _operation(stored: Mapping[str, Any] | None) -> LastOperation | None:

@@ -13,6 +13,7 @@ from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run
 from kiln.kube.client import KubeError
 from kiln.stack import conditions, finalizer, orphans
+from kiln.stack.operations import Operations
 from kiln.stack.reconciliation import StackReconciliation
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import SharedState
@@ -64,6 +65,7 @@ class StackController:
             await orphans.release_orphans(self.shared.kube, self.shared.events, key)
         if stack is None:
             self.shared.forget(key)
+            await Operations(self.shared.kube, self.shared.requests, key).reject_all(f"there is no Stack {key.name}")
             return Requeue.on_events(PassEnd.DELETED)
         pass_id = self._new_pass()
         session.request_id.set(pass_id)

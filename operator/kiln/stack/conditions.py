@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kiln.api.stack_status import StackStatus
+from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Operation, Reason, Result
 from kiln.stack import status
 from kiln.stack.objective import AfterFailure, Objective, Refusal
@@ -81,6 +81,8 @@ def reached(
         current_revision=target.name if target else "",
         target_revision=wanted_name,
         failed_revision=wanted_name if objective.rolling_back else "",
+        rollback=None if objective.rolling_back else RollbackTarget(),
+        cancelled_revision="",
         counts=status.counts_of(progress),
         failed=(),
         outputs=outputs.values,
@@ -173,6 +175,20 @@ def impossible(generation: int, objective_name: str, refusal: Refusal, old: Stac
         operation_message=last.message if last else "",
         target_revision=objective_name,
         failed_revision=objective_name,
+    )
+
+
+def cancelled(generation: int, wanted: str, message: str, old: StackStatus) -> StatusUpdate:
+    """A StackOperation cancelled the creation or update, so nothing is done."""
+    state = ReadyState(ready=False, reconciling=False, reason=Reason.CANCELLED, message=message, stalled=True)
+    operation = Operation.UPDATE if old.current_revision else Operation.CREATE
+    return StatusUpdate(
+        generation,
+        state,
+        operation=operation,
+        result=Result.FAILED,
+        operation_message="cancelled",
+        target_revision=wanted,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kiln.api.stack_status import StackStatus
+from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Condition, OnFailure, Operation, Reason, StackSpec
 from kiln.stack.revisions import Revision
 from reconcilers.engine.progress import ResourceError
@@ -45,6 +45,8 @@ class Refusal:
     message: str
 
 
+CANCELLED = "a StackOperation cancelled the operation; change the spec, or ask to go on with a StackOperation Retry"
+GO_ON = "nothing is changed; change the spec, or ask to go on with a StackOperation Retry"
 HOW_TO_GO_ON = (
     "nothing is changed; correct the spec to continue from the existing resources, or set spec.onFailure to Retry"
 )
@@ -59,8 +61,15 @@ def decide(
     now: datetime,
 ) -> Objective | Refusal:
     """The objective of a Stack that is not being deleted. ``known`` are its revisions, ``wanted`` among them."""
-    current = next((one for one in known if one.name == status.current_revision), None)
-    if spec.on_failure is OnFailure.ROLLBACK and status.failed_revision == wanted.name:
+    current = _named(known, status.current_revision)
+    asked = status.rollback if status.rollback.source == wanted.name else RollbackTarget()
+    if status.cancelled_revision == wanted.name != status.current_revision:
+        return Refusal(Reason.CANCELLED, CANCELLED)
+    if asked.source:
+        operation, target = Operation.ROLLBACK, _named(known, asked.target)
+        if target is None and asked.target:
+            return Refusal(Reason.ROLLBACK_IMPOSSIBLE, f"StackRevision {asked.target} does not exist any more: {GO_ON}")
+    elif spec.on_failure is OnFailure.ROLLBACK and status.failed_revision == wanted.name:
         if current is None and status.current_revision:
             missing = f"cannot roll back, because StackRevision {status.current_revision} does not exist any more"
             return Refusal(Reason.ROLLBACK_IMPOSSIBLE, f"{_why(status)}{missing}: {HOW_TO_GO_ON}")
@@ -78,7 +87,7 @@ def decide(
         target,
         current,
         time_left=_time_left(spec, status, operation, target, now),
-        message=_why(status).removesuffix("; ") if operation is Operation.ROLLBACK else "",
+        message=_rollback_message(status, asked) if operation is Operation.ROLLBACK else "",
         announced=quiet,
         began_before=status.last_operation is not None,
     )
@@ -121,6 +130,14 @@ def after_failure(
     rolls_back = changes and spec.on_failure is OnFailure.ROLLBACK
     halts = changes and spec.on_failure is OnFailure.HALT
     return AfterFailure(rolls_back, halts, stalled=(lasting or halts) and not rolls_back)
+
+
+def _named(known: Sequence[Revision], name: str) -> Revision | None:
+    return next((one for one in known if one.name == name), None)
+
+
+def _rollback_message(status: StackStatus, asked: RollbackTarget) -> str:
+    return "a StackOperation asked to roll back" if asked.source else _why(status).removesuffix("; ")
 
 
 def _why(status: StackStatus) -> str:

@@ -5,7 +5,6 @@ desired resources. It needs neither template nor parameters.
 """
 
 import asyncio
-import datetime
 import logging
 import secrets
 from collections.abc import Mapping
@@ -17,11 +16,23 @@ from hot_translator import Pseudo, Translation, TranslationError
 from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
+from kiln.api.v1alpha1 import DeletionPolicy, Reason, RequestPhase, StackSpec
 from kiln.clouds.credentials import CredentialsError
-from kiln.stack import conditions, finalizer, inputs, objective, outputs, stack_secret, status, validation
+from kiln.stack import (
+    clock,
+    conditions,
+    finalizer,
+    inputs,
+    objective,
+    operations,
+    outputs,
+    stack_secret,
+    status,
+    validation,
+)
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.objective import AfterFailure, Objective, Refusal
+from kiln.stack.operations import Effects, Operations, OperationType, Outcome, Rejection, StackOperation
 from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
@@ -36,7 +47,7 @@ from reconcilers.engine.control import Control, Slot, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.errors import CloudError
-from reconcilers.model import Recorded
+from reconcilers.model import DriftPolicy, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +59,8 @@ DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until the next look for a possible duplicate."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
+NEXT_OPERATION: Final = 0.05
+"""Seconds until the reconciliation that carries out the next StackOperation."""
 MOST_WARNINGS: Final = 5
 """How many of a template's warnings its condition names."""
 UNVERIFIED: Final = "the cloud's certificate is not verified: clouds.yaml says verify: false"
@@ -90,20 +103,37 @@ class StackReconciliation:
         self.generation: int = stack["metadata"]["generation"]
         self.old = StackStatus.parse(stack)
         self.run_slot = run
-        writer = StatusWriter(self.kube, stack, _stamp, shared.fence)
+        writer = StatusWriter(self.kube, stack, clock.stamp, shared.fence)
         self.reporter = StackReporter(stack, writer, shared.events, pass_id)
-        self.store = StackResourceStore(self.kube, stack, _stamp, shared.fence, self.reporter.redact)
+        self.operations = Operations(self.kube, shared.requests, self.key)
+        self.operation: StackOperation | None = None
+        """The StackOperation that this reconciliation carries out."""
+        self.store = StackResourceStore(self.kube, stack, clock.stamp, shared.fence, self.reporter.redact)
 
     async def run(self) -> Requeue:
-        """Reconcile the Stack."""
+        """Reconcile the Stack, and carry out its next StackOperation."""
+        requeue = await self._reconcile()
+        if self.operation is None:
+            return requeue
+        final = self.reporter.final
+        ended = operations.outcome(self.operation, final, requeue.end) if final is not None else None
+        if ended is None:
+            return requeue
+        await self.operations.finish(self.operation, ended)
+        return requeue if await self.operations.current() is None else Requeue(requeue.end, NEXT_OPERATION)
+
+    async def _reconcile(self) -> Requeue:
         try:
             spec = self._spec()
             deleting = "deletionTimestamp" in self.stack["metadata"]
+            if deleting:
+                await self.operations.reject_all("the Stack is being deleted")
             if spec.paused and (finalizer.has_finalizer(self.stack) or not deleting):
                 await self.reporter.report_final(conditions.paused(self.generation, deleting=deleting))
                 return Requeue.on_events(PassEnd.PAUSED)
             if deleting:
                 return await self._delete(spec)
+            self.operation = await self.operations.current()
             self.stack = await finalizer.add_finalizer(self.kube, self.stack)
             return await self._converge(spec, await self._load())
         except SecretTaken as taken:
@@ -176,12 +206,15 @@ class StackReconciliation:
             Digester(key),
             self.reporter.redact.holds,
         )
-        decided = objective.decide(spec, self.old, self.generation, wanted, [*known, wanted], _now())
+        before = await self._begin_operation(loaded, wanted, [*known, wanted])
+        decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now())
         if isinstance(decided, Refusal):
             raise self._impossible(decided, wanted)
+        if self.operation is not None and self.operation.type is OperationType.CHECK:
+            spec = replace(spec, drift=DriftPolicy.REPORT)
         translation, deployed = await self._translations(decided, loaded, revisions)
         self.reporter.register(decided, loaded.records, translation if decided.target is not None else None)
-        if not decided.announced:
+        if not decided.announced or self.reporter.effects:
             await self.reporter.report_started()
         context = self._context(spec, decided, loaded.access, key)
         context.policy = replace(
@@ -203,13 +236,15 @@ class StackReconciliation:
         self, decided: Objective, loaded: _Loaded, revisions: Revisions
     ) -> tuple[Translation, Translation | None]:
         """The translations of the target and of the revision that was reached last. Raises Refused."""
-        deployed, why = await self._deployed(decided, loaded, revisions)
         if decided.rolling_back:
             if decided.target is None:
                 return loaded.translation, None
-            if deployed is None:
+            target, why = await self._translated(decided.target, decided, loaded, revisions)
+            if target is None:
                 raise self._impossible(objective.rollback_to_untranslatable(decided, why), decided.wanted)
-            return deployed, deployed
+            deployed, _ = await self._translated(decided.current, decided, loaded, revisions)
+            return target, deployed
+        deployed, _ = await self._translated(decided.current, decided, loaded, revisions)
         if decided.wanted is not None and not decided.wanted.deployed:
             try:
                 validation.check_hooks(loaded.translation)
@@ -221,27 +256,64 @@ class StackReconciliation:
                 raise self._refusal(error.kind, status.format_problems(error)) from error
         return loaded.translation, deployed
 
-    async def _deployed(
-        self, decided: Objective, loaded: _Loaded, revisions: Revisions
+    async def _translated(
+        self, revision: Revision | None, decided: Objective, loaded: _Loaded, revisions: Revisions
     ) -> tuple[Translation | None, str]:
-        """The translation of the revision that was reached last, or None and the reason."""
-        if decided.current is None:
+        """The translation of a revision, or None and the reason."""
+        if revision is None:
             return None, ""
-        if decided.current is decided.wanted:
+        if revision is decided.wanted:
             return loaded.translation, ""
         try:
-            found = await revisions.inputs(decided.current)
+            found = await revisions.inputs(revision)
             self.reporter.add_secrets(found.hidden_values)
             groups = validation.group_states(loaded.records, self.old.groups)
             translation = await self.shared.translation(found, loaded.pseudo, groups)
         except (TranslationError, InputsError) as error:
             why = self.reporter.redact(str(error))
-            log.warning("the StackRevision %s does not translate any more: %s", decided.current.name, why)
+            log.warning("the StackRevision %s does not translate any more: %s", revision.name, why)
             return None, why
         self.reporter.add_secrets(translation.hidden_values)
         return translation, ""
 
+    async def _begin_operation(self, loaded: _Loaded, wanted: Revision, known: list[Revision]) -> StackStatus:
+        """Begin the StackOperation, if there is one that can be done. Returns the status as it changes it."""
+        operation = self.operation
+        if operation is None:
+            return self.old
+        found = operations.effects(operation, self.old, self.generation, wanted, known)
+        if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
+            found = await self._mark(operation, loaded, found)
+        if isinstance(found, Rejection):
+            self.operation = None
+            rejected = Outcome(RequestPhase.FAILED, self.reporter.redact(found.message))
+            await self.operations.finish(operation, rejected)
+            return self.old
+        self.operation = await self.operations.begin(self.operation or operation)
+        self.reporter.effects = found.changes()
+        return found.of(self.old)
+
+    async def _mark(self, operation: StackOperation, loaded: _Loaded, found: Effects) -> Effects | Rejection:
+        """Mark a resource unhealthy, once: a later reconciliation of the operation finds another resource."""
+        marked = operations.marked(operation, loaded.records)
+        if self.old.handled_operation == operation.uid:
+            return found
+        if isinstance(marked, Rejection):
+            return marked
+        definition = loaded.translation.definitions.get(marked.name)
+        if definition is not None and "replace" in definition.restricted_actions:
+            return Rejection("replace is restricted for the resource by the environment")
+        if operation.running and operation.physical_id != (marked.physical_id or ""):
+            return found
+        self.operation = await self.operations.begin(operation, marked.physical_id or "")
+        stored = await self.store.save(marked)
+        loaded.records[:] = [stored if one.key == stored.key else one for one in loaded.records]
+        return found
+
     def _impossible(self, refusal: Refusal, wanted: Revision | None) -> Refused:
+        if refusal.reason is Reason.CANCELLED:
+            update = conditions.cancelled(self.generation, wanted.name if wanted else "", refusal.message, self.old)
+            return Refused(update, Requeue.on_events(PassEnd.STALLED))
         update = conditions.impossible(self.generation, wanted.name if wanted else "", refusal, self.old)
         return Refused(update, Requeue.on_events(PassEnd.STALLED))
 
@@ -258,7 +330,7 @@ class StackReconciliation:
         """All resources match the target."""
         target, wanted = decided.target, decided.wanted
         if target is not None and not target.deployed:
-            await revisions.mark_deployed(target, _stamp())
+            await revisions.mark_deployed(target, clock.stamp())
         self.reporter.report_repaired()
         worked = self.reporter.started or bool(self.reporter.progress.repaired)
         if worked and target is not None:
@@ -322,7 +394,7 @@ class StackReconciliation:
         """Delete all recorded resources, then remove the finalizer."""
         if not finalizer.has_finalizer(self.stack):
             return Requeue.on_events(PassEnd.DELETED)
-        decided = objective.deletion(spec, self.old, _now())
+        decided = objective.deletion(spec, self.old, clock.now())
         self.store.deleting_stack = True
         records = await self.store.load()
         self.reporter.register(decided, records, None)
@@ -434,11 +506,3 @@ def _groups(translation: Translation) -> dict[str, list[str]]:
 
 def _names(translation: Translation | None) -> frozenset[str]:
     return frozenset(translation.definitions) if translation is not None else frozenset()
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
-
-
-def _stamp() -> str:
-    return _now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -45,6 +45,10 @@ class StackReporter:
         self.progress = ProgressTracker(self._changed)
         self.transitions = TransitionLog()
         self._objective: Objective | None = None
+        self.effects: Mapping[str, Any] = {}
+        """Fields of the status that a StackOperation changed, for reports that say nothing of them."""
+        self.final: StatusUpdate | None = None
+        """The last final status."""
         self.started = False
         """Work is in progress. A reconciliation of a Stack at rest writes nothing."""
 
@@ -91,7 +95,8 @@ class StackReporter:
         return self._redacted(conditions.running(self.generation, self._objective, self.progress))
 
     def _redacted(self, update: StatusUpdate) -> StatusUpdate:
-        return status.redacted(replace(update, pass_id=self.pass_id), self.redact, self.redact_outputs)
+        effects = {name: value for name, value in self.effects.items() if getattr(update, name) is None}
+        return status.redacted(replace(update, pass_id=self.pass_id, **effects), self.redact, self.redact_outputs)
 
     async def report_final(self, update: StatusUpdate) -> None:
         """Write the final status, and an Event if the reason or message of the Ready condition changed.
@@ -101,6 +106,7 @@ class StackReporter:
         annotations = self.stack["metadata"].get("annotations") or {}
         handled = str(annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT, ""))
         update = self._redacted(replace(update, handled_request=handled))
+        self.final = update
         before = (self.old.reason(Condition.READY), _comparable(self.old.message(Condition.READY)))
         state = update.state
         if before == (state.reason, _comparable(state.message)):

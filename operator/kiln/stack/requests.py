@@ -24,12 +24,13 @@ DEFAULT_TTL: Final = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class RequestName:
-    """Where a request is. ``created`` is its creation time, RFC 3339."""
+    """Where a request is, and its ``spec.type``. ``created`` is its creation time, RFC 3339."""
 
     resource: Resource
     namespace: str
     name: str
     created: str
+    type: str = ""
 
 
 class RequestIndex:
@@ -53,9 +54,8 @@ class RequestIndex:
         before = self._intents.get(identity)
         intent = (metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"))
         self._intents[identity] = intent
-        where = RequestName(
-            BY_PLURAL[plural], metadata["namespace"], metadata["name"], metadata.get("creationTimestamp", "")
-        )
+        created, kind_of = metadata.get("creationTimestamp", ""), str(spec.get("type", ""))
+        where = RequestName(BY_PLURAL[plural], metadata["namespace"], metadata["name"], created, kind_of)
         if is_finished(obj) and "deletionTimestamp" not in metadata:
             self._close(key, plural, metadata["name"])
             expires = expiry(obj)

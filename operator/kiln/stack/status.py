@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hot_translator import TranslationError
 from kiln.api.kinds import STACKS
+from kiln.api.stack_status import RollbackTarget
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 from kiln.kube.client import Kube, KubeError, NotFound
 from reconcilers.cloud.limits import printable
@@ -53,6 +54,9 @@ class StatusUpdate:
     current_revision: str | None = None
     target_revision: str | None = None
     failed_revision: str | None = None
+    rollback: RollbackTarget | None = None
+    cancelled_revision: str | None = None
+    handled_operation: str | None = None
     counts: Mapping[str, Any] | None = None
     failed: tuple[Mapping[str, str], ...] | None = None
     outputs: Mapping[str, Any] | None = None
@@ -140,6 +144,9 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("currentRevision", report.current_revision),
         ("targetRevision", report.target_revision),
         ("failedRevision", report.failed_revision),
+        ("rollback", report.rollback.as_json() if report.rollback is not None else None),
+        ("cancelledRevision", report.cancelled_revision),
+        ("handledOperation", report.handled_operation),
         ("resources", report.counts),
         ("failedResources", report.failed),
         ("outputs", report.outputs),
@@ -324,7 +331,12 @@ def shown(text: str, redact: Callable[[str], str], limit: int = LONGEST_DETAIL) 
     return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
 
 
-_NAMES = frozenset({"generation", "current_revision", "target_revision", "failed_revision", "groups", "pass_id"})
+_NAMES = frozenset(
+    {
+        *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
+        *("handled_operation", "groups", "pass_id"),
+    }
+)
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's
 author named.
 """

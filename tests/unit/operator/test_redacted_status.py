@@ -14,7 +14,10 @@ from kiln.stack.outputs import Outputs
 from kiln.stack.status import ReadyState, StatusUpdate
 
 SECRET = "Hunter2-Secret"
-FREE = {"current_revision", "target_revision", "failed_revision", "groups", "pass_id"}
+FREE = {
+    *("current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
+    *("handled_operation", "groups", "pass_id"),
+}
 """Fields that hold what the operator or the template's author named."""
 
 texts = st.builds(lambda before, after, has: before + SECRET * has + after, st.text(), st.text(), st.booleans())
