@@ -9,7 +9,7 @@ from harness.loop_holds import Hold
 from harness.one_stack import NET, OneStack
 
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
-from kiln.stack import reconciliation
+from kiln.stack import clock
 from kiln.stack.translation_cache import TranslationCache
 
 
@@ -27,7 +27,7 @@ async def test_resyncs_that_find_nothing_write_the_sync_time_once_an_hour_and_no
 ) -> None:
     begun = datetime.datetime.now(datetime.UTC)
     now = [begun]
-    monkeypatch.setattr(reconciliation, "_now", lambda: now[0])
+    monkeypatch.setattr(clock, "now", lambda: now[0])
     web.apply({"net": NET})
     await web.run()
     before = writes(web)
