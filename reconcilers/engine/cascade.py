@@ -43,21 +43,54 @@ def companions(going: Mapping[str, Recorded], before: Before) -> dict[str, str]:
     below: dict[str, list[str]] = {}
     for key, owner in above.items():
         below.setdefault(owner, []).append(key)
-    followers = _reversed(before)
-    found: dict[str, str] = {}
-    groups = {owner: {owner} for owner in below}
+    folded = _Folded(before)
     waiting = sorted(below.keys() - above.keys())
     while waiting:
         owner = waiting.pop()
-        root = found.get(owner, owner)
         for key in sorted(below.get(owner, ())):
-            ours = groups[root] | {key}
-            later = followers.get(key, _NONE) - ours
-            if not (later and _any_before(later, ours, before)):
-                found[key] = root
-                groups[root] = ours
+            folded.fold(key, owner)
             waiting.append(key)
-    return found
+    return folded.root
+
+
+class _Folded:
+    """The order of deletion while one after another is folded into what takes it along.
+
+    ``root`` has what was folded, each with the key that it goes with.
+    """
+
+    def __init__(self, before: Before) -> None:
+        self.root: dict[str, str] = {}
+        self._before = before
+        self._after = _reversed(before)
+        self._members: dict[str, Set[str]] = {}
+        self._later: dict[str, Set[str]] = {}
+
+    def fold(self, key: str, owner: str) -> None:
+        """Let ``key`` go with ``owner``, unless all that goes together then would have to go before itself."""
+        root = self.root.get(owner, owner)
+        ours = self._together(root) | {key}
+        later = (self._later.get(root, self._after.get(root, _NONE)) | self._after.get(key, _NONE)) - ours
+        if later and self._any_before(later, ours):
+            return
+        self.root[key] = root
+        self._members[root], self._later[root] = ours, later
+
+    def _together(self, key: str) -> Set[str]:
+        """All that goes together with ``key``."""
+        return self._members.get(self.root.get(key, key)) or frozenset({key})
+
+    def _any_before(self, later: Set[str], ours: Set[str]) -> bool:
+        """Whether any of ``later`` must be gone before some of ``ours``, near or far."""
+        seen, waiting = set(ours), list(ours)
+        while waiting:
+            for need in self._before.get(waiting.pop(), _NONE) - seen:
+                together = self._together(need) - seen
+                if together & later:
+                    return True
+                seen |= together
+                waiting += together
+        return False
 
 
 def rearranged(before: Before, found: Mapping[str, str]) -> dict[str, Set[str]]:
@@ -99,17 +132,12 @@ def _reversed(before: Before) -> Mapping[str, Set[str]]:
     return found
 
 
-def _all_before(keys: Iterable[str], before: Before, without: Set[str] = _NONE) -> Set[str]:
-    """All that must be gone before these, near and far; not through the ones in ``without``."""
+def _all_before(keys: Iterable[str], before: Before) -> Set[str]:
+    """All that must be gone before these, near and far."""
     seen: set[str] = set()
     waiting = list(keys)
     while waiting:
-        for need in before.get(waiting.pop(), _NONE) - seen - without:
+        for need in before.get(waiting.pop(), _NONE) - seen:
             seen.add(need)
             waiting.append(need)
     return seen
-
-
-def _any_before(later: Set[str], ours: Set[str], before: Before) -> bool:
-    """Whether any of these must be gone before some of ours."""
-    return bool(later & _all_before(ours, before, without=ours))

@@ -1,5 +1,10 @@
 """What goes along with something else is deleted by no call of its own, through all levels, and without circles."""
 
+import random
+from graphlib import TopologicalSorter
+
+import pytest
+
 from reconcilers.engine.cascade import deletion_order
 from reconcilers.model import Recorded
 
@@ -68,3 +73,39 @@ def test_one_of_another_load_balancer_is_no_part_of_it() -> None:
     other = recorded("OS::Octavia::Listener", "listener", "lb", data={"loadbalancer": "id-of-another"})
     parents, _ = deletion_order(tree(listener=other))
     assert "listener" not in parents
+
+
+def rules(*groups: str) -> dict[str, Recorded]:
+    """Security groups in a ring, each letting the next one in by a rule of its own."""
+    made = [recorded("OS::Neutron::SecurityGroup", group) for group in groups]
+    for group, other in zip(groups, (*groups[1:], groups[0]), strict=True):
+        data = {"security_group": f"id-{group}"}
+        made.append(recorded("OS::Neutron::SecurityGroupRule", f"{group}-{other}", group, other, data=data))
+    return {one.name: one for one in made}
+
+
+@pytest.mark.parametrize("groups", ["ab", "abc", "abcdefgh"])
+def test_groups_that_let_each_other_in_wait_for_each_other_in_no_circle(groups: str) -> None:
+    going = rules(*groups)
+    parents, before = deletion_order(going)
+    order = list(TopologicalSorter(before).static_order())
+    assert sorted(order) == sorted(going)
+    assert len(parents) == len(groups) - 1, "one rule goes by itself, and the others with their groups"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_order_has_a_circle_whatever_goes_along_with_what(seed: int) -> None:
+    dice = random.Random(seed)
+    networks = [recorded("OS::Neutron::Net", f"n{number}") for number in range(4)]
+    made = list(networks)
+    for number in range(14):
+        owner = dice.choice(networks).name
+        others = dice.sample([one.name for one in made], dice.randint(0, 3))
+        data = {"network": f"id-{owner}"}
+        kind = dice.choice(["OS::Neutron::Subnet", "OS::Heat::Value"])
+        made.append(recorded(kind, f"x{number}", owner, *others, data=data))
+    dice.shuffle(made)
+    going = {one.key: one for one in made}
+    parents, before = deletion_order(going)
+    assert sorted(TopologicalSorter(before).static_order()) == sorted(going)
+    assert all(parents[key] != key for key in parents)
