@@ -1,6 +1,6 @@
 """Translations, kept as long as their inputs stay the same.
 
-What is kept is bounded in bytes, in all and for each namespace: a template of some hundred bytes may become 50,000
+What is kept is bounded in bytes, in all and for each namespace: a template of some hundred bytes may become 20,000
 definitions. Equal requests at one time share one translation. Each translation has a budget of its own.
 """
 

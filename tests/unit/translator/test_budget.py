@@ -75,3 +75,14 @@ def test_each_translation_has_a_budget_of_its_own():
     text = values((0, "{list_join: ['', [{get_file: f}, {get_file: f}]]}"))
     for _ in range(40):
         translate(parse_template(text), files=FILES, pseudo=PSEUDO)
+
+
+@pytest.mark.parametrize("group", [
+    "ResourceGroup, properties: {count: 49990, resource_def: {type: OS::Heat::None}}",
+    "AutoScalingGroup, properties: {min_size: 1, max_size: 90000, desired_capacity: 49990, resource: {type: OS::Heat::None}}",
+])  # fmt: skip
+def test_a_group_of_too_many_members_is_refused_before_any_is_made(group):
+    error, peak = refused(f"{HEAD}resources: {{g: {{type: OS::Heat::{group}}}}}\n")
+    assert "49990 members are more than the 20000 resources that a stack may have" in str(error)
+    assert error.path.startswith("resources.g.properties.")
+    assert peak < 5_000_000
