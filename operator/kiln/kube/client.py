@@ -94,20 +94,21 @@ class Unreachable(KubeError):  # noqa: N818
 _CLASSES: Final[Mapping[int, type[KubeError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
 
 
-def configuration() -> kubernetes_client.Configuration:
+def configuration(kubeconfig: str = "", context: str = "") -> kubernetes_client.Configuration:
     """The configuration of KUBECONFIG or ~/.kube/config, else of the pod's ServiceAccount.
 
-    Raises ``kubernetes.config.ConfigException`` if there is neither.
+    ``kubeconfig`` is another file, ``context`` another context than the current one. Raises
+    ``kubernetes.config.ConfigException`` if there is no configuration.
     """
     found = kubernetes_client.Configuration()
     in_pod = "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ
-    if in_pod:
+    if in_pod and not kubeconfig and not context:
         kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
             client_configuration=found
         )
     else:
         kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-            client_configuration=found, persist_config=False
+            config_file=kubeconfig or None, context=context or None, client_configuration=found, persist_config=False
         )
     return found
 
@@ -214,7 +215,6 @@ class Kube:
         force: bool = True,
     ) -> Json:
         """Patch an object and return it. ``apply`` is server-side apply; ``force`` takes over fields of other managers.
-
         The client repeats a patch whose answer was lost. A patch that must not run twice, or only on the state that was
         read, has to carry a resource version (a ``test`` operation or ``metadata.resourceVersion``). It raises
         ``Conflict`` if the object has another version.
@@ -222,8 +222,7 @@ class Kube:
         query = {"fieldManager": manager}
         if how == "apply":
             query["force"] = "true" if force else "false"
-            body = {"apiVersion": res.api_version, "kind": res.kind, **body}
-            body["metadata"] = {**body.get("metadata", {}), "name": name}
+            body = _named(res, name, body)
         path = res.path(ns, name, subresource)
         try:
             return await self._call("PATCH", res, path, body=body, query=query, content_type=_CONTENT_TYPES[how])
@@ -232,6 +231,15 @@ class Kube:
             if how == "json" and not error.causes and any(operation["op"] == "test" for operation in body):
                 raise Conflict(error.status, "TestFailed", "a test of the patch failed") from error
             raise
+
+    async def try_apply(self, res: Resource, ns: str, name: str, body: Mapping[str, Any], *, manager: str) -> Json:
+        """The object as it would be after a server-side apply. Nothing is stored. Raises the errors of the apply."""
+        query = {"fieldManager": manager, "force": "true", "dryRun": "All"}
+        content_type = _CONTENT_TYPES["apply"]
+        path = res.path(ns, name)
+        return await self._call(
+            "PATCH", res, path, body=_named(res, name, body), query=query, content_type=content_type
+        )
 
     async def delete(self, res: Resource, ns: str, name: str, *, uid: str = "", version: str = "") -> None:
         """Delete an object, if it exists. With ``uid`` or ``version``, delete only that object or state.
@@ -288,14 +296,18 @@ class Kube:
                 await asyncio.sleep(max(error.retry_after, delay * random.uniform(0.5, 1.0)))  # noqa: S311
         raise AssertionError("a client makes at least one attempt")
 
-    def watch(self, res: Resource, ns: str, version: str = "") -> Iterator[bytes]:
+    def watch(
+        self, res: Resource, ns: str, version: str = "", *, labels: str = "", fields: str = ""
+    ) -> Iterator[bytes]:
         """Yield the lines of a watch, one event each, for some minutes. It blocks, so call it in a thread.
 
-        The first line is empty and means that the watch is open. The watch continues from a resource version; without
-        one it starts with all existing objects. Raises ``Gone`` if the version is too old, and other ``KubeError``.
-        """
+        The selectors are those of :meth:`list`. The first line is empty and means that the watch is open. The watch
+        The selectors are those of :meth:`list`. The first line is empty and means that the watch is open. The watch
+        continues from a resource version; without one it starts with all existing objects. Raises ``Gone`` if the
+        version is too old, and other ``KubeError``.
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
-        url = res.path(ns) + "?" + urlencode(query | ({"resourceVersion": version} if version else {}))
+        chosen = {"resourceVersion": version, "labelSelector": labels, "fieldSelector": fields}
+        url = res.path(ns) + "?" + urlencode(query | {name: value for name, value in chosen.items() if value})
         silent = urllib3.Timeout(connect=self._timeout.connect_timeout, read=_SILENT)
         answer = None
         try:
@@ -344,6 +356,12 @@ class Kube:
             result: Json = json.loads(answer.data)
             return result
         raise _error(answer.status, answer.data, answer.headers.get("Retry-After", ""))
+
+
+def _named(res: Resource, name: str, body: Mapping[str, Any]) -> Json:
+    """The body of an apply, with what the API server wants in it besides the fields to apply."""
+    metadata = {**body.get("metadata", {}), "name": name}
+    return {"apiVersion": res.api_version, "kind": res.kind, **body, "metadata": metadata}
 
 
 def _error(status: int, data: bytes, retry_after: str) -> KubeError:

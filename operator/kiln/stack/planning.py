@@ -3,12 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
 
-from hot_translator import Pseudo, Translation
+from hot_translator import Pseudo, Translation, TranslationError, has_unknown
 from hot_translator.budget import tenant
 from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
@@ -61,6 +62,43 @@ async def plan_stack(
     ``proposed`` stands for the inputs of its spec; ``delete`` plans its deletion. Raises InputsError, CredentialsError,
     TranslationError, CloudError, KubeError.
     """
+    preview, translation = await _preview(shared, stack, proposed, delete=delete)
+    return StackPlan(await preview.plan(translation), translation)
+
+
+@dataclass(frozen=True, slots=True)
+class StackOutputs:
+    """Values of outputs by name, and reasons for missing values. The repr omits values, because they may be hidden."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    errors: Mapping[str, str]
+
+
+async def stack_outputs(shared: SharedState, stack: Mapping[str, Any]) -> StackOutputs:
+    """All outputs of a Stack, hidden ones too, computed from its spec and from the cloud as it is now.
+
+    Raises the same errors as :func:`plan_stack`.
+    """
+    preview, translation = await _preview(shared, stack)
+    await preview.plan(translation)
+    values: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, output in translation.outputs.items() if translation is not None else ():
+        try:
+            value = await preview.context.evaluate(partial(output.resolve, preview.scope))
+        except TranslationError as error:
+            errors[name] = str(error)
+        else:
+            if has_unknown(value):
+                errors[name] = "is known only after the resources that it is made of have changed"
+            else:
+                values[name] = value
+    return StackOutputs(values, errors)
+
+
+async def _preview(
+    shared: SharedState, stack: Mapping[str, Any], proposed: Inputs | None = None, *, delete: bool = False
+) -> tuple[Preview, Translation | None]:
     tenant.set(stack["metadata"]["namespace"])
     access = await shared.last_access(stack) if delete else await shared.access(stack)
     records = await StackResourceStore(shared.kube, stack, str, fence=lambda: False).load()
@@ -69,8 +107,7 @@ async def plan_stack(
         given = proposed or await inputs.load(shared.kube, stack)
         translation = await _translated(shared, stack, access, given, records)
     context = await _context(shared, stack, access, translation, records)
-    plan = await Preview(Engine(context, records)).plan(translation)
-    return StackPlan(plan, translation)
+    return Preview(Engine(context, records)), translation
 
 
 async def _translated(

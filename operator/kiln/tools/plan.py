@@ -157,6 +157,11 @@ def _local_credential(cloud: str) -> Credential:
 
 
 def as_text(planned: StackPlan) -> str:
+    """The plan for people."""
+    return "\n".join(as_lines(planned))
+
+
+def as_lines(planned: StackPlan) -> list[str]:
     """A line for each resource that changes or cannot be reached, then the counts."""
     lines = []
     for name, action in planned.plan.actions.items():
@@ -166,7 +171,7 @@ def as_text(planned: StackPlan) -> str:
             )
     counts = planned.plan.counts()
     total = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items())) or "nothing to do"
-    return "\n".join([*lines, f"Plan: {total}"])
+    return [*lines, f"Plan: {total}"]
 
 
 _SIGNS: Final[Mapping[str, str]] = {
@@ -181,6 +186,11 @@ _SIGNS: Final[Mapping[str, str]] = {
 
 
 def as_json(planned: StackPlan) -> str:
+    """The plan for programs, as a text."""
+    return json.dumps(as_value(planned), indent=2)
+
+
+def as_value(planned: StackPlan) -> dict[str, Any]:
     """The plan for programs."""
     changes = [
         {
@@ -194,4 +204,4 @@ def as_json(planned: StackPlan) -> str:
         }
         for name, action in planned.plan.actions.items()
     ]
-    return json.dumps({"counts": planned.plan.counts(), "changes": changes}, indent=2)
+    return {"counts": planned.plan.counts(), "changes": changes}

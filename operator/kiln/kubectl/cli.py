@@ -1,0 +1,81 @@
+"""``kubectl stack``: dispatches to one command, and imports only that one.
+
+A command is a module with ``add_command(commands, help_text)``, which adds its parser and sets ``handler`` to a
+coroutine function from the session and the parsed arguments to the exit code.
+"""
+
+import argparse
+import asyncio
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kubernetes.config import ConfigException
+
+from kiln.kube.client import KubeError
+from kiln.kubectl.session import CommandError, Session, add_connection_options
+from kiln.tools.command_line import UsageError
+
+USAGE: Final = 2
+"""Exit code for an invalid command line, the same as argparse's."""
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells give it."""
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "list": ("kiln.kubectl.listing", "list Stacks with what they do or why they are not ready"),
+    "tree": ("kiln.kubectl.tree", "show a Stack's resources as a tree, by template or by need"),
+    "wait": ("kiln.kubectl.wait", "watch a Stack until it is ready or gone"),
+    "why": ("kiln.kubectl.why", "say what blocks a Stack, the deepest cause first, and what to do"),
+    "events": ("kiln.kubectl.events", "show a Stack's events, with -f as they come"),
+    "outputs": ("kiln.kubectl.outputs", "print a Stack's outputs"),
+    "diff": ("kiln.kubectl.diff", "say what an apply would do to the cloud"),
+    "history": ("kiln.kubectl.history", "list a Stack's revisions, or show one"),
+    "edit-param": ("kiln.kubectl.edit", "change parameters of a Stack"),
+    "retry": ("kiln.kubectl.retry", "try again now"),
+}
+
+
+def parser(wanted: str, prog: str = "kubectl stack") -> argparse.ArgumentParser:
+    """The parser, with the whole of one command only: ``wanted``."""
+    made = argparse.ArgumentParser(prog, description="Look at OpenStack stacks that Kiln runs, and act on them.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, help_text) in COMMANDS.items():
+        if name == wanted:
+            importlib.import_module(module).add_command(commands, help_text)
+            add_connection_options(commands.choices[name])
+        else:
+            commands.add_parser(name, help=help_text)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code; 2 for an invalid command line, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    wanted = next((word for word in argv if not word.startswith("-")), "")
+    arguments = parser(wanted).parse_args(argv)
+    try:
+        return asyncio.run(_run(arguments))
+    except (UsageError, CommandError) as error:
+        print(f"kubectl stack {arguments.command}: {error}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError) else error.code
+    except (KubeError, ConfigException) as error:
+        print(f"kubectl stack {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
+        sys.stderr.close()
+        return 0
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    session = Session.open(arguments)
+    try:
+        return int(await arguments.handler(session, arguments))
+    finally:
+        session.kube.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
