@@ -302,9 +302,9 @@ class Kube:
         """Yield the lines of a watch, one event each, for some minutes. It blocks, so call it in a thread.
 
         The selectors are those of :meth:`list`. The first line is empty and means that the watch is open. The watch
-        The selectors are those of :meth:`list`. The first line is empty and means that the watch is open. The watch
         continues from a resource version; without one it starts with all existing objects. Raises ``Gone`` if the
         version is too old, and other ``KubeError``.
+        """
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCHED)}
         chosen = {"resourceVersion": version, "labelSelector": labels, "fieldSelector": fields}
         url = res.path(ns) + "?" + urlencode(query | {name: value for name, value in chosen.items() if value})
