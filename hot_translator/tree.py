@@ -18,7 +18,10 @@ from hot_translator.translation import Definition
 MAX_DEPTH: Final = 5
 """How deep templates and groups may nest, as in Heat."""
 MAX_RESOURCES: Final = 20_000
-"""Resources of the whole tree: about two seconds of CPU and 60 MB for the members of a group. Heat's default is 1,000."""
+"""Resources of the whole tree: about two seconds of CPU and 60 MB for the members of a group.
+
+Heat's default is 1,000.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ from typing import Any, Final
 
 POSSIBLE_DUPLICATE: Final = "doubt"
 """In a record's data: an earlier creation had an unknown outcome, so a duplicate may appear."""
+HOOK: Final = "hook"
+"""In a record's data: the hook at which the resource waits once it is ready."""
+HOOKS: Final = "hooks"
+"""In a record's data: the hooks of its deletion, separated by commas."""
 UNHEALTHY: Final = "unhealthy"
 """In a record's data: somebody asked to replace the resource. The value says why."""
 

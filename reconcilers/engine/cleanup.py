@@ -10,6 +10,7 @@ from reconcilers.engine import cascade
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import identified
 from reconcilers.engine.graph import run_in_dependency_order
+from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.engine.remover import ResourceRemover
@@ -89,6 +90,9 @@ class Cleanup:
         driver = ResourceRemover(context, rtype, recorded)
         try:
             await driver.run()
+        except HookPending as pending:
+            self.result.wait(context, pending, recorded.type)
+            return False
         except ResourceError as error:
             self._fail(error)
             driver.recorded = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))

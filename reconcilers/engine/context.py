@@ -16,6 +16,7 @@ from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
+from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
 from reconcilers.errors import CloudError
 from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, Recorded, Request
@@ -61,6 +62,7 @@ class Policy:
     """Names of the resources of the revision that was reached last."""
     known: frozenset[str] = frozenset()
     """Names that may have resources without records. They are looked for before new ones are created."""
+    hooks: Hooks = NO_HOOKS
 
 
 def _ignore(_values: Iterable[str]) -> None:

@@ -20,6 +20,8 @@ from reconcilers.engine.remover import ResourceRemover
 from reconcilers.engine.target import Target
 from reconcilers.errors import CloudError
 from reconcilers.model import (
+    HOOK,
+    HOOKS,
     POSSIBLE_DUPLICATE,
     Desired,
     Failed,
@@ -98,6 +100,11 @@ class ResourceConverger(ResourceDriver):
         self.verb = "Updating" if recorded.confirmed else "Creating"
         self.taken_over = recorded.confirmed
 
+    @property
+    @override
+    def hooks(self) -> frozenset[str]:
+        return self.target.definition.hooks
+
     # Deciding.
 
     def plan(self) -> Decision | None:
@@ -167,8 +174,8 @@ class ResourceConverger(ResourceDriver):
         with self.expected_form():
             policy = self.context.policy
             decision = planner.decide(self.target, properties, self.recorded, self.view(), policy, self.accepted)
-        self.begin(decision.action)
         self.recorded = decision.recorded
+        self.begin(decision.action)
         if decision.drift:
             self.context.progress.drifted[self.recorded.name] = decision.drift
         outcome = decision.outcome
@@ -321,11 +328,12 @@ class ResourceConverger(ResourceDriver):
                 confirmed=True,
                 attempts=0,
                 retain=target.retain,
+                data=_with_hooks(self.recorded.data, target.deletion_hooks),
             )
         desired = replace(decision.desired, changed=frozenset())
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
-            if self.needs_reads(desired, self.observed):
-                await self.save()  # the reads may fail
+            if HOOK in self.recorded.data or self.needs_reads(desired, self.observed):
+                await self.save()  # the hook waits, the reads may fail
             else:
                 # Dependants need not wait: until it is stored, the token identifies the resource.
                 self.context.background.begin(self.save())
@@ -413,3 +421,10 @@ class ResourceConverger(ResourceDriver):
         remover = ResourceRemover(self.context, self.rtype, replace(old, retain=False))
         remover.stale_list = self.stale_list
         await remover.drive()
+
+
+def _with_hooks(data: Mapping[str, str], hooks: str) -> Mapping[str, str]:
+    """A record's data with the hooks of the deletion."""
+    if data.get(HOOKS, "") == hooks:
+        return data
+    return {**data, HOOKS: hooks} if hooks else {key: value for key, value in data.items() if key != HOOKS}

@@ -263,11 +263,17 @@ class ResourceDriver(ABC):
         self.context.progress.move(self.recorded.name, progress)
 
     def begin(self, action: Action) -> None:
-        """Note the first decision, and log it if it changes anything."""
+        """Note the first decision, and log it if it changes anything. Raises HookPending."""
         if self.action is None:
+            self.recorded = self.context.policy.hooks.before(action.phase, self.recorded, self.hooks)
             self.action = action
             if action.changes:
                 log.info("resources.%s: %s", self.recorded.name, action.describe())
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The hooks of the resource in its template or record."""
+        return frozenset()
 
     # Errors.
 

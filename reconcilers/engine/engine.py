@@ -22,6 +22,7 @@ from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.graph import concrete_requirements, run_in_dependency_order
+from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.planner import Action
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.target import target_of
@@ -35,17 +36,25 @@ class Result:
     """The result of a reconciliation.
 
     ``failures`` are in the order in which they happened. ``blocked`` are resources whose requirements did not become
-    ready. ``actions`` are the first decisions for the resources that were not at rest.
+    ready, because of a failure or a hook. ``actions`` are the first decisions for the resources that were not at rest.
     """
 
     failures: list[ResourceError] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     actions: dict[str, Action] = field(default_factory=dict)
+    hooks: set[tuple[str, str]] = field(default_factory=set)
+    """Resources that wait, each with its hook."""
 
     @property
     def complete(self) -> bool:
         """Whether all resources are as desired."""
-        return not self.failures and not self.blocked
+        return not self.failures and not self.blocked and not self.hooks
+
+    def wait(self, context: ReconcileContext, pending: HookPending, type_name: str) -> None:
+        """Note that a resource waits at a hook."""
+        self.hooks.add((pending.name, pending.hook))
+        progress = ResourceProgress(type_name, "Pending", f"waits at the hook {pending.hook}")
+        context.progress.move(pending.name, progress)
 
 
 @dataclass(slots=True)
@@ -257,9 +266,13 @@ class Engine:
             else:
                 driver = driver or await self._prepared(name) or await self._driver(definition, requires)
                 driver.leaving_records = cleanup
-                ready = await driver.run()
+                ready = await self._past_hooks(driver, await driver.run())
             self.context.settle(name, ready)
             self._note(name, ready)
+        except HookPending as pending:
+            self.result.wait(self.context, pending, definition.type)
+            if driver is not None:
+                self.current.update(one.key for one in driver.candidates)
         except ResourceError as error:
             self._fail(error)
             if driver is not None:
@@ -272,6 +285,15 @@ class Engine:
             if driver is not None and driver.action is not None:
                 self.result.actions[name] = driver.action
         return False
+
+    async def _past_hooks(self, driver: ResourceConverger, ready: ReadyResource) -> ReadyResource:
+        """The ready resource, if no hook follows. Raises HookPending."""
+        passed = self.context.policy.hooks.after(ready.recorded)
+        if passed is ready.recorded:
+            return ready
+        driver.recorded = passed
+        await driver.save()
+        return replace(ready, recorded=driver.recorded)
 
     async def _is_absent(self, definition: Definition) -> bool:
         """Whether the condition of a resource in a nested template does not hold. Raises ResourceError."""

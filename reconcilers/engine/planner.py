@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from reconcilers.digests import WHOLE
 from reconcilers.engine.context import Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
+    HOOK,
+    HOOKS,
     POSSIBLE_DUPLICATE,
     UNHEALTHY,
     Desired,
@@ -77,6 +79,11 @@ class Action:
         """Whether anything in the cloud changes."""
         return self.verb not in {Verb.NONE, Verb.RECORD, Verb.REPORT, Verb.REFUSE, Verb.REFER, Verb.LEAVE}
 
+    @property
+    def phase(self) -> str:
+        """The action in the words of hooks: create, update, delete; empty for others."""
+        return _PHASES.get(self.verb, "")
+
     def describe(self) -> str:
         """The action in a line: ``Update dns_nameservers, name (drifted: name)``."""
         parts = [str(self.verb)]
@@ -90,6 +97,13 @@ class Action:
         return " ".join(parts) + (f" ({'; '.join(notes)})" if notes else "")
 
 
+_PHASES: Final = {
+    Verb.CREATE: "create",
+    Verb.RECREATE: "create",
+    Verb.UPDATE: "update",
+    Verb.REPLACE: "update",
+    Verb.DELETE: "delete",
+}
 NOTHING = Action(Verb.NONE)
 
 
@@ -194,7 +208,8 @@ def fits(target: Target, recorded: Recorded) -> bool:
         recorded.confirmed
         and recorded.state == "Ready"
         and not recorded.deleting
-        and not recorded.data.keys() & {POSSIBLE_DUPLICATE, UNHEALTHY}
+        and not recorded.data.keys() & {POSSIBLE_DUPLICATE, UNHEALTHY, HOOK}
+        and recorded.data.get(HOOKS, "") == target.deletion_hooks
         and recorded.digests.get(WHOLE) == target.whole
         and recorded.requires == target.requires
         and recorded.retain == target.retain

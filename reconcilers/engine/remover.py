@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from reconcilers.engine import planner, recovery
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
+from reconcilers.engine.hooks import recorded_hooks
 from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Send, Wait
 
 
@@ -15,6 +16,11 @@ class ResourceRemover(ResourceDriver):
     verb = "Deleting"
     leaving = True
     retry_delays: tuple[float, ...] = recovery.LONG_PATIENCE
+
+    @property
+    @override
+    def hooks(self) -> frozenset[str]:
+        return recorded_hooks(self.recorded)
 
     @override
     def foreign(self) -> None:
@@ -68,6 +74,7 @@ class ResourceRemover(ResourceDriver):
         if not kept and POSSIBLE_DUPLICATE in self.recorded.data and self.create_may_be_under_way():
             await self.wait_for_late_create()
             return None
+        self.context.policy.hooks.after_deletion(self.recorded)
         await self.drop(self.recorded)
         return True
 

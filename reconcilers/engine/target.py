@@ -38,6 +38,12 @@ class Target:
         """Whether the resource stays when it leaves the template or the Stack is deleted."""
         return self.definition.deletion_policy == "Retain"
 
+    @property
+    def deletion_hooks(self) -> str:
+        """The hooks of the resource's deletion, as its record keeps them."""
+        hooks = self.definition.hooks
+        return ",".join(sorted(hook for hook in hooks if hook.endswith("-delete"))) if hooks else ""
+
     def desire(self, properties: Mapping[str, Any], changed: frozenset[str], recorded: Recorded) -> Desired:
         """The desired state in the form that types take, for a record of this name."""
         return Desired(

@@ -1,11 +1,12 @@
 """One Stack, ``web``, with an operator for it: the API server and OpenStack are in memory, the clock may jump."""
 
+import uuid
 from typing import Any
 
 from harness.fake_kube import FakeKube
 from harness.fake_openstack import FakeOpenStack
 from harness.inline import InlineExecutor
-from kiln.api.kinds import STACKS
+from kiln.api.kinds import STACK_OPERATIONS, STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
@@ -21,6 +22,11 @@ from reconcilers.cloud.observer import Observer
 NET = {"type": "OS::Neutron::Net", "properties": {"name": "net"}}
 FAILS = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
 CREDENTIAL = Credential("own", "password", {"auth_url": "http://cloud", "username": "u", "password": "p"})
+
+
+def named(name: str) -> dict[str, Any]:
+    """A network of this name."""
+    return {"type": "OS::Neutron::Net", "properties": {"name": name}}
 
 
 class Told:
@@ -87,6 +93,19 @@ class OneStack:
     def condition(self, kind: str = "Ready") -> tuple[str, str]:
         found = next(one for one in self.status["conditions"] if one["type"] == kind)
         return found["status"], found["reason"]
+
+    def ask(self, kind: str, name: str = "", created: str = "2026-01-01T00:00:00Z", **spec: Any) -> str:
+        """Create a StackOperation, as the informer shows it. Returns its name."""
+        name = name or f"op-{uuid.uuid4().hex[:6]}"
+        metadata = {"uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
+        obj = self.kube.put(STACK_OPERATIONS, name, metadata=metadata, spec={"stackName": "web", "type": kind, **spec})
+        self.services.requests.observe(STACK_OPERATIONS.plural, "ADDED", obj)
+        return name
+
+    def result(self, name: str) -> tuple[str, str]:
+        """Phase and message of a StackOperation; empty while it waits."""
+        status = (self.kube.find(STACK_OPERATIONS.plural, name) or {}).get("status") or {}
+        return status.get("phase", ""), status.get("message", "")
 
     def nets(self) -> list[str]:
         return sorted(item["name"] for item in self.cloud.all("networks"))

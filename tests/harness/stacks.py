@@ -93,6 +93,28 @@ class Namespace:
         """Ask for a pass now."""
         self.kubectl("annotate", "stack", stack, f"kiln.dev/reconcile-at={uuid.uuid4()}", "--overwrite")
 
+    def operate(self, stack: str, kind: str, **spec: Any) -> str:
+        """Create a StackOperation. Returns its name."""
+        name = f"{stack}-{uuid.uuid4().hex[:6]}"
+        self.apply(
+            {
+                "apiVersion": "kiln.dev/v1alpha1",
+                "kind": "StackOperation",
+                "metadata": {"name": name},
+                "spec": {"stackName": stack, "type": kind, **spec},
+            }
+        )
+        return name
+
+    def operated(self, name: str, timeout: float = 180) -> tuple[str, str]:
+        """Wait until a StackOperation has ended. Returns its phase and message. Raises TimeoutError."""
+
+        def status() -> dict[str, Any]:
+            return dict((self.get("stackoperation", name) or {}).get("status") or {})
+
+        eventually(lambda: status().get("completionTime"), timeout, self.every)
+        return status()["phase"], status().get("message", "")
+
     def resources(self, stack: str) -> dict[str, dict[str, Any]]:
         """The Stack's StackResources by logical name (the newest of each)."""
         found = [one for one in self.get("stackresources") if one["spec"]["stackName"] == stack]

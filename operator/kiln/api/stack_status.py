@@ -56,6 +56,10 @@ class StackStatus:
     """The revision whose creation or update was cancelled without a rollback."""
     handled_operation: str = ""
     """The uid of the last StackOperation whose effects this status has."""
+    pending_hooks: tuple[str, ...] = ()
+    """Resources that wait at hooks: ``NAME:pre-update``."""
+    cleared_hooks: tuple[str, ...] = ()
+    """Hooks that were cleared since the operation began, in the same form."""
     groups: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     hidden_outputs: tuple[str, ...] = ()
@@ -74,6 +78,8 @@ class StackStatus:
             rollback=_rollback(status.get("rollback") or {}),
             cancelled_revision=status.get("cancelledRevision") or "",
             handled_operation=status.get("handledOperation") or "",
+            pending_hooks=tuple(status.get("pendingHooks") or ()),
+            cleared_hooks=tuple(status.get("clearedHooks") or ()),
             groups=status.get("groups") or {},
             outputs=status.get("outputs") or {},
             hidden_outputs=tuple(status.get("hiddenOutputs") or ()),

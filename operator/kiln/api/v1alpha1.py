@@ -120,6 +120,7 @@ class Reason(StrEnum):
     ROLLBACK_IMPOSSIBLE = "RollbackImpossible"
     INVALID_SPEC = "InvalidSpec"
     PAUSED = "Paused"
+    HOOK_PENDING = "HookPending"
     CANCELLED = "Cancelled"
     BLOCKED = "Blocked"
     KUBERNETES_REFUSED = "KubernetesRefused"
@@ -158,10 +159,15 @@ class StackSpec:
     max_concurrency: int = 16
     revision_history_limit: int = 10
     paused: bool = False
+    hooks: tuple[tuple[str, str], ...] = ()
+    """Shell patterns of resource names, each with a hook."""
 
 
 def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
-    """Parse the spec of a Stack object. Raises ``ValueError`` for a value that the CRD refuses today."""
+    """Parse the spec of a Stack object.
+
+    Raises ``ValueError``, ``TypeError`` or ``LookupError`` for a value that the CRD refuses today.
+    """
     spec: Mapping[str, Any] = stack.get("spec") or {}
     credentials = spec.get("cloudCredentialsRef") or {}
     return StackSpec(
@@ -175,6 +181,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         max_concurrency=int(spec.get("maxConcurrency", 16)),
         revision_history_limit=int(spec.get("revisionHistoryLimit", 10)),
         paused=bool(spec.get("paused", False)),
+        hooks=tuple((str(one["resource"]), str(hook)) for one in spec.get("hooks") or () for hook in one["events"]),
     )
 
 

@@ -15,6 +15,8 @@ from reconcilers.engine.progress import ProgressTracker
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 
+MOST_HOOKS = 100
+"""How many pending hooks the status names."""
 MOST_NAMED = 3
 """How many resources a message names."""
 
@@ -83,6 +85,8 @@ def reached(
         failed_revision=wanted_name if objective.rolling_back else "",
         rollback=None if objective.rolling_back else RollbackTarget(),
         cancelled_revision="",
+        pending_hooks=(),
+        cleared_hooks=(),
         counts=status.counts_of(progress),
         failed=(),
         outputs=outputs.values,
@@ -119,12 +123,41 @@ def failed(
         operation_message=(objective.message or message) if rolling else message,
         target_revision=None if deleting else wanted,
         failed_revision=None if deleting else wanted if after.rolls_back or rolling else "",
+        pending_hooks=hooks_of(result),
         counts=status.counts_of(progress),
         failed=status.failures_of(progress),
         outputs=None if outputs is NONE else outputs.values,
         output_errors=None if outputs is NONE else outputs.errors,
         hidden_outputs=None if outputs is NONE else outputs.hidden,
     )
+
+
+def waiting(
+    generation: int, objective: Objective, progress: ProgressTracker, result: EngineResult, *, remarks: Remarks
+) -> StatusUpdate:
+    """Resources wait at hooks, and nothing failed. A StackOperation ClearHook lets them go on."""
+    hooks = hooks_of(result)
+    named = ", ".join(hooks[:MOST_NAMED]) + (f" and {len(hooks) - MOST_NAMED} more" if len(hooks) > MOST_NAMED else "")
+    message = f"resources wait at hooks: {named}; a StackOperation ClearHook lets them go on"
+    deleting = objective.operation is Operation.DELETE
+    return StatusUpdate(
+        generation,
+        ReadyState(ready=False, reconciling=True, reason=Reason.HOOK_PENDING, message=message),
+        template_valid=None if deleting else (True, "Valid", remarks.template),
+        cloud_reachable=(True, "Reachable", remarks.cloud),
+        drifted=progress.drifted,
+        operation=objective.operation,
+        operation_message=objective.message,
+        target_revision=objective.wanted.name if objective.wanted else None,
+        pending_hooks=hooks,
+        counts=status.counts_of(progress),
+        failed=(),
+    )
+
+
+def hooks_of(result: EngineResult) -> tuple[str, ...]:
+    """The pending hooks, as the status names them."""
+    return tuple(sorted(f"{name}:{hook}" for name, hook in result.hooks))[:MOST_HOOKS]
 
 
 def _what_failed(progress: ProgressTracker, result: EngineResult, timeout: float | None) -> tuple[str, str]:

@@ -34,6 +34,7 @@ class OperationType(StrEnum):
     ROLLBACK = "Rollback"
     CHECK = "Check"
     MARK_UNHEALTHY = "MarkUnhealthy"
+    CLEAR_HOOK = "ClearHook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class StackOperation:
     revision: int = 0
     resource: str = ""
     reason: str = ""
+    hook: str = ""
     running: bool = False
     physical_id: str = ""
 
@@ -66,6 +68,7 @@ class Effects:
     failed_revision: str | None = None
     cancelled_revision: str | None = None
     rollback: RollbackTarget | None = None
+    cleared_hooks: tuple[str, ...] | None = None
 
     def of(self, status: StackStatus) -> StackStatus:
         """The status with these changes. An operation that is running begins again, with all its time."""
@@ -90,15 +93,16 @@ class Outcome:
 def parse(obj: Mapping[str, Any]) -> StackOperation:
     """Parse a StackOperation. Raises ``ValueError`` for a type that the CRD refuses today."""
     spec, status = obj["spec"], obj.get("status") or {}
-    unhealthy = spec.get("markUnhealthy") or {}
+    unhealthy, cleared = spec.get("markUnhealthy") or {}, spec.get("clearHook") or {}
     return StackOperation(
         name=obj["metadata"]["name"],
         uid=obj["metadata"]["uid"],
         type=OperationType(spec["type"]),
         rollback=bool((spec.get("cancelUpdate") or {}).get("rollback", True)),
         revision=int((spec.get("rollback") or {}).get("revision", 0)),
-        resource=str(unhealthy.get("resource", "")),
+        resource=str(unhealthy.get("resource") or cleared.get("resource", "")),
         reason=str(unhealthy.get("reason", "")),
+        hook=str(cleared.get("event", "")),
         running=status.get("phase") == RequestPhase.RUNNING,
         physical_id=str(status.get("physicalID", "")),
     )
@@ -120,12 +124,25 @@ def effects(
             return begin
         case OperationType.CANCEL_UPDATE:
             return _cancellation(operation, status, wanted, begin, resting=resting)
+        case OperationType.CLEAR_HOOK:
+            return cleared(operation, status)
         case OperationType.ROLLBACK:
             return _rollback(operation, status, wanted, known, begin)
         case OperationType.CHECK | OperationType.MARK_UNHEALTHY:
             if not resting:
                 return Rejection(f"the Stack is not at rest ({status.reason_of_ready()}); try again when it is")
             return Effects(operation.uid if operation.type is OperationType.MARK_UNHEALTHY else None)
+
+
+def cleared(operation: StackOperation, status: StackStatus) -> Effects | Rejection:
+    """What a ClearHook changes in the status, or why it cannot be done."""
+    if status.handled_operation == operation.uid:
+        return Effects(operation.uid)
+    hook = f"{operation.resource}:{operation.hook}"
+    if hook not in status.pending_hooks:
+        there = ", ".join(status.pending_hooks[:_MOST_NAMED]) or "none"
+        return Rejection(f"no resource waits at the hook {hook}; pending hooks: {there}")
+    return Effects(operation.uid, cleared_hooks=(*status.cleared_hooks, hook))
 
 
 def _cancellation(
@@ -171,8 +188,12 @@ def marked(operation: StackOperation, records: Sequence[Recorded]) -> Recorded |
     return replace(newest, data={**newest.data, UNHEALTHY: why})
 
 
-def outcome(operation: StackOperation, final: StatusUpdate, end: PassEnd) -> Outcome | None:
-    """How the operation ended with a reconciliation that wrote this status; None if it has not."""
+def outcome(operation: StackOperation, final: StatusUpdate | None, end: PassEnd) -> Outcome | None:
+    """How the operation ended with a reconciliation that wrote this final status; None if it has not."""
+    if operation.type is OperationType.CLEAR_HOOK and operation.running:
+        return Outcome(RequestPhase.SUCCEEDED, "the hook was cleared")
+    if final is None:
+        return None
     state = final.state
     settled = state.ready or (state.reason == Reason.ROLLED_BACK and end is PassEnd.AT_REST)
     if operation.type is OperationType.CHECK and settled:
@@ -207,7 +228,10 @@ class Operations:
     key: Key
 
     async def current(self) -> StackOperation | None:
-        """The oldest one that has not ended. A CancelUpdate also ends one that is running."""
+        """The oldest one that has not ended. A CancelUpdate also ends one that is running.
+
+        Raises ``ValueError`` for an object that the CRD refuses today.
+        """
         found: list[StackOperation] = []
         names = self.index.open(self.key, STACK_OPERATIONS)
         cancels = {one.name for one in names if one.type == OperationType.CANCEL_UPDATE}
@@ -243,10 +267,11 @@ class Operations:
         status = {"phase": str(ended.phase), "message": ended.message[:8192], "completionTime": stamp}
         await self._write(operation, status if operation.running else {"startTime": stamp, **status})
 
-    async def reject_all(self, message: str) -> None:
-        """End all open operations: they cannot be done."""
-        while (operation := await self.current()) is not None:
+    async def reject_all(self, message: str, *, but: frozenset[OperationType] = frozenset()) -> StackOperation | None:
+        """End open operations that cannot be done. Returns the first one of a type that can (``but``)."""
+        while (operation := await self.current()) is not None and operation.type not in but:
             await self.finish(operation, Outcome(RequestPhase.FAILED, message))
+        return operation
 
     async def _write(self, operation: StackOperation, status: Mapping[str, Any]) -> None:
         body = {"metadata": {"uid": operation.uid}, "status": status}

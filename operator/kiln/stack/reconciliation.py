@@ -46,6 +46,7 @@ from reconcilers.engine.context import Policy, ReconcileContext, in_executor
 from reconcilers.engine.control import Control, Slot, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
+from reconcilers.engine.hooks import Hooks
 from reconcilers.errors import CloudError
 from reconcilers.model import DriftPolicy, Recorded
 
@@ -115,8 +116,7 @@ class StackReconciliation:
         requeue = await self._reconcile()
         if self.operation is None:
             return requeue
-        final = self.reporter.final
-        ended = operations.outcome(self.operation, final, requeue.end) if final is not None else None
+        ended = operations.outcome(self.operation, self.reporter.final, requeue.end)
         if ended is None:
             return requeue
         await self.operations.finish(self.operation, ended)
@@ -127,7 +127,8 @@ class StackReconciliation:
             spec = self._spec()
             deleting = "deletionTimestamp" in self.stack["metadata"]
             if deleting:
-                await self.operations.reject_all("the Stack is being deleted")
+                gone = "the Stack is being deleted"
+                self.operation = await self.operations.reject_all(gone, but=frozenset({OperationType.CLEAR_HOOK}))
             if spec.paused and (finalizer.has_finalizer(self.stack) or not deleting):
                 await self.reporter.report_final(conditions.paused(self.generation, deleting=deleting))
                 return Requeue.on_events(PassEnd.PAUSED)
@@ -154,7 +155,7 @@ class StackReconciliation:
     def _spec(self) -> StackSpec:
         try:
             return v1alpha1.stack_spec(self.stack)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             raise self._refusal(v1alpha1.Reason.INVALID_SPEC, f"spec: {error}") from error
 
     def _refusal(self, reason: str, message: str, *, cloud: bool = False, retry: float | None = None) -> Refused:
@@ -228,6 +229,12 @@ class StackReconciliation:
             result = await (engine.converge(translation) if decided.target is not None else engine.delete())
         except TimedOut:
             return await self._failed(spec, decided, EngineResult(), translation, engine, loaded, timed_out=True)
+        if result.hooks and not result.failures:
+            update = conditions.waiting(
+                self.generation, decided, self.reporter.progress, result, remarks=_remarks(loaded)
+            )
+            await self.reporter.report_final(replace(update, groups=_groups(translation)))
+            return Requeue(PassEnd.HOOK_PENDING, resync(spec))
         if not result.complete:
             return await self._failed(spec, decided, result, translation, engine, loaded)
         return await self._reached(spec, decided, translation, engine, loaded, revisions, known)
@@ -247,7 +254,6 @@ class StackReconciliation:
         deployed, _ = await self._translated(decided.current, decided, loaded, revisions)
         if decided.wanted is not None and not decided.wanted.deployed:
             try:
-                validation.check_hooks(loaded.translation)
                 raise_all(list(loaded.translation.broken_rules))
                 await validation.check_lookups(loaded.translation, loaded.access.lookup)
                 if deployed is not None:
@@ -290,6 +296,20 @@ class StackReconciliation:
             await self.operations.finish(operation, rejected)
             return self.old
         self.operation = await self.operations.begin(self.operation or operation)
+        self.reporter.effects = found.changes()
+        return found.of(self.old)
+
+    async def _begin_clearing(self) -> StackStatus:
+        """Begin the ClearHook of a Stack that is being deleted. Returns the status as it changes it."""
+        operation = self.operation
+        if operation is None:
+            return self.old
+        found = operations.cleared(operation, self.old)
+        if isinstance(found, Rejection):
+            self.operation = None
+            await self.operations.finish(operation, Outcome(RequestPhase.FAILED, found.message))
+            return self.old
+        self.operation = await self.operations.begin(operation)
         self.reporter.effects = found.changes()
         return found.of(self.old)
 
@@ -394,7 +414,8 @@ class StackReconciliation:
         """Delete all recorded resources, then remove the finalizer."""
         if not finalizer.has_finalizer(self.stack):
             return Requeue.on_events(PassEnd.DELETED)
-        decided = objective.deletion(spec, self.old, clock.now())
+        before = await self._begin_clearing()
+        decided = objective.deletion(spec, before, clock.now())
         self.store.deleting_stack = True
         records = await self.store.load()
         self.reporter.register(decided, records, None)
@@ -432,6 +453,11 @@ class StackReconciliation:
             timed_out = True
         if result.complete and not timed_out:
             return None
+        if result.hooks and not result.failures and not timed_out:
+            remarks = conditions.Remarks()
+            update = conditions.waiting(self.generation, decided, self.reporter.progress, result, remarks=remarks)
+            await self.reporter.report_final(update)
+            return Requeue.on_events(PassEnd.HOOK_PENDING)
         after = AfterFailure(rolls_back=False, halts=False, stalled=False)
         update = conditions.failed(
             self.generation,
@@ -459,6 +485,7 @@ class StackReconciliation:
             key=key,
             drift=spec.drift,
             concurrency=spec.max_concurrency,
+            hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
         )
         return ReconcileContext(
             policy,
@@ -502,6 +529,11 @@ def _remarks(loaded: _Loaded) -> conditions.Remarks:
 
 def _groups(translation: Translation) -> dict[str, list[str]]:
     return {name: sorted(group.removed) for name, group in translation.groups.items() if group.removed}
+
+
+def _hook(text: str) -> tuple[str, str]:
+    name, _, hook = text.rpartition(":")
+    return name, hook
 
 
 def _names(translation: Translation | None) -> frozenset[str]:

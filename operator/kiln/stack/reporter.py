@@ -52,6 +52,11 @@ class StackReporter:
         self.started = False
         """Work is in progress. A reconciliation of a Stack at rest writes nothing."""
 
+    @property
+    def cleared_hooks(self) -> tuple[str, ...]:
+        """The hooks that were cleared since the operation began."""
+        return tuple(self.effects.get("cleared_hooks", self.old.cleared_hooks))
+
     def add_secrets(self, values: Iterable[str]) -> None:
         """Redact these values too, in everything that is reported about this Stack and in all logs."""
         self._hidden.update(values)

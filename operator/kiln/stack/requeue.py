@@ -20,6 +20,8 @@ class PassEnd(StrEnum):
     """The operation failed, and the next reconciliation rolls back."""
     STALLED = "Stalled"
     """Nothing changes until somebody changes the Stack, or an object that it refers to."""
+    HOOK_PENDING = "HookPending"
+    """Resources wait at hooks."""
     PAUSED = "Paused"
     """``spec.paused`` is set."""
     SUPERSEDED = EndReason.SUPERSEDED.value
@@ -32,7 +34,7 @@ class PassEnd(StrEnum):
     """The operator has a bug."""
 
 
-SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED})
+SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED, PassEnd.HOOK_PENDING})
 """Ends that reset the backoff."""
 
 

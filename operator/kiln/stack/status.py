@@ -57,6 +57,8 @@ class StatusUpdate:
     rollback: RollbackTarget | None = None
     cancelled_revision: str | None = None
     handled_operation: str | None = None
+    pending_hooks: tuple[str, ...] | None = None
+    cleared_hooks: tuple[str, ...] | None = None
     counts: Mapping[str, Any] | None = None
     failed: tuple[Mapping[str, str], ...] | None = None
     outputs: Mapping[str, Any] | None = None
@@ -147,6 +149,8 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("rollback", report.rollback.as_json() if report.rollback is not None else None),
         ("cancelledRevision", report.cancelled_revision),
         ("handledOperation", report.handled_operation),
+        ("pendingHooks", report.pending_hooks),
+        ("clearedHooks", report.cleared_hooks),
         ("resources", report.counts),
         ("failedResources", report.failed),
         ("outputs", report.outputs),
@@ -334,7 +338,7 @@ def shown(text: str, redact: Callable[[str], str], limit: int = LONGEST_DETAIL) 
 _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
-        *("handled_operation", "groups", "pass_id"),
+        *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's

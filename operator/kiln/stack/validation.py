@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from hot_translator import GroupState, InvalidParameter, InvalidTemplate, Translation
+from hot_translator import GroupState, InvalidParameter, Translation
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Recorded
@@ -47,13 +47,3 @@ def group_states(records: list[Recorded], removed: Mapping[str, Sequence[str]]) 
                 held.setdefault(path[depth], "")
     names = members.keys() | removed.keys()
     return {name: GroupState(members.get(name, {}), frozenset(removed.get(name, ()))) for name in names}
-
-
-def check_hooks(translation: Translation) -> None:
-    """Refuse hooks, which Kiln does not have yet. Raises InvalidTemplate."""
-    for definition in translation.definitions.values():
-        if definition.hooks:
-            names = ", ".join(sorted(definition.hooks))
-            raise InvalidTemplate(
-                definition.path, f"the environment sets hooks ({names}), which Kiln does not have yet"
-            )

@@ -84,8 +84,6 @@ def _missing_in_kiln(definition: Definition) -> Iterator[tuple[str, str]]:
         yield f"the type {definition.type} is", ".type"
     if definition.deletion_policy == "Snapshot":
         yield "the deletion policy Snapshot is", ".deletion_policy"
-    if definition.hooks:
-        yield f"hooks ({', '.join(sorted(definition.hooks))}) are", ""
 
 
 def file_of(problem: TranslationError, inputs: Inputs) -> str:

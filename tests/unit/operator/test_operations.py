@@ -1,10 +1,9 @@
 """StackOperations: what each does to a Stack, and what it says of it."""
 
-import uuid
 from typing import Any
 
 import pytest
-from harness.one_stack import FAILS, NET, OneStack
+from harness.one_stack import FAILS, NET, OneStack, named
 
 from kiln.api.kinds import STACK_OPERATIONS, STACKS
 from kiln.api.v1alpha1 import Key
@@ -13,43 +12,18 @@ from kiln.controller.workqueue import Run
 BAD = {**FAILS, "depends_on": "net"}
 
 
-def named(name: str) -> dict[str, Any]:
-    return {"type": "OS::Neutron::Net", "properties": {"name": name}}
-
-
-class Web(OneStack):
-    def ask(
-        self, kind: str, name: str = "", stack: str = "web", created: str = "2026-01-01T00:00:00Z", **spec: Any
-    ) -> str:
-        """Create a StackOperation, as the informer shows it."""
-        name = name or f"op-{uuid.uuid4().hex[:6]}"
-        metadata = {"uid": f"uid-{name}", "generation": 1, "creationTimestamp": created}
-        obj = self.kube.put(STACK_OPERATIONS, name, metadata=metadata, spec={"stackName": stack, "type": kind, **spec})
-        assert self.services.requests.observe("stackoperations", "ADDED", obj) == Key("ns", stack)
-        return name
-
-    def result(self, name: str) -> tuple[str, str]:
-        obj = self.kube.find("stackoperations", name)
-        assert obj is not None
-        status = obj.get("status") or {}
-        return status.get("phase", ""), status.get("message", "")
-
-    def ready_message(self) -> str:
-        return next(str(one["message"]) for one in self.status["conditions"] if one["type"] == "Ready")
-
-
 @pytest.fixture
-def web() -> Web:
-    return Web()
+def web() -> OneStack:
+    return OneStack()
 
 
-async def deploy(web: Web, *names: str, **spec: Any) -> None:
+async def deploy(web: OneStack, *names: str, **spec: Any) -> None:
     web.apply({name: named(name) for name in names}, **spec)
     await web.run()
     assert web.condition() == ("True", "Succeeded")
 
 
-async def test_a_retry_tries_again_what_was_rolled_back(web: Web) -> None:
+async def test_a_retry_tries_again_what_was_rolled_back(web: OneStack) -> None:
     await deploy(web, "net")
     web.apply({"net": NET, "bad": BAD}, onFailure="Rollback")
     await web.run()
@@ -64,7 +38,7 @@ async def test_a_retry_tries_again_what_was_rolled_back(web: Web) -> None:
     assert web.condition() == ("False", "RolledBack")
 
 
-async def test_a_retry_of_a_healthy_stack_succeeds_and_changes_nothing(web: Web) -> None:
+async def test_a_retry_of_a_healthy_stack_succeeds_and_changes_nothing(web: OneStack) -> None:
     await deploy(web, "net")
     before = len(web.cloud.sent("POST"))
     retry = web.ask("Retry")
@@ -73,7 +47,7 @@ async def test_a_retry_of_a_healthy_stack_succeeds_and_changes_nothing(web: Web)
     assert len(web.cloud.sent("POST")) == before
 
 
-async def test_a_rollback_goes_to_any_revision_and_stays_there(web: Web) -> None:
+async def test_a_rollback_goes_to_any_revision_and_stays_there(web: OneStack) -> None:
     for count in range(1, 6):
         await deploy(web, *(f"net{number}" for number in range(count)))
     back = web.ask("Rollback", rollback={"revision": 1})
@@ -85,7 +59,7 @@ async def test_a_rollback_goes_to_any_revision_and_stays_there(web: Web) -> None
     assert web.nets() == ["net0"]
 
 
-async def test_a_rollback_of_a_rollback(web: Web) -> None:
+async def test_a_rollback_of_a_rollback(web: OneStack) -> None:
     for names in (["a"], ["a", "b"], ["a", "b", "c"]):
         await deploy(web, *names)
     web.ask("Rollback", rollback={"revision": 1})
@@ -101,7 +75,7 @@ async def test_a_rollback_of_a_rollback(web: Web) -> None:
     assert "rollback" not in web.status
 
 
-async def test_a_rollback_without_a_number_goes_to_the_revision_before(web: Web) -> None:
+async def test_a_rollback_without_a_number_goes_to_the_revision_before(web: OneStack) -> None:
     await deploy(web, "a")
     await deploy(web, "a", "b")
     web.ask("Rollback", rollback={"revision": 0})
@@ -109,7 +83,7 @@ async def test_a_rollback_without_a_number_goes_to_the_revision_before(web: Web)
     assert web.nets() == ["a"]
 
 
-async def test_drift_of_a_stack_that_was_rolled_back_is_repaired(web: Web) -> None:
+async def test_drift_of_a_stack_that_was_rolled_back_is_repaired(web: OneStack) -> None:
     await deploy(web, "a")
     await deploy(web, "a", "b")
     web.ask("Rollback", rollback={"revision": 1})
@@ -120,7 +94,7 @@ async def test_drift_of_a_stack_that_was_rolled_back_is_repaired(web: Web) -> No
     assert web.condition() == ("False", "RolledBack")
 
 
-async def test_a_change_of_the_spec_ends_a_rollback(web: Web) -> None:
+async def test_a_change_of_the_spec_ends_a_rollback(web: OneStack) -> None:
     await deploy(web, "a")
     await deploy(web, "a", "b")
     web.ask("Rollback", rollback={"revision": 1})
@@ -130,7 +104,7 @@ async def test_a_change_of_the_spec_ends_a_rollback(web: Web) -> None:
     assert "rollback" not in web.status
 
 
-async def test_a_rollback_to_an_unknown_revision_says_which_there_are(web: Web) -> None:
+async def test_a_rollback_to_an_unknown_revision_says_which_there_are(web: OneStack) -> None:
     await deploy(web, "a")
     await deploy(web, "a", "b")
     back = web.ask("Rollback", rollback={"revision": 7})
@@ -139,7 +113,7 @@ async def test_a_rollback_to_an_unknown_revision_says_which_there_are(web: Web) 
     assert web.nets() == ["a", "b"]
 
 
-async def test_a_cancelled_update_is_rolled_back(web: Web) -> None:
+async def test_a_cancelled_update_is_rolled_back(web: OneStack) -> None:
     await deploy(web, "a")
     web.apply({"a": named("a"), "b": named("b"), "bad": {**FAILS, "depends_on": "b"}})
     await web.run()
@@ -151,7 +125,7 @@ async def test_a_cancelled_update_is_rolled_back(web: Web) -> None:
     assert web.condition() == ("False", "RolledBack")
 
 
-async def test_a_cancelled_creation_is_taken_back(web: Web) -> None:
+async def test_a_cancelled_creation_is_taken_back(web: OneStack) -> None:
     web.apply({"b": named("b"), "bad": {**FAILS, "depends_on": "b"}})
     await web.run()
     cancel = web.ask("CancelUpdate")
@@ -160,7 +134,7 @@ async def test_a_cancelled_creation_is_taken_back(web: Web) -> None:
     assert web.result(cancel)[0] == "Succeeded"
 
 
-async def test_an_update_that_is_cancelled_without_rollback_stays_where_it_is(web: Web) -> None:
+async def test_an_update_that_is_cancelled_without_rollback_stays_where_it_is(web: OneStack) -> None:
     await deploy(web, "a")
     web.apply({"a": named("a"), "b": named("b"), "bad": {**FAILS, "depends_on": "b"}})
     await web.run()
@@ -177,7 +151,7 @@ async def test_an_update_that_is_cancelled_without_rollback_stays_where_it_is(we
     assert "cancelledRevision" not in web.status
 
 
-async def test_nothing_is_cancelled_when_the_stack_is_at_rest(web: Web) -> None:
+async def test_nothing_is_cancelled_when_the_stack_is_at_rest(web: OneStack) -> None:
     await deploy(web, "a")
     cancel = web.ask("CancelUpdate")
     await web.run()
@@ -185,7 +159,7 @@ async def test_nothing_is_cancelled_when_the_stack_is_at_rest(web: Web) -> None:
     assert web.condition() == ("True", "Succeeded")
 
 
-async def test_a_check_reports_drift_and_repairs_nothing(web: Web) -> None:
+async def test_a_check_reports_drift_and_repairs_nothing(web: OneStack) -> None:
     await deploy(web, "a", "b")
     fine = web.ask("Check")
     await web.run()
@@ -200,7 +174,7 @@ async def test_a_check_reports_drift_and_repairs_nothing(web: Web) -> None:
     assert web.nets() == ["a", "b"]
 
 
-async def test_a_resource_that_is_marked_unhealthy_is_replaced_once(web: Web) -> None:
+async def test_a_resource_that_is_marked_unhealthy_is_replaced_once(web: OneStack) -> None:
     await deploy(web, "a", "b")
     before = {one["name"]: one["id"] for one in web.cloud.all("networks")}
     mark = web.ask("MarkUnhealthy", markUnhealthy={"resource": "a", "reason": "no answer on port 80"})
@@ -213,7 +187,7 @@ async def test_a_resource_that_is_marked_unhealthy_is_replaced_once(web: Web) ->
     assert len(web.cloud.sent("POST", "networks")) == 3
 
 
-async def test_a_stack_that_was_rolled_back_can_be_checked_and_healed(web: Web) -> None:
+async def test_a_stack_that_was_rolled_back_can_be_checked_and_healed(web: OneStack) -> None:
     await deploy(web, "a")
     await deploy(web, "a", "b")
     web.ask("Rollback", rollback={"revision": 1})
@@ -228,14 +202,14 @@ async def test_a_stack_that_was_rolled_back_can_be_checked_and_healed(web: Web) 
     assert [one["id"] != before for one in web.cloud.all("networks")] == [True]
 
 
-async def test_an_unknown_resource_cannot_be_marked(web: Web) -> None:
+async def test_an_unknown_resource_cannot_be_marked(web: OneStack) -> None:
     await deploy(web, "a")
     mark = web.ask("MarkUnhealthy", markUnhealthy={"resource": "z"})
     await web.run()
     assert web.result(mark) == ("Failed", "there is no resource 'z' that exists; the first of all: a")
 
 
-async def test_operations_run_one_after_the_other_oldest_first(web: Web) -> None:
+async def test_operations_run_one_after_the_other_oldest_first(web: OneStack) -> None:
     for names in (["a"], ["a", "b"], ["a", "b", "c"]):
         await deploy(web, *names)
     second = web.ask("Rollback", "x", created="2026-01-01T00:00:02Z", rollback={"revision": 2})
@@ -249,7 +223,7 @@ async def test_operations_run_one_after_the_other_oldest_first(web: Web) -> None
     assert web.nets() == ["a", "b"]
 
 
-async def test_a_cancellation_ends_an_operation_that_cannot_end(web: Web) -> None:
+async def test_a_cancellation_ends_an_operation_that_cannot_end(web: OneStack) -> None:
     await deploy(web, "a")
     web.apply({"a": named("a"), "b": named("b"), "bad": {**FAILS, "depends_on": "b"}})
     await web.run()
@@ -269,7 +243,7 @@ async def test_a_cancellation_ends_an_operation_that_cannot_end(web: Web) -> Non
     assert web.nets() == ["a"]
 
 
-async def test_an_operation_on_a_stack_that_does_not_exist_fails_at_once(web: Web) -> None:
+async def test_an_operation_on_a_stack_that_does_not_exist_fails_at_once(web: OneStack) -> None:
     web.kube.put(
         STACK_OPERATIONS,
         "lost",
@@ -283,7 +257,7 @@ async def test_an_operation_on_a_stack_that_does_not_exist_fails_at_once(web: We
     assert web.result("lost") == ("Failed", "there is no Stack nothing")
 
 
-async def test_an_operation_on_a_stack_that_is_being_deleted_fails(web: Web) -> None:
+async def test_an_operation_on_a_stack_that_is_being_deleted_fails(web: OneStack) -> None:
     await deploy(web, "a")
     op = web.ask("Retry")
     await web.delete()
@@ -292,7 +266,7 @@ async def test_an_operation_on_a_stack_that_is_being_deleted_fails(web: Web) -> 
     assert web.kube.find(STACKS.plural, "web") is None
 
 
-async def test_an_operation_whose_template_is_invalid_says_so(web: Web) -> None:
+async def test_an_operation_whose_template_is_invalid_says_so(web: OneStack) -> None:
     await deploy(web, "a")
     web.apply({"a": {"type": "OS::No::Such"}})
     op = web.ask("Rollback", rollback={"revision": 1})

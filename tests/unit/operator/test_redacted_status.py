@@ -16,7 +16,7 @@ from kiln.stack.status import ReadyState, StatusUpdate
 SECRET = "Hunter2-Secret"
 FREE = {
     *("current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
-    *("handled_operation", "groups", "pass_id"),
+    *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
 }
 """Fields that hold what the operator or the template's author named."""
 

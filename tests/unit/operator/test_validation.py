@@ -1,4 +1,4 @@
-"""What is refused before anything changes: look-ups that fail, immutable parameters, hooks; and members of groups."""
+"""What is refused before anything changes: look-ups that fail, immutable parameters; and members of groups."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from harness import virtual
 from harness.fake_openstack import FakeOpenStack, Refused
 
-from hot_translator import InvalidParameter, InvalidTemplate, Pseudo, Translation, parse_environment, parse_template
+from hot_translator import InvalidParameter, Pseudo, Translation, parse_environment, parse_template
 from hot_translator import translate as translate_template
 from kiln.stack import validation
 from reconcilers.cloud.lookup import Lookup
@@ -66,13 +66,6 @@ def test_an_immutable_parameter_keeps_its_value_and_others_need_not() -> None:
 
 def test_a_parameter_that_is_new_may_be_immutable() -> None:
     validation.check_immutable(translation({"size": 1, "name": "a"}, FIXED), translation())
-
-
-def test_hooks_are_refused_by_their_names() -> None:
-    validation.check_hooks(translation())
-    hooked = translation(environment={"resource_registry": {"resources": {"net": {"hooks": "pre-create"}}}})
-    with pytest.raises(InvalidTemplate, match="pre-create"):
-        validation.check_hooks(hooked)
 
 
 def test_members_of_groups_come_oldest_first() -> None:
