@@ -36,24 +36,38 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def parser(wanted: str, prog: str = "kubectl stack") -> argparse.ArgumentParser:
-    """The parser, with the whole of one command only: ``wanted``."""
-    made = argparse.ArgumentParser(prog, description="Look at OpenStack stacks that Kiln runs, and act on them.")
+def parser() -> argparse.ArgumentParser:
+    """The parser that knows the names of the commands."""
+    made = argparse.ArgumentParser("kubectl stack", description="Look at stacks that Kiln runs, and act on them.")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, help_text) in COMMANDS.items():
-        if name == wanted:
-            importlib.import_module(module).add_command(commands, help_text)
-            add_connection_options(commands.choices[name])
-        else:
-            commands.add_parser(name, help=help_text)
+    for name, (_, help_text) in COMMANDS.items():
+        commands.add_parser(name, help=help_text)
     return made
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    module, help_text = COMMANDS[name]
+    commands = argparse.ArgumentParser("kubectl stack").add_subparsers()
+    importlib.import_module(module).add_command(commands, help_text)
+    made: argparse.ArgumentParser = commands.choices[name]
+    add_connection_options(made)
+    made.set_defaults(command=name)
+    return made
+
+
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line. Exits with 2 if it is invalid."""
+    if argv and argv[0] in COMMANDS:
+        # Intermixed, as kubectl has it: `edit-param web -n shop size=large`.
+        return command_parser(argv[0]).parse_intermixed_args(argv[1:])
+    return parser().parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; 2 for an invalid command line, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
-    wanted = next((word for word in argv if not word.startswith("-")), "")
-    arguments = parser(wanted).parse_args(argv)
+    arguments = parsed(argv)
     try:
         return asyncio.run(_run(arguments))
     except (UsageError, CommandError) as error:

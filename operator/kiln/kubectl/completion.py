@@ -38,27 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def complete(words: Sequence[str], prefix: str) -> tuple[list[str], int]:
     """The candidates for ``prefix`` after ``words``, and the directive."""
-    command = next((word for word in words if word in cli.COMMANDS), "")
-    if not command:
+    if not words:
         return _matching(((name, text) for name, (_, text) in cli.COMMANDS.items()), prefix), NO_FILES
-    parser = _subparser(command)
-    given = words[words.index(command) + 1 :]
+    if words[0] not in cli.COMMANDS:
+        return [], NO_FILES
+    parser, given = cli.command_parser(words[0]), words[1:]
     option = _option_awaiting_value(parser, given)
     if option is not None:
         return _values(option, words, prefix)
     if prefix.startswith("-"):
-        options = ((name, one.help or "") for one in parser._actions for name in one.option_strings)  # noqa: SLF001
+        options = ((name, one.help or "") for one in parser._actions for name in one.option_strings)  # noqa: SLF001 - no other way
         return _matching(options, prefix), NO_FILES
     place = _next_positional(parser, given)
     return _values(place, words, prefix) if place is not None else ([], NO_FILES)
-
-
-def _subparser(command: str) -> argparse.ArgumentParser:
-    for action in cli.parser(command)._actions:  # noqa: SLF001 - argparse has no other way to ask
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            found: argparse.ArgumentParser = action.choices[command]
-            return found
-    raise AssertionError("the parser has commands")
 
 
 def _option_awaiting_value(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Action | None:

@@ -134,14 +134,18 @@ def _waits(needs: frozenset[str]) -> str:
 def news(before: StackView | None, now: StackView, at: datetime) -> list[str]:
     """What changed between two views, a line each: for logs, where a live view makes no sense."""
     lines = []
-    old = before.newest() if before else {}
+    old = before.newest() if before else {name: one for name, one in now.newest().items() if one.ready}
     for name, one in sorted(now.newest().items()):
         then = old.get(name)
         if then is None or (then.state, then.fault) != (one.state, one.fault):
             lines.append(_busy_line(now, one, at).strip() if not one.ready else f"{name} ({one.type}) Ready")
     there = now.newest().keys()
     lines += [f"{name} ({old[name].type}) gone" for name in sorted(old.keys() - there)]
-    said = _said(now) if now.observed else ""
-    if said and (before is None or not before.observed or said != _said(before)):
-        lines.append(said)
+    if now.observed and (before is None or not before.observed or _milestone(before) != _milestone(now)):
+        lines.append(_said(now))
     return lines
+
+
+def _milestone(view: StackView) -> tuple[str, str]:
+    """What has to change for another line about the whole Stack. The message alone changes too often."""
+    return view.status.reason(Condition.READY), str((view.raw_status.get("resources") or {}).get("summary"))
