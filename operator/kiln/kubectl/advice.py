@@ -35,6 +35,8 @@ ADVICE: Final[Mapping[str, str]] = {
     Reason.BLOCKED: "remove one of the references between the resources that the message names, and report it",
     Reason.KUBERNETES_REFUSED: "grant the right or the quota that the message names: Kiln retries by itself",
     Reason.INTERNAL_ERROR: _REPORT,
+    Reason.PAUSED: "set spec.paused to false when the operator is to go on",
+    Reason.CANCELLED: "change the spec, or go on with it: kubectl stack retry {stack} -n {namespace}",
     "ResolutionFailed": _CORRECT,
     Fault.TRANSIENT: "check the service; Kiln retries by itself. At once: kubectl stack retry {stack} -n {namespace}",
     Fault.RATE_LIMITED: "nothing; lower spec.maxConcurrency if it lasts",

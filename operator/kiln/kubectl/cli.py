@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "history": ("kiln.kubectl.history", "list a Stack's revisions, or show one"),
     "edit-param": ("kiln.kubectl.edit", "change parameters of a Stack"),
     "retry": ("kiln.kubectl.retry", "try again now"),
+    "undo": ("kiln.kubectl.undo", "go back to an earlier revision"),
 }
 
 

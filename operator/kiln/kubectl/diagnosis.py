@@ -54,10 +54,10 @@ def diagnose(view: StackView, now: datetime, resource: str = "") -> Diagnosis:
     """The diagnosis of a Stack, or of one of its resources, given by its logical name."""
     if not view.observed and not view.deleting:
         return Diagnosis(*_unseen(view, now))
-    causes = [*_inputs(view), *_resources(view)]
+    causes = [*_paused(view), *_inputs(view), *_resources(view)]
     if resource:
-        above = _closure(resource, view.needs_of)
-        causes = [one for one in causes if one.where.removeprefix("resources.") in {resource, *above}] or causes
+        relevant = {f"resources.{name}" for name in (resource, *_closure(resource, view.needs_of))}
+        causes = [one for one in causes if one.where in relevant or not one.where.startswith("resources.")]
     if not causes or all(one.only_waits for one in causes):
         causes = [*_condition(view), *causes]
     return Diagnosis(_summary(view, now), tuple(causes), tuple(_notes(view)))
@@ -97,6 +97,11 @@ def _summary(view: StackView, now: datetime) -> str:
     return f"{name} is not ready: {status.reason(Condition.READY)} ({what}){stalled}"
 
 
+def _paused(view: StackView) -> Iterable[Cause]:
+    if view.status.is_true(Condition.PAUSED):
+        yield _cause(view, "spec.paused", str(Reason.PAUSED), "the operator keeps its hands off this Stack")
+
+
 def _inputs(view: StackView) -> Iterable[Cause]:
     """The template and the credentials come before everything else."""
     for kind, where in ((Condition.TEMPLATE_VALID, "spec"), (Condition.CLOUD_REACHABLE, "spec.cloudCredentialsRef")):
@@ -109,7 +114,8 @@ def _resources(view: StackView) -> list[Cause]:
     """Resources with faults, those that block most first; then those that are at work and need nothing else."""
     there = view.newest()
     failed = _failed(view, there)
-    unready = {name for name, one in there.items() if not one.ready} | view.pending().keys() | failed.keys()
+    unready = {name for name, one in there.items() if view.deleting or not one.ready}
+    unready |= view.pending().keys() | failed.keys()
     waits_for = {name: _direct(view, name) & unready for name in unready}
     blocked_by: dict[str, set[str]] = {}
     for name in unready:
@@ -156,7 +162,7 @@ def _failed(view: StackView, there: Mapping[str, ResourceView]) -> dict[str, Map
 
 
 def _at_work(view: StackView, one: ResourceView, blocks: tuple[str, ...]) -> Cause:
-    message = one.message or f"is {one.state}"
+    message = one.message or ("is to be deleted" if view.deleting and one.ready else f"is {one.state}")
     step = next_step(Reason.DELETING if view.deleting else Reason.PROGRESSING, view.name, view.namespace)
     return Cause(f"resources.{one.name}", one.state, printable(message), step, blocks=blocks, only_waits=True)
 

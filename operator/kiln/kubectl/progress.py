@@ -52,6 +52,8 @@ def verdict(view: StackView | None, goal: Goal, uid: str) -> Verdict | None:
         return None
     if view.status.is_true(Condition.READY):
         return Verdict(0, "ready")
+    if view.status.is_true(Condition.PAUSED):
+        return Verdict(FAILED, "is paused (spec.paused)")
     return Verdict(FAILED, f"stalled: {_said(view)}") if _stalled(view) else None
 
 
@@ -66,7 +68,7 @@ def _said(view: StackView) -> str:
 def screen(view: StackView, now: datetime, paint: Paint, columns: int, rows: int) -> list[str]:
     """The lines of a live view, at most ``rows`` of at most ``columns``."""
     title = _title(view, now)
-    lines = [paint(output.cut(title, columns), Style.STRONG), _bar(view, paint)]
+    lines = [paint(output.cut(title, columns), Style.STRONG), _bar(view, paint, columns)]
     if not view.observed:
         lines.append(paint("waiting for the operator to see the newest spec", Style.DIM))
     details = list(_details(view, now))
@@ -88,17 +90,19 @@ def _title(view: StackView, now: datetime) -> str:
     return "  ".join(words)
 
 
-def _bar(view: StackView, paint: Paint) -> str:
+def _bar(view: StackView, paint: Paint, columns: int) -> str:
     counts = view.raw_status.get("resources") or {}
     total, ready = int(counts.get("total", 0)), int(counts.get("ready", 0))
     if view.deleting:
         total, ready = max(total, len(view.objects)), max(total, len(view.objects)) - len(view.objects)
     if not total:
         return ""
-    full = BAR * ready // total
     failed = " ".join(f"{counts[word]} {word}" for word in ("changing", "failed") if counts.get(word))
     word = "gone" if view.deleting else "ready"
-    return f"{paint('█' * full, Style.GOOD)}{'░' * (BAR - full)} {ready}/{total} {word}  {failed}".rstrip()
+    text = output.cut(f" {ready}/{total} {word}  {failed}".rstrip(), columns)
+    size = min(BAR, columns - len(text))
+    full = size * ready // total
+    return f"{paint('█' * full, Style.GOOD)}{'░' * (size - full)}{text}"
 
 
 def _details(view: StackView, now: datetime) -> Iterator[tuple[str, Style]]:

@@ -2,24 +2,20 @@
 
 import argparse
 
-from kiln.api.kinds import STACKS
-from kiln.api.v1alpha1 import ANNOTATION_RECONCILE_AT
-from kiln.kubectl import output
+from kiln.kubectl import asking
 from kiln.kubectl.session import Session
+from kiln.stack.operations import OperationType
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
     """Add ``kubectl stack retry``."""
-    parser = commands.add_parser("retry", help=help_text, description="Try again now, and forget the backoff.")
-    parser.add_argument("stack", metavar="STACK")
+    description = "Try again now what failed, was cancelled or was rolled back, without waiting for the backoff."
+    parser = commands.add_parser("retry", help=help_text, description=description)
+    asking.add_arguments(parser)
     parser.set_defaults(handler=main)
 
 
 async def main(session: Session, arguments: argparse.Namespace) -> int:
-    """Exit code 0."""
+    """The exit code of :func:`kiln.kubectl.asking.ask`."""
     stack = await session.stack(arguments.stack)
-    name = stack["metadata"]["name"]
-    annotations = {ANNOTATION_RECONCILE_AT: output.utc_now().isoformat()}
-    await session.kube.patch(STACKS, session.namespace, name, {"metadata": {"annotations": annotations}})
-    session.print(f"stack/{name} is tried again; to watch: kubectl stack wait {name} -n {session.namespace}")
-    return 0
+    return await asking.ask(session, stack["metadata"]["name"], arguments, {"type": str(OperationType.RETRY)})
