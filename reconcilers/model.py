@@ -49,6 +49,10 @@ class Fault(StrEnum):
     """Refused credentials, no role in the project, no such cloud: persists until the credentials change."""
     RESOURCE = "ResourceFailed"
     """The resource itself went to ERROR: recreated, a bounded number of times."""
+    PROTECTED = "Protected"
+    """``spec.protectedResources`` forbids it: persists until the template or the spec changes."""
+    UNAPPROVED = "AwaitingApproval"
+    """``spec.updateApproval`` is Manual: persists until somebody approves."""
 
 
 @dataclass(frozen=True, slots=True)

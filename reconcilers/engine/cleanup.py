@@ -40,7 +40,10 @@ class Cleanup:
             return
         ready = (one.recorded for one in self.context.ready.values())
         self._kept = {(one.type, one.physical_id) for one in ready if one.physical_id is not None}
-        self._parents, after = cascade.deletion_order(going)
+        guard = self.context.policy.guard
+        # What is refused stays in the cloud, as what is retained does, and holds what it requires.
+        staying = {key: replace(one, retain=one.retain or guard.removal(one) is not None) for key, one in going.items()}
+        self._parents, after = cascade.deletion_order(staying)
         never = await run_in_dependency_order(after, lambda key: self._remove(going[key]))
         self.result.blocked += sorted(going[key].name for key in never)
 

@@ -16,6 +16,7 @@ from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
+from reconcilers.engine.guard import UNGUARDED, Guard
 from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
 from reconcilers.errors import CloudError
@@ -60,6 +61,7 @@ class Policy:
     """The key of the digests was lost. Ready records count as unchanged and get new digests."""
     deployed: frozenset[str] = frozenset()
     """Names of the resources of the revision that was reached last."""
+    guard: Guard = UNGUARDED
     known: frozenset[str] = frozenset()
     """Names that may have resources without records. They are looked for before new ones are created."""
     hooks: Hooks = NO_HOOKS

@@ -135,6 +135,24 @@ def decide(
     observed yet. ``accepted`` are properties that the cloud has accepted a moment ago: what it made of them is what was
     asked for, and no drift.
     """
+    decision = _unguarded(target, properties, recorded, observed, policy, accepted)
+    exists = recorded.confirmed and (observed is not None or not target.rtype.service)
+    if not exists or decision.action.verb not in {Verb.REPLACE, Verb.RECREATE}:
+        return decision
+    refused = policy.guard.replacement(recorded)
+    if refused is None:
+        return decision
+    return replace(decision, action=replace(decision.action, verb=Verb.REFUSE, why=refused.reason), outcome=refused)
+
+
+def _unguarded(
+    target: Target,
+    properties: Mapping[str, Any],
+    recorded: Recorded,
+    observed: Any,
+    policy: Policy,
+    accepted: frozenset[str],
+) -> Decision:
     rtype = target.rtype
     exists = recorded.confirmed and (observed is not None or not rtype.service)
     if recorded.confirmed and not exists:
@@ -157,7 +175,7 @@ def decide(
         or rtype.step(desired, recorded, observed)
     )
     verb = "replace" if isinstance(outcome, Replace) else "update"
-    if differs and recorded.state == "Ready" and verb in target.definition.restricted_actions:
+    if differs and WHOLE in recorded.digests and verb in target.definition.restricted_actions:
         outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
     if isinstance(outcome, Failed) and _in_error(outcome) and _only_reported(recorded, differs, policy):
         return Decision(Action(Verb.REPORT, outcome.reason), desired, Ready(), recorded, outcome.reason)
@@ -171,10 +189,13 @@ def decide(
     return Decision(_action_of(outcome, usual), desired, outcome, recorded, reported)
 
 
-def decide_removal(rtype: ResourceType, recorded: Recorded, observed: Any) -> tuple[Action, Outcome]:
+def decide_removal(rtype: ResourceType, recorded: Recorded, observed: Any, policy: Policy) -> tuple[Action, Outcome]:
     """Decide what to do with a resource that is not desired any more."""
     if recorded.retain or recorded.external:
         return Action(Verb.LEAVE, "deletion_policy: Retain" if recorded.retain else "external_id"), Gone()
+    refused = policy.guard.removal(recorded)
+    if refused is not None:
+        return Action(Verb.REFUSE, refused.reason), refused
     # Ask the type even if the resource does not exist: something beside it may be left.
     return Action(Verb.DELETE), rtype.step(None, recorded, observed)
 

@@ -27,6 +27,7 @@ RENEWED: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RECREATE})
 """Verbs that give a resource a new id."""
 CHANGING: Final = frozenset({Verb.UPDATE, Verb.UNDECIDED, Verb.WAIT})
 """Verbs that may change attributes of a resource."""
+DELETE: Final = Action(Verb.DELETE)
 MOST_READS: Final = 8
 """Reads that a type may request before it decides about one resource."""
 
@@ -104,8 +105,9 @@ class Preview:
             if recorded.name not in self.actions:
                 rtype = registry.find(recorded.type)
                 self.types[recorded.name] = recorded.type
-                kept = rtype is not None and (recorded.retain or recorded.external)
-                action = planner.decide_removal(rtype, recorded, None)[0] if rtype and kept else Action(Verb.DELETE)
+                policy = self.context.policy
+                kept = recorded.retain or recorded.external or policy.guard.removal(recorded) is not None
+                action = planner.decide_removal(rtype, recorded, None, policy)[0] if rtype and kept else DELETE
                 self._note(recorded.name, action)
         return Plan(self.actions, self.types)
 

@@ -44,13 +44,14 @@ class ResourceRemover(ResourceDriver):
     @override
     async def advance(self) -> bool | None:
         """Return True when nothing is left."""
-        if not self.recorded.retain and not self.recorded.external:
+        policy = self.context.policy
+        if not self.recorded.retain and not self.recorded.external and policy.guard.removal(self.recorded) is None:
             if self.observed is NOT_OBSERVED:
                 self.observed = await self.look()
             if POSSIBLE_DUPLICATE in self.recorded.data and self.recorded.confirmed:
                 await self.remove_duplicates()
         with self.expected_form():
-            action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view())
+            action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view(), policy)
         self.begin(action)
         match outcome:
             case Gone() | Ready():

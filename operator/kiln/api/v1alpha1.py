@@ -72,6 +72,13 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
+class UpdateApproval(StrEnum):
+    """Whether creations and updates wait for an approved StackChangeSet."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+
+
 class Operation(StrEnum):
     """Types of operations on a Stack (status.lastOperation.type)."""
 
@@ -122,6 +129,8 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     HOOK_PENDING = "HookPending"
     CANCELLED = "Cancelled"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PROTECTED = "Protected"
     BLOCKED = "Blocked"
     KUBERNETES_REFUSED = "KubernetesRefused"
     INTERNAL_ERROR = "InternalError"
@@ -161,6 +170,8 @@ class StackSpec:
     paused: bool = False
     hooks: tuple[tuple[str, str], ...] = ()
     """Shell patterns of resource names, each with a hook."""
+    update_approval: UpdateApproval = UpdateApproval.AUTOMATIC
+    protected_resources: tuple[str, ...] = ()
 
 
 def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
@@ -182,6 +193,8 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         revision_history_limit=int(spec.get("revisionHistoryLimit", 10)),
         paused=bool(spec.get("paused", False)),
         hooks=tuple((str(one["resource"]), str(hook)) for one in spec.get("hooks") or () for hook in one["events"]),
+        update_approval=UpdateApproval(spec.get("updateApproval", UpdateApproval.AUTOMATIC)),
+        protected_resources=tuple(map(str, spec.get("protectedResources") or ())),
     )
 
 

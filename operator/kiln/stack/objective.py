@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from kiln.api.stack_status import RollbackTarget, StackStatus
-from kiln.api.v1alpha1 import Condition, OnFailure, Operation, Reason, StackSpec
+from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, StackSpec
 from kiln.stack.revisions import Revision
+from reconcilers.engine.guard import Guard
 from reconcilers.engine.progress import ResourceError
-from reconcilers.model import Fault
+from reconcilers.model import Fault, Recorded
+
+MOST_NAMED: Final = 10
+"""How many resources a message names."""
+LASTING: Final = frozenset({Fault.INVALID, Fault.PROTECTED, Fault.UNAPPROVED})
+"""Faults that persist until somebody changes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,20 @@ def deletion(spec: StackSpec, status: StackStatus, now: datetime) -> Objective:
     return Objective(Operation.DELETE, None, None, None, left, announced=False, began_before=True)
 
 
+def protected_from_deletion(spec: StackSpec, records: Sequence[Recorded]) -> Refusal | None:
+    """The refusal to delete a Stack that has protected resources. They are named."""
+    guard = Guard(spec.protected_resources)
+    names = sorted({one.name for one in records if guard.protects(one) and not one.retain})
+    if not names or spec.deletion_policy is DeletionPolicy.ORPHAN:
+        return None
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return Refusal(
+        Reason.PROTECTED,
+        f"spec.protectedResources forbids to delete {', '.join(names[:MOST_NAMED])}{more}; nothing is deleted. Remove "
+        "them from spec.protectedResources, or set spec.deletionPolicy to Orphan to keep all resources in OpenStack",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AfterFailure:
     """What to do after a failure. ``stalled``: nothing, until somebody changes something."""
@@ -126,7 +147,7 @@ def after_failure(
     ``Rollback`` and ``Halt`` apply to creations and updates; a failed repair is retried.
     """
     changes = objective.operation in {Operation.CREATE, Operation.UPDATE}
-    lasting = not timed_out and all(error.fault is Fault.INVALID for error in failures)
+    lasting = not timed_out and all(error.fault in LASTING for error in failures)
     rolls_back = changes and spec.on_failure is OnFailure.ROLLBACK
     halts = changes and spec.on_failure is OnFailure.HALT
     return AfterFailure(rolls_back, halts, stalled=(lasting or halts) and not rolls_back)

@@ -21,6 +21,7 @@ from kiln.stack.shared import CloudAccess, SharedState
 from reconcilers.engine.context import Policy, ReconcileContext, ResourceStore, in_executor
 from reconcilers.engine.control import Control
 from reconcilers.engine.engine import Engine
+from reconcilers.engine.guard import Guard
 from reconcilers.engine.preview import Plan, Preview
 from reconcilers.engine.progress import ProgressTracker
 from reconcilers.model import Intent, Recorded
@@ -139,6 +140,7 @@ async def _context(
         key=key or secrets.token_bytes(32),
         drift=spec.drift,
         concurrency=spec.max_concurrency,
+        guard=Guard(spec.protected_resources),
         rekeyed=key is None and bool(records),
         known=names if StackStatus.parse(stack).last_operation else frozenset(),
     )

@@ -46,6 +46,7 @@ from reconcilers.engine.context import Policy, ReconcileContext, in_executor
 from reconcilers.engine.control import Control, Slot, TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
+from reconcilers.engine.guard import Guard
 from reconcilers.engine.hooks import Hooks
 from reconcilers.errors import CloudError
 from reconcilers.model import DriftPolicy, Recorded
@@ -419,6 +420,9 @@ class StackReconciliation:
         self.store.deleting_stack = True
         records = await self.store.load()
         self.reporter.register(decided, records, None)
+        refusal = objective.protected_from_deletion(spec, records)
+        if refusal is not None:
+            raise self._refusal(refusal.reason, refusal.message)
         if records and spec.deletion_policy is DeletionPolicy.ORPHAN:
             await asyncio.gather(*(self.store.delete(recorded) for recorded in records))
         elif records:
@@ -486,6 +490,7 @@ class StackReconciliation:
             drift=spec.drift,
             concurrency=spec.max_concurrency,
             hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
+            guard=Guard(spec.protected_resources),
         )
         return ReconcileContext(
             policy,
