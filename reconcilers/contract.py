@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from hot_translator import catalogue
+from hot_translator import UNKNOWN, catalogue
 from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Replace, Request, Send
 from reconcilers.normal_forms import given
 
@@ -85,6 +85,21 @@ class ResourceType(ABC):
             if how == "replace":
                 return Replace(f"{name} changed", delete_first=self.delete_first)
         return None
+
+    def foresee(self, step: Send, recorded: Recorded, observed: Any) -> Any:
+        """What the cloud will show once this request has had its effect; UNKNOWN if only the cloud can say it.
+
+        For plans: an answer here lets them say which requests follow. ``observed`` is None before a creation, whose
+        new id is in ``recorded``.
+        """
+        return UNKNOWN
+
+    def current_value(self, name: str, observed: Any) -> Any:
+        """The value of a property in the cloud, in the form of the template; UNKNOWN if it does not show it.
+
+        For plans: the old value of a property that somebody else changed.
+        """
+        return UNKNOWN
 
     def mend(self, recorded: Recorded, observed: Any) -> Send | None:
         """A request that may repair a resource in ERROR before it is recreated; None if there is none, or it was tried.

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from hot_translator import UNKNOWN
 from reconcilers.contract import CONFIG_TEXT, ResourceType
 from reconcilers.fields import KEEP, Field, same_name_fields
 from reconcilers.model import Desired, Failed, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
@@ -134,6 +135,26 @@ class RestResource(ResourceType):
             self.service, "DELETE", self.path(recorded), done=frozenset({404}), microversion=self.microversion
         )
         return Send(request, deletes=self.delete_is_final)
+
+    @override
+    def foresee(self, step: Send, recorded: Recorded, observed: Any) -> Any:
+        """A creation or a change of the resource itself brings about what its body says."""
+        if step.into or not isinstance(step.request.body, Mapping):
+            return UNKNOWN
+        sent = step.request.body.get(self.key) if self.key else step.request.body
+        if not isinstance(sent, Mapping):
+            return UNKNOWN
+        if step.creates:
+            status = {self.status_key: min(self.ready)} if self.ready else {}
+            return {**sent, **status, "id": recorded.physical_id}
+        return {**observed, **sent} if step.request.path == self.path(recorded) else UNKNOWN
+
+    @override
+    def current_value(self, name: str, observed: Any) -> Any:
+        how = self.fields.get(name)
+        if how is None or not how.drift or not isinstance(observed, Mapping) or how.api not in observed:
+            return UNKNOWN
+        return self.shown_value(name, how, observed)
 
     def condition(self, observed: Mapping[str, Any]) -> Ready | Wait | Failed:
         """The meaning of the resource's status."""

@@ -4,40 +4,52 @@ It uses the same planner as the driver. A value that depends on a resource to be
 action then says which properties are known only later.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
 from reconcilers import registry
-from reconcilers.engine import external, planner
+from reconcilers.digests import Digester
+from reconcilers.engine import cascade, external, planner
+from reconcilers.engine.comparison import Change, compare
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.driver import intended_name
 from reconcilers.engine.engine import Engine
+from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, filled, placeholder
 from reconcilers.engine.graph import concrete_requirements
 from reconcilers.engine.planner import Action, Decision, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError
-from reconcilers.engine.target import Target
+from reconcilers.engine.target import Target, target_of
 from reconcilers.errors import CloudError
-from reconcilers.model import Recorded, Send
+from reconcilers.model import Failed, Recorded, Replace, Send
 
 RENEWED: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RECREATE})
 """Verbs that give a resource a new id."""
 CHANGING: Final = frozenset({Verb.UPDATE, Verb.UNDECIDED, Verb.WAIT})
 """Verbs that may change attributes of a resource."""
 DELETE: Final = Action(Verb.DELETE)
+LEFT_OVER: Final = Action(Verb.DELETE, "an earlier replacement left it over")
 MOST_READS: Final = 8
 """Reads that a type may request before it decides about one resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with each resource, in dependency order; deletions come last."""
+    """What to do with each resource, in dependency order; deletions come last.
+
+    ``calls`` are the requests that an action sends, and ``changes_of`` the values that it changes. ``identities`` tell
+    a plan from another one whose actions look the same: digests of the values, and ids of the resources.
+    """
 
     actions: Mapping[str, Action]
     types: Mapping[str, str]
+    calls: Mapping[str, Foreseen] = field(default_factory=dict)
+    values: Mapping[str, tuple[Change, ...]] = field(default_factory=dict, repr=False)
+    identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def changes(self) -> dict[str, Action]:
@@ -51,6 +63,19 @@ class Plan:
             if action.verb not in {Verb.NONE, Verb.RECORD}:
                 found[str(action.verb)] = found.get(str(action.verb), 0) + 1
         return found
+
+    def digest(self, digester: Digester) -> str:
+        """A keyed digest of all that the plan changes: equal for plans that do the same."""
+        return digester.value(
+            [
+                [
+                    *(name, self.types[name], str(action.verb), sorted(action.properties), sorted(action.drifted)),
+                    *(sorted(action.unknown), self.identities.get(name, ())),
+                    list(map(str, self.calls.get(name, NO_CALLS).calls)),
+                ]
+                for name, action in sorted(self.changes.items())
+            ]
+        )
 
 
 @dataclass(slots=True)
@@ -74,16 +99,48 @@ class _PlannedScope:
         return UNKNOWN if name in self.renewed | self.changing else self.context.attributes(name)
 
 
-class Preview:
-    """Plans one Stack. It never uses the context's store."""
+@dataclass(frozen=True, slots=True)
+class _GuessedScope:
+    """The same scope with placeholders for unknown ids, so that requests can be foreseen."""
 
-    def __init__(self, engine: Engine) -> None:
+    planned: _PlannedScope
+
+    def reference(self, name: str) -> Any:
+        """The value of get_resource."""
+        return placeholder(name) if name in self.planned.renewed else self.planned.reference(name)
+
+    def attribute(self, name: str, attribute: str) -> Any:
+        """The value of get_attr."""
+        found = self.planned.attribute(name, attribute)
+        return placeholder(f"{name}.{attribute}") if found is UNKNOWN else found
+
+    def attributes(self, name: str) -> Any:
+        """All attributes."""
+        return self.planned.attributes(name)
+
+
+class Preview:
+    """Plans one Stack. It never uses the context's store.
+
+    ``deployed`` is the translation that was reached last; it has the old values of properties.
+    """
+
+    def __init__(self, engine: Engine, deployed: Translation | None = None) -> None:
         self.engine = engine
         self.context = engine.context
         self.scope = _PlannedScope(engine.context)
+        self.guesses = _GuessedScope(self.scope)
+        self.foresight = Foresight(engine.context)
+        self.deployed = deployed.definitions if deployed is not None else {}
         self.actions: dict[str, Action] = {}
         self.types: dict[str, str] = {}
+        self.calls: dict[str, Foreseen] = {}
+        self.values: dict[str, tuple[Change, ...]] = {}
+        self.identities: dict[str, tuple[str, ...]] = {}
         self.current: set[str] = set()
+        """Keys of the records that stay."""
+        self.first: dict[str, str] = {}
+        """Names of resources that are deleted before a new one takes their place, with the key of their record."""
 
     async def plan(self, translation: Translation | None) -> Plan:
         """The plan towards a translation, or with None towards no resources.
@@ -101,15 +158,8 @@ class Preview:
                     action = await self._planned(definition, requires)
                     if action is not None:
                         self._note(name, action)
-        for recorded in self.engine.all_records():
-            if recorded.name not in self.actions:
-                rtype = registry.find(recorded.type)
-                self.types[recorded.name] = recorded.type
-                policy = self.context.policy
-                kept = recorded.retain or recorded.external or policy.guard.removal(recorded) is not None
-                action = planner.decide_removal(rtype, recorded, None, policy)[0] if rtype and kept else DELETE
-                self._note(recorded.name, action)
-        return Plan(self.actions, self.types)
+        await self._removals([one for one in self.engine.all_records() if one.key not in self.current])
+        return Plan(self.actions, self.types, self.calls, self.values, self.identities)
 
     def _note(self, name: str, action: Action) -> None:
         self.actions[name] = action
@@ -118,13 +168,19 @@ class Preview:
         elif action.verb in CHANGING:
             self.scope.changing.add(name)
 
+    # What the template has.
+
     async def _planned(self, definition: Definition, requires: frozenset[str]) -> Action | None:
         """The action; None for a resource whose condition is false."""
+        name = definition.name
+        self._keep(name)
         try:
             exists = await self.context.evaluate(lambda: definition.exists(self.scope))
             if exists is False:
+                self.current.difference_update(one.key for one in self.engine.records[name])
                 return None
             if exists is UNKNOWN:
+                self.calls[name] = UNFORESEEN
                 return Action(Verb.UNDECIDED, "its condition is known later")
             if definition.external_id:
                 return await self._referred(definition, requires)
@@ -137,6 +193,16 @@ class Preview:
         except TranslationError as error:
             return Action(Verb.REFUSE, error.reason)
 
+    def _keep(self, name: str) -> None:
+        """Nothing of this name is deleted, unless it is decided later."""
+        self.current.update(one.key for one in self.engine.records[name])
+
+    def _continue(self, driver: ResourceConverger, *, with_old: bool) -> None:
+        """Of the records of this name at most the driver's stays."""
+        self.current.difference_update(one.key for one in driver.candidates)
+        if with_old and driver.recorded.key:
+            self.current.add(driver.recorded.key)
+
     def _driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
         return self.engine.driver(definition, requires, self.scope)
 
@@ -146,24 +212,31 @@ class Preview:
         return external.ACTION
 
     async def _decided(self, driver: ResourceConverger) -> Action:
-        target, recorded = driver.target, driver.recorded
+        target, recorded, name = driver.target, driver.recorded, driver.target.name
         unknown = frozenset(name for name, value in target.template.items() if has_unknown(value))
         driver.same = planner.unchanged(target, recorded)
         properties = await driver.references.look_up(recorded.references, driver.same)
         driver.properties = properties
+        self.identities[name] = (target.whole, recorded.physical_id or "", str(recorded.serial))
         if not recorded.key or not recorded.confirmed:
-            return self._created(driver, properties, unknown)
+            self._continue(driver, with_old=True)
+            return await self._created(driver, properties, unknown)
         driver.observed = await driver.look() if target.rtype.service else None
         if unknown:
-            return self._undecided(target, driver, properties, unknown)
+            action = self._undecided(target, driver, properties, unknown)
+            self._continue(driver, with_old=action.verb not in RENEWED or driver.observed is None)
+            self.calls[name] = await self._foreseen_with_guesses(driver, properties, action)
+            return await self._compared(driver, action)
         decision = await self._decide(driver, properties)
+        self._continue(driver, with_old=decision.action.verb not in RENEWED or driver.observed is None)
+        self.calls[name] = await self._foreseen(driver, properties, decision)
         if decision.action.verb not in RENEWED:
             desired = replace(decision.desired, changed=frozenset())
             read = {name: await driver.read_attribute(name, desired) for name in target.definition.attributes_used}
             known = driver.only_read(read)
             ready = ReadyResource(target.rtype, desired, decision.recorded, driver.observed, known)
             self.context.settle(target.name, ready)
-        return decision.action
+        return await self._compared(driver, decision.action)
 
     async def _decide(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Decision:
         """The planner's decision, after the reads that the type requests."""
@@ -175,17 +248,28 @@ class Preview:
             driver.reads[outcome.into] = (await self.context.send(outcome.request)).body
         return decision
 
-    def _created(self, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]) -> Action:
-        given = frozenset(name for name, value in properties.items() if value is not None)
-        if unknown:
-            return Action(Verb.CREATE, properties=given, unknown=unknown)
+    async def _created(
+        self, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]
+    ) -> Action:
+        action = Action(Verb.CREATE, properties=_given(properties), unknown=unknown)
+        if not unknown:
+            draft = self._draft(driver, properties)
+            decided = planner.decide(driver.target, properties, draft, None, self.context.policy).action
+            if decided.verb is Verb.REFUSE:
+                return decided
+        self.calls[driver.target.name] = await self._creation(driver, properties, unknown)
+        return await self._compared(driver, action)
+
+    def _draft(self, driver: ResourceConverger, properties: Mapping[str, Any], serial: int | None = None) -> Recorded:
+        """The record of a resource to be created. ``serial`` None: that of the driver's record, or the first."""
         target, name = driver.target, driver.target.name
-        token, physical_name = intended_name(self.context, name, 0, target.rtype)
-        draft = Recorded("", name, target.definition.type, token, physical_name)
-        draft = replace(draft, data=target.rtype.intent(target.desire(properties, given, draft)))
-        draft = replace(draft, physical_id=target.rtype.identity(draft))
-        action = planner.decide(target, properties, draft, None, self.context.policy).action
-        return action if action.verb is Verb.REFUSE else Action(Verb.CREATE, properties=given)
+        recorded = driver.recorded
+        number = (recorded.serial if recorded.key else 0) if serial is None else serial
+        token, physical_name = intended_name(self.context, name, number, target.rtype)
+        blank = Recorded("", name, target.definition.type, token, physical_name, serial=number)
+        data = target.rtype.intent(target.desire(properties, _given(properties), blank))
+        draft = replace(blank, data=data)
+        return replace(draft, physical_id=target.rtype.identity(draft))
 
     def _undecided(
         self, target: Target, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]
@@ -199,6 +283,9 @@ class Preview:
         desired = target.desire(properties, frozenset(), driver.recorded)
         self.context.settle(target.name, ReadyResource(target.rtype, desired, driver.recorded, driver.observed))
         if "replace" in how:
+            refused = self.context.policy.guard.replacement(driver.recorded)
+            if refused is not None:
+                return Action(Verb.REFUSE, refused.reason, changed, unknown=unknown)
             return Action(Verb.REPLACE, properties=changed, unknown=unknown)
         if certain and changed == certain:
             return Action(Verb.UPDATE, properties=changed, unknown=unknown)
@@ -207,3 +294,118 @@ class Preview:
     def _renewed(self, target: Target, name: str) -> bool:
         """Whether an unknown value certainly differs, because it refers to the id of a resource that gets a new one."""
         return target.template[name] is UNKNOWN and bool(target.requires & self.scope.renewed)
+
+    async def _compared(self, driver: ResourceConverger, action: Action) -> Action:
+        """Note the values that the action changes."""
+        target, deployed = driver.target, self.deployed.get(driver.target.name)
+        if not action.properties:
+            return action
+        old: Mapping[str, Any] = {}
+        if deployed is not None and deployed.type == target.definition.type and not deployed.virtual:
+            with contextlib.suppress(TranslationError):
+                old = await self.context.evaluate(lambda: deployed.resolve(self.context))
+        self.values[target.name] = compare(target, driver.recorded, driver.observed, action, old, deployed)
+        return action
+
+    # Requests.
+
+    async def _foreseen(self, driver: ResourceConverger, properties: Mapping[str, Any], decision: Decision) -> Foreseen:
+        """The requests of a decision, without the deletion of a resource that is replaced."""
+        outcome, name = decision.outcome, driver.target.name
+        if decision.action.verb in {Verb.NONE, Verb.REPORT, Verb.REFUSE}:
+            return NO_CALLS
+        if isinstance(outcome, Replace | Failed):
+            if isinstance(outcome, Failed) or outcome.delete_first:
+                self.first[name] = driver.recorded.key
+            return await self._creation(driver, properties, frozenset(), after=driver.candidates)
+        return await self.foresight.change(
+            driver.rtype, decision.desired, decision.recorded, driver.view(), decision.outcome
+        )
+
+    async def _foreseen_with_guesses(
+        self, driver: ResourceConverger, properties: Mapping[str, Any], action: Action
+    ) -> Foreseen:
+        if action.verb is Verb.REFUSE:
+            return NO_CALLS
+        if action.verb in RENEWED:
+            return await self._creation(driver, properties, action.unknown, after=driver.candidates)
+        guessed = await self._guessed(driver, properties) if action.verb is Verb.UPDATE else None
+        if guessed is None:
+            return UNFORESEEN
+        desired = driver.target.desire(guessed, action.properties, driver.recorded)
+        return await self.foresight.change(driver.rtype, desired, driver.recorded, driver.view())
+
+    async def _creation(
+        self,
+        driver: ResourceConverger,
+        properties: Mapping[str, Any],
+        unknown: frozenset[str],
+        after: Iterable[Recorded] = (),
+    ) -> Foreseen:
+        """The requests that create the resource, ``after`` those of these records."""
+        guessed = await self._guessed(driver, properties) if unknown else properties
+        serial = max((1 + one.serial for one in after), default=None)
+        if guessed is None:
+            return UNFORESEEN
+        try:
+            draft = self._draft(driver, guessed, serial)
+        except ODD_FORM:
+            return UNFORESEEN
+        desired = driver.target.desire(guessed, _given(guessed), draft)
+        return await self.foresight.change(driver.rtype, desired, draft, None)
+
+    async def _guessed(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The properties with placeholders for what is unknown; None if a function does not take them."""
+        target = driver.target
+
+        def guess() -> Target:
+            return target_of(target.rtype, target.definition, target.requires, self.guesses, self.context.digester)
+
+        try:
+            guessed = await self.context.evaluate(guess)
+        except TranslationError:
+            return None
+        return {name: filled(value, guessed.template.get(name, UNKNOWN)) for name, value in properties.items()}
+
+    # Deletions.
+
+    async def _removals(self, going: list[Recorded]) -> None:
+        """Plan the deletion of records, as the cleanup at the end of a reconciliation does it."""
+        policy = self.context.policy
+        first = set(self.first.values())
+        staying = {
+            one.key: replace(one, retain=one.retain or policy.guard.removal(one) is not None)
+            for one in going
+            if one.key not in first
+        }
+        together, _ = cascade.deletion_order(staying)
+        for recorded in going:
+            name = recorded.name
+            action, calls = await self._removal(recorded, taken=recorded.key in together)
+            self.types.setdefault(name, recorded.type)
+            known = self.actions.get(name)
+            if known is None:
+                self._note(name, action)
+            elif known.verb not in RENEWED and action.verb is Verb.DELETE:
+                self.actions[name] = LEFT_OVER if known.verb in {Verb.NONE, Verb.RECORD} else known
+            held = self.calls.get(name, NO_CALLS)
+            self.calls[name] = calls + held if recorded.key in first else held + calls
+            self.identities[name] = (*self.identities.get(name, ()), recorded.physical_id or "")
+
+    async def _removal(self, recorded: Recorded, *, taken: bool) -> tuple[Action, Foreseen]:
+        """``taken``: it is deleted along with another one."""
+        rtype, policy = registry.find(recorded.type), self.context.policy
+        if rtype is None:
+            return DELETE, UNFORESEEN
+        if recorded.retain or recorded.external or policy.guard.removal(recorded) is not None:
+            return planner.decide_removal(rtype, recorded, None, policy)[0], NO_CALLS
+        if taken:
+            return DELETE, NO_CALLS
+        try:
+            return DELETE, await self.foresight.removal(rtype, recorded)
+        except CloudError:
+            return DELETE, UNFORESEEN
+
+
+def _given(properties: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, value in properties.items() if value is not None)

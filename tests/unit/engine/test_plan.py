@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from harness.universe import Universe, translated
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.preview import Plan, Preview
+from reconcilers.model import Request
 
 CASES = 60
+CALL_CASES = 40
 NETS, SUBNETS, PORTS = ("n0", "n1"), ("s0", "s1"), ("p0", "p1", "p2")
 
 
@@ -117,6 +121,72 @@ def test_what_a_plan_says_is_what_is_done_and_a_second_run_does_nothing(record_p
         virtual.run(life(seed))
     print("plans compared:", CASES * 3, dict(counts))
     assert {"Create", "Update", "Replace", "Recreate", "Delete", "Undecided", "None"} <= counts.keys()
+
+
+IDENTITY = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\{[^}]*}")
+
+
+def sent(requests: list[Request]) -> Counter[str]:
+    """Requests that change something, without ids. One that creates several resources counts for each."""
+    found: Counter[str] = Counter()
+    for one in requests:
+        several = next(iter(one.body.values())) if one.method == "POST" and isinstance(one.body, Mapping) else None
+        count = len(several) if isinstance(several, list) else 1
+        found[IDENTITY.sub("ID", f"{one.method} {one.service} {one.path}")] += count
+    return found
+
+
+def foreseen(plan: Plan) -> Counter[str]:
+    return Counter(IDENTITY.sub("ID", str(call)) for one in plan.calls.values() for call in one.calls)
+
+
+@pytest.mark.timeout(300)
+def test_the_requests_of_a_plan_are_those_that_are_then_sent() -> None:
+    compared: Counter[str] = Counter()
+
+    async def life(seed: int) -> None:
+        dice = random.Random(seed)
+        universe = Universe()
+        for _ in range(3):
+            wanted = template(dice) if dice.random() < 0.8 else None
+            plan = await planned(universe, wanted)
+            before = len(universe.cloud.calls)
+            result = await universe.once(wanted)
+            done = sent([one for one in universe.cloud.calls[before:] if one.method != "GET"])
+            assert result.complete, f"seed {seed}: {result.failures}"
+            if all(one.complete for one in plan.calls.values()):
+                assert foreseen(plan) == done, f"seed {seed}"
+                compared["whole"] += 1
+            else:
+                compared["open"] += 1
+            compared.update(done)
+            drift(dice, universe)
+
+    for seed in range(CALL_CASES):
+        virtual.run(life(seed))
+    print(dict(compared))
+    assert compared["whole"] > compared["open"]
+    assert {"POST network /networks", "PUT network /subnets/ID", "DELETE compute /servers/ID"} <= compared.keys()
+
+
+def test_a_request_that_needs_a_resource_of_the_plan_names_it() -> None:
+    async def life() -> None:
+        universe = Universe()
+        leg = {"router": reference("router"), "subnet": reference("s")}
+        wanted = {
+            "resources": {
+                "n": {"type": "OS::Neutron::Net"},
+                "s": {"type": "OS::Neutron::Subnet", "properties": {"network": reference("n"), "cidr": "10.0.0.0/24"}},
+                "router": {"type": "OS::Neutron::Router"},
+                "leg": {"type": "OS::Neutron::RouterInterface", "properties": leg},
+            }
+        }
+        plan = await planned(universe, wanted)
+        assert [str(call) for call in plan.calls["leg"].calls] == ["PUT network /routers/{router}/add_router_interface"]
+        await universe.settle(wanted)
+        assert foreseen(await planned(universe, wanted)) == Counter()
+
+    virtual.run(life())
 
 
 def test_a_plan_names_what_is_known_only_later() -> None:
