@@ -106,6 +106,7 @@ class OneStack:
         """Phase and message of a StackOperation; empty while it waits."""
         status = (self.kube.find(STACK_OPERATIONS.plural, name) or {}).get("status") or {}
         return status.get("phase", ""), status.get("message", "")
+
     def message(self, kind: str = "Ready") -> str:
         """The message of a condition."""
         return str(next(one["message"] for one in self.status["conditions"] if one["type"] == kind))
