@@ -37,6 +37,9 @@ class ResourceType(ABC):
     empty_counts: ClassVar[frozenset[str]] = frozenset()
     """Properties in which an empty text is a value (no gateway) and not the absence of one."""
 
+    needs_running: ClassVar[bool] = False
+    """Its requests are refused while a resource that it requires is suspended, so that one is resumed first."""
+
     secret_attributes: ClassVar[frozenset[str]] = frozenset()
     """Attributes that no message may show, though an output may, besides those that the catalogue marks."""
 

@@ -32,6 +32,17 @@ class DriftPolicy(StrEnum):
     IGNORE = "Ignore"
 
 
+class Power(StrEnum):
+    """Whether the Stack has suspended a resource. One that others suspended or stopped is not the Stack's to resume."""
+
+    RUNNING = "Running"
+    SUSPENDING = "Suspending"
+    """A request to suspend it may have been sent."""
+    SUSPENDED = "Suspended"
+    RESUMING = "Resuming"
+    """A request to resume it may have been sent."""
+
+
 class Fault(StrEnum):
     """Classes of errors. The class decides what is done next."""
 
@@ -193,6 +204,7 @@ class Recorded:
     """The ids that names in the properties had when the properties were applied, by kind and digest of the name."""
     stack: str = ""
     """Uid of the Stack that it belongs to."""
+    power: Power = Power.RUNNING
     found: bool = False
     """The intent existed when this process stored it: another process may be creating the resource right now."""
 

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers import own_items
-from reconcilers.compute import server_attributes, server_body, server_changes, server_networks, server_ports
+from reconcilers.compute import (
+    server_attributes,
+    server_body,
+    server_changes,
+    server_networks,
+    server_ports,
+    server_power,
+)
 from reconcilers.compute.server_changes import ACTED, READ, status
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
@@ -43,6 +50,7 @@ class Server(RestResource):
     delete_is_final = False
     deletes_without_read = True
     local_lookups: ClassVar[Mapping[str, str]] = {"user_data": CONFIG_TEXT}
+    changed_while_suspended = frozenset({"name", "metadata", "tags"})
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
@@ -151,6 +159,18 @@ class Server(RestResource):
         if not desired.properties.get("image") or (observed and observed.get("image") == ""):
             return "image changed, and the server boots from a volume"
         return ""
+
+    # Suspendable.
+
+    def suspend(self, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`reconcilers.capabilities.Suspendable`."""
+        lost = status(observed) in LOST
+        return Failed(self.failure(observed)) if lost else server_power.suspend(recorded, observed, SETTLED)
+
+    def resume(self, recorded: Recorded, observed: Any) -> Outcome:
+        """See :class:`reconcilers.capabilities.Suspendable`."""
+        lost = status(observed) in LOST
+        return Failed(self.failure(observed)) if lost else server_power.resume(recorded, observed, SETTLED)
 
     # Reading.
 

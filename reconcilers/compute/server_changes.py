@@ -57,7 +57,7 @@ def unconfirmed(recorded: Recorded, seen: Mapping[str, Any]) -> bool:
 
 def confirm(recorded: Recorded) -> Outcome:
     """Confirm a resize. Also of one that is not wanted any more: there is no way back but another resize."""
-    return _action(recorded, {"confirmResize": None}, done=frozenset({400, 409}))
+    return act(recorded, {"confirmResize": None}, done=frozenset({400, 409}))
 
 
 def rebuilds(desired: Desired) -> bool:
@@ -65,7 +65,7 @@ def rebuilds(desired: Desired) -> bool:
     return "user_data" in desired.changed and desired.properties.get("user_data_update_policy") == "REBUILD"
 
 
-def _action(recorded: Recorded, body: Mapping[str, Any], *, done: frozenset[int] = frozenset()) -> Send:
+def act(recorded: Recorded, body: Mapping[str, Any], *, done: frozenset[int] = frozenset()) -> Send:
     """An action whose effect the server itself will show."""
     return Send(Request("compute", "POST", f"/servers/{recorded.physical_id}/action", body, done=done), into=ACTED)
 

@@ -65,6 +65,13 @@ class Policy:
     known: frozenset[str] = frozenset()
     """Names that may have resources without records. They are looked for before new ones are created."""
     hooks: Hooks = NO_HOOKS
+    suspended: frozenset[str] = frozenset()
+    """Names of resources that are to be suspended, with all below them (``group`` for ``group/0``)."""
+    all_suspended: bool = False
+
+    def suspends(self, name: str) -> bool:
+        """Whether the resource of this name is to be suspended."""
+        return self.all_suspended or any(name == one or name.startswith(f"{one}/") for one in self.suspended)
 
 
 def _ignore(_values: Iterable[str]) -> None:
@@ -120,6 +127,8 @@ class ReconcileContext:
     background: BackgroundWrites = field(default_factory=BackgroundWrites)
     local: dict[tuple[str, str], str] = field(default_factory=dict)
     """Values inside the Stack by kind of look-up and id, such as the text of a software configuration."""
+    waking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a suspended resource is resumed for another one that needs it."""
     caller: Caller = field(init=False)
     """Who waits for OpenStack: until it is superseded, or out of time."""
     dispatch: Dispatch = field(init=False)

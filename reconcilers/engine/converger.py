@@ -10,7 +10,7 @@ from typing_extensions import override
 from reconcilers import secret_values
 from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
-from reconcilers.engine import planner, recovery
+from reconcilers.engine import planner, power, recovery
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified, intended_name
 from reconcilers.engine.planner import Decision, Verb
@@ -182,7 +182,9 @@ class ResourceConverger(ResourceDriver):
         match outcome:
             case Send():
                 self.report()
-                if self.recorded != self.saved and not outcome.into:
+                if self.rtype.needs_running:
+                    await power.wake(self.context, self.target.requires)
+                if self.recorded.power != self.saved.power or (self.recorded != self.saved and not outcome.into):
                     await self.save()
                 await self.send(outcome)
             case Wait():

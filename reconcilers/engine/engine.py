@@ -24,6 +24,7 @@ from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.graph import concrete_requirements, run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.planner import Action
+from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
@@ -113,6 +114,8 @@ class Engine:
         self.result.blocked += sorted(never)
         if self.result.complete:
             await cleanup.run(self._left_over())
+        if self.result.complete:
+            await PowerChanges(self.context, self.result).run(needs)
         return self.result
 
     async def delete(self) -> Result:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from reconcilers.capabilities import Suspendable
 from reconcilers.digests import WHOLE
 from reconcilers.engine.context import Policy
 from reconcilers.engine.target import Target
@@ -20,6 +21,7 @@ from reconcilers.model import (
     Gone,
     Outcome,
     Pause,
+    Power,
     Ready,
     Recorded,
     Replace,
@@ -48,6 +50,8 @@ class Verb(StrEnum):
     REFER = "Refer"
     """It belongs to others (``external_id``). It is read and never changed."""
     DELETE = "Delete"
+    SUSPEND = "Suspend"
+    RESUME = "Resume"
     LEAVE = "Leave"
     """It leaves the Stack and stays in the cloud."""
     REPORT = "Report"
@@ -182,6 +186,13 @@ def _unguarded(
     mending = rtype.mend(recorded, observed) if _in_error(outcome) else None
     if isinstance(outcome, Failed) and mending is not None:
         return Decision(Action(Verb.UPDATE, outcome.reason), desired, mending, recorded, outcome.reason)
+    if isinstance(outcome, Send):
+        waking = _waking(rtype, desired, recorded, observed)
+        if waking is not None and not isinstance(waking, Ready):
+            action = Action(Verb.RESUME, "to be changed", desired.changed)
+            return Decision(action, desired, waking, replace(recorded, power=Power.RESUMING), reported)
+        if waking is not None:
+            recorded = replace(recorded, power=Power.RUNNING)
     usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
         found = reported and not repaired
@@ -308,6 +319,13 @@ def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded)
     """Replace if the record's identity no longer matches, such as a link to a resource that was replaced."""
     draft = replace(recorded, data={**recorded.data, **rtype.intent(desired)})
     return None if rtype.identity(draft) == rtype.identity(recorded) else Replace("what it stands for has changed")
+
+
+def _waking(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any) -> Outcome | None:
+    """The step that resumes a resource which cannot change while it is suspended; Ready once it runs."""
+    if recorded.power is Power.RUNNING or not isinstance(rtype, Suspendable):
+        return None
+    return rtype.resume(recorded, observed) if desired.changed - rtype.changed_while_suspended else None
 
 
 def _in_error(outcome: Outcome) -> bool:

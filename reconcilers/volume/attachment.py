@@ -30,6 +30,7 @@ class VolumeAttachment(Association):
     listing = "/volumes/detail"
     plural = "volumes"
     microversion = VERSION
+    needs_running = True
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ from reconcilers import identifiers
 from reconcilers.engine.context import ResourceStore
 from reconcilers.engine.control import EndReason, ReconciliationEnded
 from reconcilers.errors import request_id_of
-from reconcilers.model import Intent, Recorded
+from reconcilers.model import Intent, Power, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +149,7 @@ class StackResourceStore(ResourceStore):
             "deletionPolicy": "Retain" if recorded.retain else "Delete",
             "references": dict(sorted(recorded.references.items())) or None,
             "attempts": recorded.attempts,
+            "powerState": str(recorded.power) if recorded.power is not Power.RUNNING else None,
             "requestID": request_id_of(recorded.request_id) or None,
             "lastTransitionTime": self.now(),
         }
@@ -257,5 +258,6 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
         request_id=status.get("requestID", ""),
         deleting="deletionTimestamp" in metadata,
         attempts=int(status.get("attempts", 0)),
+        power=Power(status.get("powerState", Power.RUNNING)),
         stack=next((one["uid"] for one in metadata.get("ownerReferences") or () if one.get("kind") == "Stack"), ""),
     )
