@@ -22,6 +22,7 @@ from reconcilers.engine.engine import Engine
 from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, filled, placeholder
 from reconcilers.engine.graph import concrete_requirements
 from reconcilers.engine.planner import Action, Decision, Verb
+from reconcilers.engine.power import PowerDriver
 from reconcilers.engine.progress import ReadyResource, ResourceError
 from reconcilers.engine.target import Target, target_of
 from reconcilers.errors import CloudError
@@ -236,6 +237,11 @@ class Preview:
             known = driver.only_read(read)
             ready = ReadyResource(target.rtype, desired, decision.recorded, driver.observed, known)
             self.context.settle(target.name, ready)
+            if decision.action.verb in {Verb.NONE, Verb.RECORD}:
+                suspended = self.context.policy.suspends(target.name)
+                action, _ = PowerDriver(self.context, ready, suspended=suspended).decide()
+                if action.verb is not Verb.NONE:
+                    return action
         return await self._compared(driver, decision.action)
 
     async def _decide(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Decision:

@@ -214,6 +214,8 @@ class FakeOpenStack:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
         item = self._held(table, parts[1])
+        if plural == "servers" and parts[2:3] == ["action"]:
+            return self._act(request, item)
         if parts[2:3] == ["os-volume_attachments"]:
             return self._attachment(request, item, parts[3:])
         if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
@@ -232,12 +234,32 @@ class FakeOpenStack:
             return 200, self._remove_interface(item, request.body["subnet_id"])
         raise Refused(404, f"no such path {request.path}")
 
+    def _act(self, request: Request, server: Item) -> tuple[int, Any]:
+        """An action of Nova: it is accepted only in the right status, and takes BUILDING seconds."""
+        action, arguments = next(iter(request.body.items()))
+        shown = self._shown("servers", server)
+        begins, ends = {"suspend": ("ACTIVE", "SUSPENDED"), "resume": ("SUSPENDED", "ACTIVE")}.get(
+            action, ("ACTIVE", "")
+        )
+        if shown["status"] != begins or shown["OS-EXT-STS:task_state"]:
+            raise Refused(409, f"Cannot '{action}' instance {server['id']} while it is in vm_state {shown['status']}")
+        if action == "rebuild":
+            server["image"] = {"id": arguments["imageRef"]}
+            server["_rebuilt"] = server.get("_rebuilt", 0) + 1
+            return 202, None
+        if not ends:
+            raise Refused(400, f"no such action {action}")
+        server.update(status=ends, _was=begins, _acting=action, _acted=_now() + BUILDING)
+        return 202, None
+
     def _attachment(self, request: Request, server: Item, names: "Names") -> tuple[int, Any]:
         """Attach a volume to a server, or detach it."""
         volume = self._held(self.tables["volumes"], names[0] if names else request.body["volumeAttachment"]["volumeId"])
         if request.method == "DELETE":
             volume.pop("attachments", None)
             return 202, None
+        if self._shown("servers", server)["status"] == "SUSPENDED":
+            raise Refused(409, f"Cannot 'attach_volume' instance {server['id']} while it is in vm_state suspended")
         if volume.get("attachments"):
             raise Refused(409, f"volume {volume['id']} is in use")
         volume["attachments"] = [{"server_id": server["id"], "device": request.body["volumeAttachment"].get("device")}]
@@ -290,6 +312,8 @@ class FakeOpenStack:
         if plural == "servers":
             shown["OS-EXT-STS:task_state"] = "deleting" if "_gone" in item else None
             shown["status"] = "BUILD" if building else item.get("status", "ACTIVE")
+            if _now() < item.get("_acted", 0.0):
+                shown |= {"status": item["_was"], "OS-EXT-STS:task_state": f"{item['_acting'].removesuffix('e')}ing"}
         elif plural == "volumes":
             there = item.get("status") or ("in-use" if item.get("attachments") else "available")
             shown["status"] = "deleting" if "_gone" in item else "creating" if building else there

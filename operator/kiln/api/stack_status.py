@@ -60,6 +60,8 @@ class StackStatus:
     """Resources that wait at hooks: ``NAME:pre-update``."""
     cleared_hooks: tuple[str, ...] = ()
     """Hooks that were cleared since the operation began, in the same form."""
+    suspended_resources: tuple[str, ...] = ()
+    """Names of the resources that StackOperations suspended."""
     groups: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     hidden_outputs: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class StackStatus:
             handled_operation=status.get("handledOperation") or "",
             pending_hooks=tuple(status.get("pendingHooks") or ()),
             cleared_hooks=tuple(status.get("clearedHooks") or ()),
+            suspended_resources=tuple(status.get("suspendedResources") or ()),
             groups=status.get("groups") or {},
             outputs=status.get("outputs") or {},
             hidden_outputs=tuple(status.get("hiddenOutputs") or ()),

@@ -55,6 +55,8 @@ class Condition(StrEnum):
     DRIFT_DETECTED = "DriftDetected"
     PAUSED = "Paused"
     """Only while ``spec.paused`` is set."""
+    SUSPENDED = "Suspended"
+    """Only while ``spec.powerState`` is Suspended, or the Stack is being resumed."""
 
 
 class OnFailure(StrEnum):
@@ -63,6 +65,13 @@ class OnFailure(StrEnum):
     RETRY = "Retry"
     ROLLBACK = "Rollback"
     HALT = "Halt"
+
+
+class PowerState(StrEnum):
+    """Whether resources that can be suspended run."""
+
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
 
 
 class DeletionPolicy(StrEnum):
@@ -87,6 +96,8 @@ class Operation(StrEnum):
     DELETE = "Delete"
     ROLLBACK = "Rollback"
     REPAIR = "Repair"
+    SUSPEND = "Suspend"
+    RESUME = "Resume"
 
 
 class Result(StrEnum):
@@ -128,6 +139,9 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     PAUSED = "Paused"
     HOOK_PENDING = "HookPending"
+    SUSPENDED = "Suspended"
+    SUSPENDING = "Suspending"
+    RESUMING = "Resuming"
     CANCELLED = "Cancelled"
     AWAITING_APPROVAL = "AwaitingApproval"
     PROTECTED = "Protected"
@@ -172,6 +186,7 @@ class StackSpec:
     """Shell patterns of resource names, each with a hook."""
     update_approval: UpdateApproval = UpdateApproval.AUTOMATIC
     protected_resources: tuple[str, ...] = ()
+    power_state: PowerState = PowerState.RUNNING
 
 
 def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
@@ -195,6 +210,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         hooks=tuple((str(one["resource"]), str(hook)) for one in spec.get("hooks") or () for hook in one["events"]),
         update_approval=UpdateApproval(spec.get("updateApproval", UpdateApproval.AUTOMATIC)),
         protected_resources=tuple(map(str, spec.get("protectedResources") or ())),
+        power_state=PowerState(spec.get("powerState", PowerState.RUNNING)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Operation, Reason, Result
-from kiln.stack import status
+from kiln.stack import power, status
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.outputs import NONE, Outputs
 from kiln.stack.status import ReadyState, StatusUpdate
@@ -46,6 +46,7 @@ def running(generation: int, objective: Objective, progress: ProgressTracker) ->
         operation=objective.operation,
         operation_message=objective.message,
         target_revision=objective.target.name if objective.target else None,
+        suspended=power.condition(objective.power, reached=False),
         counts=counts,
         failed=status.failures_of(progress),
     )
@@ -69,7 +70,10 @@ def reached(
         state = ReadyState(ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True)
     else:
         message = "all resources match the Stack"
-        state = ReadyState(ready=True, reconciling=False, reason=Reason.SUCCEEDED, message=message)
+        reason = Reason.SUCCEEDED
+        if objective.power.whole:
+            reason, message = Reason.SUSPENDED, f"{message}, and are suspended where they can be"
+        state = ReadyState(ready=True, reconciling=False, reason=reason, message=message)
     wanted_name = wanted.name if wanted else ""
     return StatusUpdate(
         generation,
@@ -87,6 +91,7 @@ def reached(
         cancelled_revision="",
         pending_hooks=(),
         cleared_hooks=(),
+        suspended=power.condition(objective.power, reached=True),
         counts=status.counts_of(progress),
         failed=(),
         outputs=outputs.values,

@@ -7,6 +7,8 @@ from typing import Final
 
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, StackSpec
+from kiln.stack import power
+from kiln.stack.power import NO_WISH, PowerWish
 from kiln.stack.revisions import Revision
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.progress import ResourceError
@@ -37,6 +39,7 @@ class Objective:
     announced: bool = True
     began_before: bool = False
     """An earlier operation may have left resources whose records are lost."""
+    power: PowerWish = NO_WISH
 
     @property
     def rolling_back(self) -> bool:
@@ -66,8 +69,13 @@ def decide(
     wanted: Revision,
     known: Sequence[Revision],
     now: datetime,
+    asked_power: Operation | None = None,
 ) -> Objective | Refusal:
-    """The objective of a Stack that is not being deleted. ``known`` are its revisions, ``wanted`` among them."""
+    """The objective of a Stack that is not being deleted. ``known`` are its revisions, ``wanted`` among them.
+
+    ``asked_power``: a StackOperation suspends or resumes a resource.
+    """
+    wished = power.wish(spec, status)
     current = _named(known, status.current_revision)
     asked = status.rollback if status.rollback.source == wanted.name else RollbackTarget()
     if status.cancelled_revision == wanted.name != status.current_revision:
@@ -85,6 +93,7 @@ def decide(
         operation, target = Operation.CREATE, wanted
     else:
         operation = Operation.REPAIR if status.current_revision == wanted.name else Operation.UPDATE
+        operation = power.operation(wished, status, operation, asked_power)
         target = wanted
     quiet = operation in {Operation.REPAIR, Operation.ROLLBACK} and status.at_rest(generation)
     quiet = quiet or (status.observed_generation == generation and status.is_true(Condition.STALLED))
@@ -97,6 +106,7 @@ def decide(
         message=_rollback_message(status, asked) if operation is Operation.ROLLBACK else "",
         announced=quiet,
         began_before=status.last_operation is not None,
+        power=wished,
     )
 
 

@@ -35,6 +35,8 @@ class OperationType(StrEnum):
     CHECK = "Check"
     MARK_UNHEALTHY = "MarkUnhealthy"
     CLEAR_HOOK = "ClearHook"
+    SUSPEND = "Suspend"
+    RESUME = "Resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Effects:
     cancelled_revision: str | None = None
     rollback: RollbackTarget | None = None
     cleared_hooks: tuple[str, ...] | None = None
+    suspended_resources: tuple[str, ...] | None = None
 
     def of(self, status: StackStatus) -> StackStatus:
         """The status with these changes. An operation that is running begins again, with all its time."""
@@ -94,13 +97,14 @@ def parse(obj: Mapping[str, Any]) -> StackOperation:
     """Parse a StackOperation. Raises ``ValueError`` for a type that the CRD refuses today."""
     spec, status = obj["spec"], obj.get("status") or {}
     unhealthy, cleared = spec.get("markUnhealthy") or {}, spec.get("clearHook") or {}
+    about = unhealthy or cleared or spec.get("suspend") or spec.get("resume") or {}
     return StackOperation(
         name=obj["metadata"]["name"],
         uid=obj["metadata"]["uid"],
         type=OperationType(spec["type"]),
         rollback=bool((spec.get("cancelUpdate") or {}).get("rollback", True)),
         revision=int((spec.get("rollback") or {}).get("revision", 0)),
-        resource=str(unhealthy.get("resource") or cleared.get("resource", "")),
+        resource=str(about.get("resource", "")),
         reason=str(unhealthy.get("reason", "")),
         hook=str(cleared.get("event", "")),
         running=status.get("phase") == RequestPhase.RUNNING,
@@ -128,10 +132,10 @@ def effects(
             return cleared(operation, status)
         case OperationType.ROLLBACK:
             return _rollback(operation, status, wanted, known, begin)
-        case OperationType.CHECK | OperationType.MARK_UNHEALTHY:
+        case OperationType.CHECK | OperationType.MARK_UNHEALTHY | OperationType.SUSPEND | OperationType.RESUME:
             if not resting:
                 return Rejection(f"the Stack is not at rest ({status.reason_of_ready()}); try again when it is")
-            return Effects(operation.uid if operation.type is OperationType.MARK_UNHEALTHY else None)
+            return Effects(None if operation.type is OperationType.CHECK else operation.uid)
 
 
 def cleared(operation: StackOperation, status: StackStatus) -> Effects | Rejection:

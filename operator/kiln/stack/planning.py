@@ -14,7 +14,7 @@ from hot_translator.budget import tenant
 from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.stack import inputs, stack_secret, validation
+from kiln.stack import inputs, power, stack_secret, validation
 from kiln.stack.inputs import Inputs
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.shared import CloudAccess, SharedState
@@ -134,6 +134,8 @@ async def _context(
     spec = v1alpha1.stack_spec(stack)
     key = await stack_secret.digest_key(shared.kube, stack)
     names = frozenset(translation.definitions) if translation is not None else frozenset()
+    status = StackStatus.parse(stack)
+    wished = power.wish(spec, status)
     policy = Policy(
         stack=stack["metadata"]["name"],
         stack_uid=stack["metadata"].get("uid") or "00000000-0000-0000-0000-000000000000",
@@ -142,7 +144,9 @@ async def _context(
         concurrency=spec.max_concurrency,
         guard=Guard(spec.protected_resources),
         rekeyed=key is None and bool(records),
-        known=names if StackStatus.parse(stack).last_operation else frozenset(),
+        known=names if status.last_operation else frozenset(),
+        all_suspended=wished.whole,
+        suspended=wished.resources,
     )
     return ReconcileContext(
         policy,

@@ -26,6 +26,7 @@ from kiln.stack import (
     objective,
     operations,
     outputs,
+    power_operations,
     stack_secret,
     status,
     validation,
@@ -209,7 +210,8 @@ class StackReconciliation:
             self.reporter.redact.holds,
         )
         before = await self._begin_operation(loaded, wanted, [*known, wanted])
-        decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now())
+        asked = power_operations.TYPES.get(self.operation.type) if self.operation is not None else None
+        decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now(), asked)
         if isinstance(decided, Refusal):
             raise self._impossible(decided, wanted)
         if self.operation is not None and self.operation.type is OperationType.CHECK:
@@ -291,6 +293,8 @@ class StackReconciliation:
         found = operations.effects(operation, self.old, self.generation, wanted, known)
         if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
             found = await self._mark(operation, loaded, found)
+        if isinstance(found, Effects) and operation.type in power_operations.TYPES:
+            found = power_operations.effects(operation, self.old, self._spec(), loaded.records)
         if isinstance(found, Rejection):
             self.operation = None
             rejected = Outcome(RequestPhase.FAILED, self.reporter.redact(found.message))
@@ -491,6 +495,8 @@ class StackReconciliation:
             concurrency=spec.max_concurrency,
             hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
             guard=Guard(spec.protected_resources),
+            all_suspended=decided.power.whole,
+            suspended=decided.power.resources,
         )
         return ReconcileContext(
             policy,

@@ -47,6 +47,8 @@ class StatusUpdate:
     template_valid: tuple[bool, str, str] | None = None
     cloud_reachable: tuple[bool, str, str] | None = None
     paused: bool = False
+    suspended: tuple[bool | None, str, str] | None = None
+    """The condition Suspended. A status of None removes it."""
     drifted: Mapping[str, str] = field(default_factory=dict)
     operation: Operation | None = None
     result: Result = Result.RUNNING
@@ -59,6 +61,7 @@ class StatusUpdate:
     handled_operation: str | None = None
     pending_hooks: tuple[str, ...] | None = None
     cleared_hooks: tuple[str, ...] | None = None
+    suspended_resources: tuple[str, ...] | None = None
     counts: Mapping[str, Any] | None = None
     failed: tuple[Mapping[str, str], ...] | None = None
     outputs: Mapping[str, Any] | None = None
@@ -131,6 +134,10 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         put(Condition.PAUSED, report.paused, state.reason, state.message)
     else:
         held.pop(Condition.PAUSED, None)
+    if report.suspended is not None and report.suspended[0] is not None:
+        put(Condition.SUSPENDED, *report.suspended)
+    elif report.suspended is not None:
+        held.pop(Condition.SUSPENDED, None)
     if report.template_valid is not None:
         put(Condition.TEMPLATE_VALID, *report.template_valid)
     if report.cloud_reachable is not None:
@@ -151,6 +158,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("handledOperation", report.handled_operation),
         ("pendingHooks", report.pending_hooks),
         ("clearedHooks", report.cleared_hooks),
+        ("suspendedResources", report.suspended_resources),
         ("resources", report.counts),
         ("failedResources", report.failed),
         ("outputs", report.outputs),
@@ -338,7 +346,7 @@ def shown(text: str, redact: Callable[[str], str], limit: int = LONGEST_DETAIL) 
 _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
-        *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
+        *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id", "suspended_resources"),
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's

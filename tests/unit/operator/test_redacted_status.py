@@ -16,7 +16,7 @@ from kiln.stack.status import ReadyState, StatusUpdate
 SECRET = "Hunter2-Secret"
 FREE = {
     *("current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
-    *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
+    *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id", "suspended_resources"),
 }
 """Fields that hold what the operator or the template's author named."""
 
@@ -31,6 +31,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "state": st.builds(ReadyState, st.booleans(), st.booleans(), texts, texts, st.booleans()),
     "template_valid": condition,
     "cloud_reachable": condition,
+    "suspended": condition,
     "drifted": st.dictionaries(names, texts),
     "operation": st.sampled_from(Operation),
     "result": st.sampled_from(Result),

@@ -31,6 +31,9 @@ end
 if reconciling.status == "True" then
   return health("Progressing", reconciling)
 end
+if ready.status == "True" and condition("Suspended").status == "True" then
+  return {status = "Suspended", message = condition("Suspended").message}
+end
 if ready.status == "True" then
   return health("Healthy", ready)
 end
