@@ -62,7 +62,8 @@ class Plugin:
 
 
 @pytest.fixture
-def plugin(kiln: Operator, space: Namespace) -> Plugin:
+def plugin(own_kiln: Operator, space: Namespace) -> Plugin:
+    own_kiln.start()
     space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"pw": "Abc12345xyz"}})
     return Plugin(space)
 

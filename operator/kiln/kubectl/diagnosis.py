@@ -112,10 +112,10 @@ def _inputs(view: StackView) -> Iterable[Cause]:
 
 def _resources(view: StackView) -> list[Cause]:
     """Resources with faults, those that block most first; then those that are at work and need nothing else."""
-    there = view.newest()
+    there = view.newest
     failed = _failed(view, there)
     unready = {name for name, one in there.items() if view.deleting or not one.ready}
-    unready |= view.pending().keys() | failed.keys()
+    unready |= view.pending.keys() | failed.keys()
     waits_for = {name: _direct(view, name) & unready for name in unready}
     blocked_by: dict[str, set[str]] = {}
     for name in unready:
@@ -145,7 +145,7 @@ def _resources(view: StackView) -> list[Cause]:
 def _direct(view: StackView, name: str) -> frozenset[str]:
     """What a resource waits for; of a Stack that is being deleted, those that need it."""
     if view.deleting:
-        return frozenset(one.name for one in view.resources() if name in one.needs)
+        return frozenset(one.name for one in view.resources if name in one.needs)
     return view.needs_of(name)
 
 

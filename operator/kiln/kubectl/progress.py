@@ -107,10 +107,10 @@ def _bar(view: StackView, paint: Paint, columns: int) -> str:
 
 def _details(view: StackView, now: datetime) -> Iterator[tuple[str, Style]]:
     """A line for each resource at work, those with faults first, then one for each that waits."""
-    busy = sorted((one for one in view.resources() if not one.ready), key=lambda one: (not one.fault, one.name))
+    busy = sorted((one for one in view.resources if not one.ready), key=lambda one: (not one.fault, one.name))
     for one in busy:
         yield _busy_line(view, one, now), Style.BAD if one.fault else Style.BUSY
-    for name, needs in sorted(view.pending().items()):
+    for name, needs in sorted(view.pending.items()):
         yield f"  · {name} ({view.type_of(name)}){_waits(needs)}", Style.DIM
 
 
@@ -126,7 +126,7 @@ def _busy_line(view: StackView, one: ResourceView, now: datetime) -> str:
 
 def _dependants(view: StackView, one: ResourceView) -> frozenset[str]:
     """The resources that have to be gone before this one."""
-    return frozenset(other.name for other in view.resources() if one.name in other.needs)
+    return frozenset(other.name for other in view.resources if one.name in other.needs)
 
 
 def _waits(needs: frozenset[str]) -> str:
@@ -138,12 +138,12 @@ def _waits(needs: frozenset[str]) -> str:
 def news(before: StackView | None, now: StackView, at: datetime) -> list[str]:
     """What changed between two views, a line each: for logs, where a live view makes no sense."""
     lines = []
-    old = before.newest() if before else {name: one for name, one in now.newest().items() if one.ready}
-    for name, one in sorted(now.newest().items()):
+    old = before.newest if before else {name: one for name, one in now.newest.items() if one.ready}
+    for name, one in sorted(now.newest.items()):
         then = old.get(name)
         if then is None or (then.state, then.fault) != (one.state, one.fault):
             lines.append(_busy_line(now, one, at).strip() if not one.ready else f"{name} ({one.type}) Ready")
-    there = now.newest().keys()
+    there = now.newest.keys()
     lines += [f"{name} ({old[name].type}) gone" for name in sorted(old.keys() - there)]
     if now.observed and (before is None or not before.observed or _milestone(before) != _milestone(now)):
         lines.append(_said(now))

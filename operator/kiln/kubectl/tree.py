@@ -99,9 +99,9 @@ def by_need(view: StackView) -> Node:
 def _all(view: StackView) -> Iterator[tuple[str, tuple[ResourceView, ...], frozenset[str] | None]]:
     """All names in order, each with its resources, or with what it waits for."""
     there: dict[str, list[ResourceView]] = {}
-    for one in view.resources():
+    for one in view.resources:
         there.setdefault(one.name, []).append(one)
-    pending = view.pending()
+    pending = view.pending
     for name in sorted({*there, *pending}):
         yield name, tuple(there.get(name, ())), None if name in there else pending[name]
 

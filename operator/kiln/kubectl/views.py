@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from kiln.api.stack_status import StackStatus
@@ -69,7 +70,7 @@ class Graph:
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StackView:
     """A Stack with its StackResources.
 
@@ -96,7 +97,7 @@ class StackView:
         """The generation of its spec."""
         return int(self.stack["metadata"].get("generation", 0))
 
-    @property
+    @cached_property
     def status(self) -> StackStatus:
         """Its status, parsed."""
         return StackStatus.parse(self.stack)
@@ -117,19 +118,22 @@ class StackView:
         """Whether the status is about the present spec."""
         return self.status.observed_generation == self.generation
 
+    @cached_property
     def resources(self) -> list[ResourceView]:
         """Its resources; of a resource that is being replaced the old one first."""
         return sorted(map(resource_view, self.objects), key=lambda one: (one.name, one.serial))
 
+    @cached_property
     def newest(self) -> dict[str, ResourceView]:
         """The newest resource of each logical name."""
-        return {one.name: one for one in self.resources()}
+        return {one.name: one for one in self.resources}
 
+    @cached_property
     def pending(self) -> dict[str, frozenset[str]]:
         """The resources that are not begun, with those that they wait for."""
         if self.graph is None or self.deleting:
             return {}
-        there = self.newest()
+        there = self.newest
         ready = {name for name, one in there.items() if one.ready}
         return {name: needs - ready for name, needs in self.graph.needs.items() if name not in there}
 
@@ -137,12 +141,12 @@ class StackView:
         """The resources that a resource needs, by the graph or else by its record."""
         if self.graph is not None and name in self.graph.needs:
             return self.graph.needs[name]
-        found = self.newest().get(name)
+        found = self.newest.get(name)
         return found.needs if found else frozenset()
 
     def type_of(self, name: str) -> str:
         """A resource's type, empty if it is unknown."""
-        found = self.newest().get(name)
+        found = self.newest.get(name)
         return found.type if found else (self.graph.types.get(name, "") if self.graph else "")
 
 
