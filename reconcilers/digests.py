@@ -67,6 +67,15 @@ class Digester:
         gone = {name for name in applied if name in properties and name not in given}
         return frozenset(gone | {name for name in given if not self.matches(name, properties[name], applied.get(name))})
 
+    def seal(self, value: Any) -> str:
+        """Proof that whoever has the key made this value. It equals no digest of a value."""
+        return self._digest(f"seal {_canonical(value)}")
+
+    @staticmethod
+    def same(one: str, other: str) -> bool:
+        """Whether two digests are equal, in a time that does not show where they differ."""
+        return hmac.compare_digest(one.encode(), other.encode())
+
     def seed(self, token: str) -> bytes:
         """A secret of one resource (32 bytes). It never changes."""
         return hmac.new(self._key, token.encode(), hashlib.sha256).digest()

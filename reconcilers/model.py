@@ -205,6 +205,8 @@ class Recorded:
     stack: str = ""
     """Uid of the Stack that it belongs to."""
     power: Power = Power.RUNNING
+    seal: str = ""
+    """Proof that the operator wrote type, token, id and data: see :mod:`reconcilers.engine.seals`."""
     found: bool = False
     """The intent existed when this process stored it: another process may be creating the resource right now."""
 
@@ -228,6 +230,7 @@ class Intent:
     retain: bool = False
     external: bool = False
     attempts: int = 0
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

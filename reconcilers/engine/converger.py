@@ -10,7 +10,7 @@ from typing_extensions import override
 from reconcilers import secret_values
 from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
-from reconcilers.engine import planner, power, recovery
+from reconcilers.engine import planner, power, recovery, seals
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified, intended_name
 from reconcilers.engine.planner import Decision, Verb
@@ -214,7 +214,7 @@ class ResourceConverger(ResourceDriver):
         given = frozenset(key for key, value in properties.items() if value is not None)
         desired = self.target.desire(properties, given, blank)
         data = self.rtype.intent(desired)
-        return Intent(
+        intent = Intent(
             name=name,
             type=kind,
             serial=serial,
@@ -226,6 +226,7 @@ class ResourceConverger(ResourceDriver):
             retain=self.target.retain,
             attempts=attempts,
         )
+        return replace(intent, seal=seals.of(self.context.digester, intent))
 
     def carried(self, desired: Desired, draft: Recorded) -> dict[str, str]:
         """Digests of the properties of the first request: a resource found after a lost answer has only these."""
@@ -273,10 +274,10 @@ class ResourceConverger(ResourceDriver):
 
     async def replace_record(self) -> None:
         """Somebody deleted the StackResource by hand. A new record takes over the existing resource."""
-        old = self.recorded
+        old, proven = self.recorded, self.is_proven()
         recorded = await self.context.store.replace(old, self.intent(self.properties or {}, old.serial))
         self.candidates = [*(other for other in self.candidates if other.key != old.key), recorded]
-        self.adopt_record(recorded)
+        self.adopt_record(recorded if proven else replace(recorded, seal=seals.NONE))
         self.recorded = replace(
             self.recorded,
             physical_id=old.physical_id,
@@ -292,6 +293,7 @@ class ResourceConverger(ResourceDriver):
         # The resource was complete, but no longer matches that digest.
         digests = {**self.recorded.digests, **({WHOLE: ""} if WHOLE in self.recorded.digests else {})}
         if step.creates:
+            self.proven = True
             digests = {}
             shown = self.observed if self.observed is not NOT_OBSERVED else None
             identity = self.rtype.identity(self.recorded)
@@ -421,6 +423,7 @@ class ResourceConverger(ResourceDriver):
     async def remove(self, old: Recorded) -> None:
         """Remove an old resource completely, now."""
         remover = ResourceRemover(self.context, self.rtype, replace(old, retain=False))
+        remover.proven = self.is_proven()
         remover.stale_list = self.stale_list
         await remover.drive()
 

@@ -18,7 +18,7 @@ from typing import Any, Final, final
 from reconcilers import identifiers
 from reconcilers.backoff import Backoff
 from reconcilers.cloud.faults import expected_form
-from reconcilers.engine import recovery
+from reconcilers.engine import recovery, seals
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded, TimedOut
 from reconcilers.engine.planner import Action
@@ -61,6 +61,8 @@ class ResourceDriver(ABC):
         self.rtype = rtype
         self.recorded = identified(rtype, recorded)
         self.saved = recorded
+        self.proven = False
+        """The resource was found to be ours, whatever the record says."""
         self.observed: Any = NOT_OBSERVED
         self.reads: dict[str, Any] = {}
         self.fresh = False
@@ -120,6 +122,7 @@ class ResourceDriver(ABC):
             foreign = REFUSED in self.recorded.data
         if foreign:
             return self.foreign()
+        self.proven = self.proven or self.rtype.carries_token
         self.recorded = replace(self.recorded, confirmed=True)
         return observed
 
@@ -144,6 +147,7 @@ class ResourceDriver(ABC):
             self.mark_possible_duplicate()
         physical_id = next(iter(self.rtype.identify(ours[0])))
         log.info("resources.%s: found %s by its token", self.recorded.name, physical_id)
+        self.proven = True
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
         return await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
 
@@ -211,10 +215,19 @@ class ResourceDriver(ABC):
         self.observed = shown if shown is not None else NOT_OBSERVED
 
     async def save(self) -> None:
-        """Store the record if it differs from what is stored."""
+        """Store the record if it differs from what is stored; sealed, if what is stored was."""
+        self.recorded = replace(self.recorded, seal=self.seal())
         if self.recorded != self.saved:
             self.recorded = self.saved = await self.context.store.save(self.recorded)
             self.context.written[self.recorded.key] = self.recorded
+
+    def seal(self) -> str:
+        """The seal of the record as it is now."""
+        return seals.of(self.context.digester, self.recorded) if self.is_proven() else seals.NONE
+
+    def is_proven(self) -> bool:
+        """Whether the record is the operator's own, or its resource was found to be."""
+        return self.proven or seals.holds(self.context.digester, self.saved)
 
     async def drop(self, recorded: Recorded) -> None:
         """Remove a record."""

@@ -1,5 +1,7 @@
 """Removes one recorded resource."""
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
@@ -8,6 +10,8 @@ from reconcilers.engine import planner, recovery
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.hooks import recorded_hooks
 from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Send, Wait
+
+log = logging.getLogger(__name__)
 
 
 class ResourceRemover(ResourceDriver):
@@ -29,7 +33,7 @@ class ResourceRemover(ResourceDriver):
 
     @override
     async def look(self) -> Any:
-        if self.recorded.confirmed and self.rtype.deletes_without_read:
+        if self.recorded.confirmed and self.rtype.deletes_without_read and self.is_proven():
             # It is ours, and its state does not matter. A list of ports costs Neutron more than their deletion.
             return {"id": self.recorded.physical_id}
         observed = await super().look()
@@ -39,7 +43,26 @@ class ResourceRemover(ResourceDriver):
             await self.wait_for_late_create()
             self.retry_delays = ()
             observed = await super().look()
+        if observed is not None and not self.is_proven() and self.rtype.carries_token:
+            return await self.checked(observed)
         return observed
+
+    async def checked(self, observed: Any) -> Any:
+        """The resource if it carries the token: nothing else shows that this record is the operator's own.
+
+        If it does not, the one that does, if there is one.
+        """
+        with self.expected_form():
+            if self.rtype.owned(observed, self.recorded):
+                self.proven = True
+                return observed
+        log.warning(
+            "resources.%s: %s is not deleted: it does not carry the Stack's token, and Kiln did not write its record",
+            self.recorded.name,
+            self.recorded.physical_id,
+        )
+        self.recorded = replace(self.recorded, physical_id=None, confirmed=False)
+        return await self.recover()
 
     @override
     async def advance(self) -> bool | None:

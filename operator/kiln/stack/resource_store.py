@@ -120,6 +120,7 @@ class StackResourceStore(ResourceStore):
             "digests": dict(intent.digests),
             "deletionPolicy": "Retain" if intent.retain else "Delete",
             "external": intent.external,
+            **({"seal": intent.seal} if intent.seal else {}),
         }
         return {
             "apiVersion": v1alpha1.API_VERSION,
@@ -151,6 +152,7 @@ class StackResourceStore(ResourceStore):
             "attempts": recorded.attempts,
             "powerState": str(recorded.power) if recorded.power is not Power.RUNNING else None,
             "requestID": request_id_of(recorded.request_id) or None,
+            "seal": recorded.seal or None,
             "lastTransitionTime": self.now(),
         }
         # A JSON patch replaces the whole status. A merge patch would keep digests of removed properties.
@@ -259,5 +261,6 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
         deleting="deletionTimestamp" in metadata,
         attempts=int(status.get("attempts", 0)),
         power=Power(status.get("powerState", Power.RUNNING)),
+        seal=(status if "digests" in status else spec).get("seal", ""),
         stack=next((one["uid"] for one in metadata.get("ownerReferences") or () if one.get("kind") == "Stack"), ""),
     )

@@ -21,6 +21,7 @@ INTENT = Intent(
     data={"k": "v"},
     digests={"name": "d"},
     attempts=1,
+    seal="of the intent",
 )
 
 
@@ -48,7 +49,7 @@ async def test_an_intent_comes_back_as_it_was_stored(server: FakeKube) -> None:
     assert loaded == made
     assert (made.name, made.serial, made.token, made.state) == ("net", 2, INTENT.token, "Creating")
     assert (made.requires, made.data, made.digests) == (frozenset({"a", "b"}), {"k": "v"}, {"name": "d"})
-    assert (made.physical_id, made.confirmed) == (None, False)
+    assert (made.physical_id, made.confirmed, made.seal) == (None, False, "of the intent")
 
 
 async def test_the_same_intent_twice_is_one_object(server: FakeKube) -> None:
@@ -75,7 +76,7 @@ async def test_an_object_without_an_owner_is_known_by_its_token(server: FakeKube
 async def test_what_is_saved_is_loaded_and_what_is_emptied_stays_empty(server: FakeKube) -> None:
 
     made = await store(server).create(INTENT)
-    saved = replace(made, physical_id="id-1", confirmed=True, state="Ready", digests={}, requires=frozenset())
+    saved = replace(made, physical_id="id-1", confirmed=True, state="Ready", digests={}, requires=frozenset(), seal="")
     saved = await store(server).save(saved)
     [loaded] = await store(server).load()
     assert (loaded.physical_id, loaded.confirmed, loaded.state) == ("id-1", True, "Ready")
