@@ -19,6 +19,8 @@ from kiln.stack.requests import RequestIndex, is_finished
 from kiln.stack.requeue import PassEnd
 from kiln.stack.revisions import Revision
 from kiln.stack.status import StatusUpdate
+from reconcilers.digests import Digester
+from reconcilers.engine import seals
 from reconcilers.model import UNHEALTHY, Recorded
 
 _UNENDED: Final = frozenset({PassEnd.RETRY, PassEnd.ROLLING_BACK})
@@ -179,7 +181,7 @@ def _rollback(
     return replace(begin, rollback=RollbackTarget(wanted.name, target.name))
 
 
-def marked(operation: StackOperation, records: Sequence[Recorded]) -> Recorded | Rejection:
+def marked(operation: StackOperation, records: Sequence[Recorded], digester: Digester) -> Recorded | Rejection:
     """The record of the resource that is to be replaced, with the mark on it."""
     found = [one for one in records if one.name == operation.resource and one.confirmed]
     if not found:
@@ -189,7 +191,9 @@ def marked(operation: StackOperation, records: Sequence[Recorded]) -> Recorded |
     if newest.external:
         return Rejection("the resource has an external_id, so Kiln never replaces it")
     why = f"marked unhealthy: {operation.reason}" if operation.reason else "marked unhealthy"
-    return replace(newest, data={**newest.data, UNHEALTHY: why})
+    with_mark = replace(newest, data={**newest.data, UNHEALTHY: why})
+    sealed = seals.holds(digester, newest)
+    return replace(with_mark, seal=seals.of(digester, with_mark)) if sealed else with_mark
 
 
 def outcome(operation: StackOperation, final: StatusUpdate | None, end: PassEnd) -> Outcome | None:

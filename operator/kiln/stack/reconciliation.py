@@ -209,7 +209,7 @@ class StackReconciliation:
             Digester(key),
             self.reporter.redact.holds,
         )
-        before = await self._begin_operation(loaded, wanted, [*known, wanted])
+        before = await self._begin_operation(loaded, wanted, [*known, wanted], Digester(key))
         asked = power_operations.TYPES.get(self.operation.type) if self.operation is not None else None
         decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now(), asked)
         if isinstance(decided, Refusal):
@@ -285,14 +285,16 @@ class StackReconciliation:
         self.reporter.add_secrets(translation.hidden_values)
         return translation, ""
 
-    async def _begin_operation(self, loaded: _Loaded, wanted: Revision, known: list[Revision]) -> StackStatus:
+    async def _begin_operation(
+        self, loaded: _Loaded, wanted: Revision, known: list[Revision], digester: Digester
+    ) -> StackStatus:
         """Begin the StackOperation, if there is one that can be done. Returns the status as it changes it."""
         operation = self.operation
         if operation is None:
             return self.old
         found = operations.effects(operation, self.old, self.generation, wanted, known)
         if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
-            found = await self._mark(operation, loaded, found)
+            found = await self._mark(operation, loaded, found, digester)
         if isinstance(found, Effects) and operation.type in power_operations.TYPES:
             found = power_operations.effects(operation, self.old, self._spec(), loaded.records)
         if isinstance(found, Rejection):
@@ -318,9 +320,11 @@ class StackReconciliation:
         self.reporter.effects = found.changes()
         return found.of(self.old)
 
-    async def _mark(self, operation: StackOperation, loaded: _Loaded, found: Effects) -> Effects | Rejection:
+    async def _mark(
+        self, operation: StackOperation, loaded: _Loaded, found: Effects, digester: Digester
+    ) -> Effects | Rejection:
         """Mark a resource unhealthy, once: a later reconciliation of the operation finds another resource."""
-        marked = operations.marked(operation, loaded.records)
+        marked = operations.marked(operation, loaded.records, digester)
         if self.old.handled_operation == operation.uid:
             return found
         if isinstance(marked, Rejection):
