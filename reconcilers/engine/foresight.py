@@ -50,6 +50,11 @@ NO_CALLS: Final = Foreseen()
 UNFORESEEN: Final = Foreseen(complete=False)
 
 
+def call_of(request: Request) -> Call:
+    """The request as a call of a plan."""
+    return Call(request.method, request.service, request.path)
+
+
 def placeholder(name: str) -> str:
     """What stands for the id of a resource that does not exist yet."""
     return f"{{{name}}}"
@@ -160,7 +165,7 @@ class _Life:
 
     def _write(self, step: Send) -> bool | None:
         request = step.request
-        self.calls.append(Call(request.method, request.service, request.path))
+        self.calls.append(call_of(request))
         data = {key: value for key, value in self.recorded.data.items() if key not in step.forget}
         self.recorded = replace(self.recorded, data={**data, **step.remember})
         if self.desired is None:

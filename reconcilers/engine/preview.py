@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
-from reconcilers import registry
+from reconcilers import registry, secret_values
 from reconcilers.digests import Digester
 from reconcilers.engine import cascade, external, planner
 from reconcilers.engine.comparison import Change, compare
@@ -19,7 +19,7 @@ from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.driver import intended_name
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, filled, placeholder
+from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, call_of, filled, placeholder
 from reconcilers.engine.graph import concrete_requirements
 from reconcilers.engine.planner import Action, Decision, Verb
 from reconcilers.engine.power import PowerDriver
@@ -169,6 +169,12 @@ class Preview:
         elif action.verb in CHANGING:
             self.scope.changing.add(name)
 
+    def _settle(self, name: str, ready: ReadyResource) -> None:
+        """Note a resource that stays as it is. Its secrets may go into properties of others."""
+        self.context.settle(name, ready)
+        if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
+            self.context.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
+
     # What the template has.
 
     async def _planned(self, definition: Definition, requires: frozenset[str]) -> Action | None:
@@ -209,7 +215,7 @@ class Preview:
 
     async def _referred(self, definition: Definition, requires: frozenset[str]) -> Action:
         ready = await external.find(self.context, definition, requires, self.engine.records[definition.name])
-        self.context.settle(definition.name, ready)
+        self._settle(definition.name, ready)
         return external.ACTION
 
     async def _decided(self, driver: ResourceConverger) -> Action:
@@ -218,6 +224,8 @@ class Preview:
         driver.same = planner.unchanged(target, recorded)
         properties = await driver.references.look_up(recorded.references, driver.same)
         driver.properties = properties
+        hidden = target.definition.hidden_properties
+        self.context.add_secrets(list(secret_values.of_properties(target.rtype.schema, properties, hidden)))
         self.identities[name] = (target.whole, recorded.physical_id or "", str(recorded.serial))
         if not recorded.key or not recorded.confirmed:
             self._continue(driver, with_old=True)
@@ -236,11 +244,13 @@ class Preview:
             read = {name: await driver.read_attribute(name, desired) for name in target.definition.attributes_used}
             known = driver.only_read(read)
             ready = ReadyResource(target.rtype, desired, decision.recorded, driver.observed, known)
-            self.context.settle(target.name, ready)
+            self._settle(target.name, ready)
             if decision.action.verb in {Verb.NONE, Verb.RECORD}:
                 suspended = self.context.policy.suspends(target.name)
-                action, _ = PowerDriver(self.context, ready, suspended=suspended).decide()
+                action, outcome = PowerDriver(self.context, ready, suspended=suspended).decide()
                 if action.verb is not Verb.NONE:
+                    if isinstance(outcome, Send):
+                        self.calls[target.name] = Foreseen((call_of(outcome.request),))
                     return action
         return await self._compared(driver, decision.action)
 
@@ -287,7 +297,7 @@ class Preview:
         certain = frozenset(name for name in changed if name not in unknown or self._renewed(target, name))
         how = {target.rtype.schema.update_of(name) for name in certain}
         desired = target.desire(properties, frozenset(), driver.recorded)
-        self.context.settle(target.name, ReadyResource(target.rtype, desired, driver.recorded, driver.observed))
+        self._settle(target.name, ReadyResource(target.rtype, desired, driver.recorded, driver.observed))
         if "replace" in how:
             refused = self.context.policy.guard.replacement(driver.recorded)
             if refused is not None:

@@ -13,10 +13,9 @@ from kiln.kube.client import Kube
 from kiln.kubectl.clouds import Overlay, clouds, overlaid
 from kiln.kubectl.output import Paint, Style
 from kiln.kubectl.session import CommandError, Session, add_output_option, stack_name
-from kiln.stack import inputs
+from kiln.stack import inputs, plan_report
 from kiln.stack.planning import StackPlan, plan_stack
 from kiln.tools.command_line import UsageError
-from kiln.tools.plan import as_lines, as_value
 
 CHANGES: Final = 1
 FAILED: Final = 2
@@ -57,10 +56,11 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
             if found is None:
                 raise CommandError(f"there is no Stack {session.namespace}/{stack_name(arguments.stack)}", FAILED)
             plans = [(found, await plan_stack(shared, found, delete=arguments.delete))]
+    reports = [{**_identity(stack), **one.report()} for stack, one in plans]
     if arguments.output == "table":
-        session.print(*lines(plans, session.paint))
+        session.print(*lines(reports, session.paint))
     else:
-        session.print_as(arguments.output, [{**_identity(stack), **as_value(one)} for stack, one in plans])
+        session.print_as(arguments.output, reports)
     return CHANGES if any(one.plan.changes for _, one in plans) else 0
 
 
@@ -123,14 +123,13 @@ def documents(names: Iterable[str]) -> list[Mapping[str, Any]]:
     return found
 
 
-def lines(plans: Plans, paint: Paint) -> list[str]:
-    """A heading and a line for each resource that changes, Stack by Stack."""
+def lines(reports: list[dict[str, Any]], paint: Paint) -> list[str]:
+    """A heading and the lines of each resource that changes, Stack by Stack."""
     shown: list[str] = []
-    for stack, planned in plans:
-        identity = _identity(stack)
+    for one in reports:
         shown += [""] if shown else []
-        shown.append(paint(f"Stack {identity['namespace']}/{identity['name']}", Style.STRONG))
-        shown += [paint(line, _STYLES.get(line[:2].strip()[:1], Style.PLAIN)) for line in as_lines(planned)]
+        shown.append(paint(f"Stack {one['namespace']}/{one['name']}", Style.STRONG))
+        shown += [paint(line, _STYLES.get(line[:2].strip()[:1], Style.PLAIN)) for line in plan_report.lines(one)]
     return shown
 
 

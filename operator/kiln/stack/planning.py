@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,12 +12,18 @@ from typing_extensions import override
 from hot_translator import Pseudo, Translation, TranslationError, has_unknown
 from hot_translator.budget import tenant
 from hot_translator.errors import raise_all
+from hot_translator.loader import forget_places
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.stack import inputs, power, stack_secret, validation
+from kiln.kube.client import KubeError
+from kiln.redaction import Redaction, Redactor
+from kiln.stack import inputs, plan_report, power, stack_secret, validation
 from kiln.stack.inputs import Inputs
+from kiln.stack.plan_report import UNLIMITED, Limits
 from kiln.stack.resource_store import StackResourceStore
+from kiln.stack.revisions import Revisions, digest_of
 from kiln.stack.shared import CloudAccess, SharedState
+from reconcilers.digests import Digester
 from reconcilers.engine.context import Policy, ReconcileContext, ResourceStore, in_executor
 from reconcilers.engine.control import Control
 from reconcilers.engine.engine import Engine
@@ -49,22 +55,59 @@ class ReadOnlyStore(ResourceStore):
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """A plan with the translation that it leads to; None for a deletion."""
+    """A plan with the translation that it leads to (None for a deletion), and what it is based on.
+
+    All digests are keyed with the Stack's key: ``digest`` of what the plan changes, ``inputs_digest`` of the inputs
+    (empty for a deletion), ``records_digest`` of the records. ``template`` is the template's text, if there is one.
+    """
 
     plan: Plan
     translation: Translation | None
+    digest: str
+    inputs_digest: str
+    records_digest: str
+    template: str | None = field(repr=False)
+    redact: Redaction = field(repr=False)
+
+    def report(self, limits: Limits = UNLIMITED) -> dict[str, Any]:
+        """The plan as data, without hidden values: see :func:`kiln.stack.plan_report.report`.
+
+        It reads the template's text once more: do not call it on the operator's event loop.
+        """
+        definitions = self.translation.definitions if self.translation is not None else {}
+        paths = {name: definition.path for name, definition in definitions.items()}
+        try:
+            return plan_report.report(self.plan, self.redact, paths=paths, template=self.template, limits=limits)
+        finally:
+            forget_places()
 
 
 async def plan_stack(
-    shared: SharedState, stack: Mapping[str, Any], proposed: Inputs | None = None, *, delete: bool = False
+    shared: SharedState,
+    stack: Mapping[str, Any],
+    proposed: Inputs | None = None,
+    *,
+    delete: bool = False,
+    control: Control | None = None,
 ) -> StackPlan:
     """What the operator would do about this Stack now.
 
-    ``proposed`` stands for the inputs of its spec; ``delete`` plans its deletion. Raises InputsError, CredentialsError,
-    TranslationError, CloudError, KubeError.
+    ``proposed`` stands for the inputs of its spec; ``delete`` plans its deletion. ``control`` may end the planning.
+    Raises InputsError, CredentialsError, TranslationError, CloudError, KubeError, and what the control raises.
     """
-    preview, translation = await _preview(shared, stack, proposed, delete=delete)
-    return StackPlan(await preview.plan(translation), translation)
+    preview, loaded = await _preview(shared, stack, proposed, delete=delete, control=control)
+    plan = await preview.plan(loaded.translation)
+    digester = preview.context.digester
+    given = loaded.inputs
+    return StackPlan(
+        plan,
+        loaded.translation,
+        plan.digest(digester),
+        digest_of(given, digester) if given is not None else "",
+        _records_digest(preview.engine.all_records(), digester),
+        given.template if given is not None and isinstance(given.template, str) else None,
+        loaded.redact,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +123,8 @@ async def stack_outputs(shared: SharedState, stack: Mapping[str, Any]) -> StackO
 
     Raises the same errors as :func:`plan_stack`.
     """
-    preview, translation = await _preview(shared, stack)
+    preview, loaded = await _preview(shared, stack)
+    translation = loaded.translation
     await preview.plan(translation)
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -97,18 +141,57 @@ async def stack_outputs(shared: SharedState, stack: Mapping[str, Any]) -> StackO
     return StackOutputs(values, errors)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What a plan is made of. ``inputs`` and ``translation`` are None for a deletion."""
+
+    redact: Redactor
+    inputs: Inputs | None = None
+    translation: Translation | None = None
+
+
 async def _preview(
-    shared: SharedState, stack: Mapping[str, Any], proposed: Inputs | None = None, *, delete: bool = False
-) -> tuple[Preview, Translation | None]:
+    shared: SharedState,
+    stack: Mapping[str, Any],
+    proposed: Inputs | None = None,
+    *,
+    delete: bool = False,
+    control: Control | None = None,
+) -> tuple[Preview, _Loaded]:
     tenant.set(stack["metadata"]["namespace"])
     access = await shared.last_access(stack) if delete else await shared.access(stack)
     records = await StackResourceStore(shared.kube, stack, str, fence=lambda: False).load()
-    translation = None
+    secrets_of = _Secrets(str(v1alpha1.namespaced_name(stack)))
+    secrets_of.add(access.credential.hidden)
+    loaded, deployed = _Loaded(secrets_of.redact), None
     if not delete:
         given = proposed or await inputs.load(shared.kube, stack)
+        secrets_of.add(given.hidden_values)
         translation = await _translated(shared, stack, access, given, records)
-    context = await _context(shared, stack, access, translation, records)
-    return Preview(Engine(context, records)), translation
+        raise_all(list(translation.broken_rules))
+        await validation.check_lookups(translation, access.lookup)
+        secrets_of.add(translation.hidden_values)
+        loaded = _Loaded(secrets_of.redact, given, translation)
+        deployed = await _deployed(shared, stack, access, records)
+        if deployed is not None:
+            secrets_of.add(deployed.hidden_values)
+    context = await _context(shared, stack, access, loaded.translation, records, control or Control())
+    context.add_secrets = secrets_of.add
+    return Preview(Engine(context, records), deployed), loaded
+
+
+class _Secrets:
+    """Collects the hidden values of a plan."""
+
+    def __init__(self, owner: str) -> None:
+        self.redact = Redactor()
+        self._owner = owner
+        self._values: set[str] = set()
+
+    def add(self, values: Iterable[str]) -> None:
+        """Redact these values too."""
+        self._values.update(values)
+        self.redact.register(self._owner, self._values)
 
 
 async def _translated(
@@ -118,10 +201,34 @@ async def _translated(
     project = await access.cloud.project_id()
     pseudo = Pseudo(metadata["name"], metadata.get("uid", ""), project, access.cloud.region)
     status = StackStatus.parse(stack)
-    translation = await shared.translation(given, pseudo, validation.group_states(records, status.groups))
-    raise_all(list(translation.broken_rules))
-    await validation.check_lookups(translation, access.lookup)
-    return translation
+    return await shared.translation(given, pseudo, validation.group_states(records, status.groups))
+
+
+async def _deployed(
+    shared: SharedState, stack: Mapping[str, Any], access: CloudAccess, records: list[Recorded]
+) -> Translation | None:
+    """The translation of the revision that was reached last; None if it cannot be read or does not translate.
+
+    It only provides old values, so whoever may not read it gets a plan without them.
+    """
+    name = StackStatus.parse(stack).current_revision
+    if not name:
+        return None
+    revisions = Revisions(shared.kube, stack)
+    try:
+        found = next((one for one in await revisions.load() if one.name == name), None)
+        if found is None:
+            return None
+        return await _translated(shared, stack, access, await revisions.inputs(found), records)
+    except (TranslationError, KubeError):
+        return None
+
+
+def _records_digest(records: Iterable[Recorded], digester: Digester) -> str:
+    """A digest of what the records say of the cloud: which resources exist, and what was applied to them."""
+    return digester.value(
+        sorted([one.key, one.physical_id or "", one.confirmed, sorted(one.digests.items())] for one in records)
+    )
 
 
 async def _context(
@@ -130,6 +237,7 @@ async def _context(
     access: CloudAccess,
     translation: Translation | None,
     records: list[Recorded],
+    control: Control,
 ) -> ReconcileContext:
     spec = v1alpha1.stack_spec(stack)
     key = await stack_secret.digest_key(shared.kube, stack)
@@ -150,7 +258,7 @@ async def _context(
     )
     return ReconcileContext(
         policy,
-        Control(),
+        control,
         access.cloud,
         access.observer,
         access.lookup,

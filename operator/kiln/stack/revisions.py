@@ -75,9 +75,7 @@ class Revisions:
         ``hidden`` are the names of parameters whose values stay out of it; so do files that came from Secrets, and
         texts of which ``holds`` says that a hidden value is in them.
         """
-        digest = digester.value(
-            [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
-        )
+        digest = digest_of(inputs, digester)
         same = known[-1] if known and known[-1].digest == digest else None
         if same is not None and same.deployed:
             return same
@@ -195,6 +193,13 @@ class Revisions:
         rest = [revision for revision in known if revision.name not in keep]
         for revision in rest[: max(0, len(rest) - limit)]:
             await self.kube.delete(STACK_REVISIONS, self._namespace, revision.name)
+
+
+def digest_of(inputs: Inputs, digester: Digester) -> str:
+    """The keyed digest of all inputs, by which equal revisions are known."""
+    return digester.value(
+        [_text(inputs.template), [_text(one) for one in inputs.environments], inputs.files, inputs.parameters]
+    )
 
 
 def _text(source: Any) -> str:

@@ -20,6 +20,7 @@ from kiln.clouds.credentials import Credential, CredentialsError
 from kiln.kube.client import Kube, KubeError, configuration
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import inputs as stack_inputs
+from kiln.stack import plan_report
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.planning import StackPlan, plan_stack
 from kiln.stack.shared import CloudAccess, SharedState
@@ -54,7 +55,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("-n", "--namespace", default="default", metavar="NS", help="its namespace (default: default)")
     parser.add_argument("--delete", action="store_true", help="plan the Stack's deletion")
     parser.add_argument("--os-cloud", default=os.environ.get("OS_CLOUD", ""), metavar="CLOUD", help="for a new Stack")
-    parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    parser.add_argument("-o", "--output", choices=["text", "json", "diff"], default="text")
     parser.set_defaults(handler=main)
 
 
@@ -76,10 +77,15 @@ def main(arguments: argparse.Namespace) -> int:
     except (CloudError, KubeError) as error:
         print(f"kiln plan: {error}", file=sys.stderr)
     else:
-        show = as_json if arguments.output == "json" else as_text
-        print(show(planned))
+        print(_printed(arguments.output, planned.report(), planned.template))
         return CHANGES if planned.plan.changes else 0
     return 1
+
+
+def _printed(output: str, found: Mapping[str, Any], template: str | None) -> str:
+    if output == "json":
+        return json.dumps(found, indent=2)
+    return "\n".join(plan_report.diff(found, template) if output == "diff" else plan_report.lines(found))
 
 
 async def _planned(arguments: argparse.Namespace, files: given.Inputs | None) -> StackPlan:
@@ -154,54 +160,3 @@ def _local_credential(cloud: str) -> Credential:
         if place.is_file():
             return credentials.parse(place.read_text(), cloud)
     raise UsageError(f"there is no clouds.yaml at {', '.join(map(str, places))}")
-
-
-def as_text(planned: StackPlan) -> str:
-    """The plan for people."""
-    return "\n".join(as_lines(planned))
-
-
-def as_lines(planned: StackPlan) -> list[str]:
-    """A line for each resource that changes or cannot be reached, then the counts."""
-    lines = []
-    for name, action in planned.plan.actions.items():
-        if action.changes or str(action.verb) in {"Refuse", "Report", "Leave"}:
-            lines.append(
-                f"{_SIGNS.get(str(action.verb), '  ')} {name} ({planned.plan.types[name]}): {action.describe()}"
-            )
-    counts = planned.plan.counts()
-    total = ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items())) or "nothing to do"
-    return [*lines, f"Plan: {total}"]
-
-
-_SIGNS: Final[Mapping[str, str]] = {
-    "Create": " +",
-    "Update": " ~",
-    "Replace": "-+",
-    "Recreate": "-+",
-    "Delete": " -",
-    "Undecided": " ?",
-    "Refuse": " !",
-}
-
-
-def as_json(planned: StackPlan) -> str:
-    """The plan for programs, as a text."""
-    return json.dumps(as_value(planned), indent=2)
-
-
-def as_value(planned: StackPlan) -> dict[str, Any]:
-    """The plan for programs."""
-    changes = [
-        {
-            "resource": name,
-            "type": planned.plan.types[name],
-            "action": str(action.verb),
-            **({"why": action.why} if action.why else {}),
-            **({"properties": sorted(action.properties)} if action.properties else {}),
-            **({"drifted": sorted(action.drifted)} if action.drifted else {}),
-            **({"knownLater": sorted(action.unknown)} if action.unknown else {}),
-        }
-        for name, action in planned.plan.actions.items()
-    ]
-    return {"counts": planned.plan.counts(), "changes": changes}
