@@ -74,7 +74,10 @@ capabilities: {drop: [ALL]}
   resources: [stackoperations]
   verbs: [get, list, watch, delete]
 - apiGroups: [kiln.dev]
-  resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status]
+  resources: [stackchangesets]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [kiln.dev]
+  resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status, stackchangesets/status]
   verbs: [patch]
 # Inputs: templates, environments, files, parameters.
 - apiGroups: [""]

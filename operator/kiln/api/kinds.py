@@ -107,6 +107,15 @@ STACK_OPERATIONS: Final = Resource(
     status_verbs=_PATCH,
     watch=Watch(Relation.REQUEST),
 )
+STACK_CHANGE_SETS: Final = Resource(
+    GROUP,
+    VERSION,
+    "stackchangesets",
+    "StackChangeSet",
+    verbs=_READ | {"create", "delete"},
+    status_verbs=_PATCH,
+    watch=Watch(Relation.REQUEST),
+)
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ, watch=Watch(Relation.INPUT))
 SECRETS: Final = Resource(
     "",
@@ -136,7 +145,7 @@ SERVICE_CIDRS: Final = Resource(
 )
 
 KINDS: Final = (
-    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, CONFIG_MAPS, SECRETS, EVENTS),
+    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, STACK_CHANGE_SETS, CONFIG_MAPS, SECRETS, EVENTS),
     *(LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
 )
 OWN_KINDS: Final = tuple(one for one in KINDS if one.group == GROUP)
