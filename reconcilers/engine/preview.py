@@ -19,7 +19,16 @@ from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.driver import intended_name
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, call_of, filled, placeholder
+from reconcilers.engine.foresight import (
+    NO_CALLS,
+    ODD_FORM,
+    UNFORESEEN,
+    Foreseen,
+    Foresight,
+    call_of,
+    filled,
+    placeholder,
+)
 from reconcilers.engine.graph import concrete_requirements
 from reconcilers.engine.planner import Action, Decision, Verb
 from reconcilers.engine.power import PowerDriver

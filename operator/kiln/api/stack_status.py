@@ -54,6 +54,8 @@ class StackStatus:
     rollback: RollbackTarget = RollbackTarget()
     cancelled_revision: str = ""
     """The revision whose creation or update was cancelled without a rollback."""
+    handled_update_request: str = ""
+    """The value of ``spec.updateRequest`` that was acted on last."""
     handled_operation: str = ""
     """The uid of the last StackOperation whose effects this status has."""
     pending_hooks: tuple[str, ...] = ()
@@ -79,6 +81,7 @@ class StackStatus:
             failed_revision=status.get("failedRevision") or "",
             rollback=_rollback(status.get("rollback") or {}),
             cancelled_revision=status.get("cancelledRevision") or "",
+            handled_update_request=status.get("handledUpdateRequest") or "",
             handled_operation=status.get("handledOperation") or "",
             pending_hooks=tuple(status.get("pendingHooks") or ()),
             cleared_hooks=tuple(status.get("clearedHooks") or ()),

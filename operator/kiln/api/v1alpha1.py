@@ -182,6 +182,7 @@ class StackSpec:
     max_concurrency: int = 16
     revision_history_limit: int = 10
     paused: bool = False
+    update_request: str = ""
     hooks: tuple[tuple[str, str], ...] = ()
     """Shell patterns of resource names, each with a hook."""
     update_approval: UpdateApproval = UpdateApproval.AUTOMATIC
@@ -207,6 +208,7 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
         max_concurrency=int(spec.get("maxConcurrency", 16)),
         revision_history_limit=int(spec.get("revisionHistoryLimit", 10)),
         paused=bool(spec.get("paused", False)),
+        update_request=str(spec.get("updateRequest", "")),
         hooks=tuple((str(one["resource"]), str(hook)) for one in spec.get("hooks") or () for hook in one["events"]),
         update_approval=UpdateApproval(spec.get("updateApproval", UpdateApproval.AUTOMATIC)),
         protected_resources=tuple(map(str, spec.get("protectedResources") or ())),
@@ -218,6 +220,11 @@ def namespaced_name(obj: Mapping[str, Any]) -> Key:
     """Namespace and name of any object."""
     metadata = obj["metadata"]
     return Key(metadata["namespace"], metadata["name"])
+
+
+def heat_name(stack: Mapping[str, Any]) -> str:
+    """The stack's name in Heat's sense: ``spec.stackName``, by default the object's name."""
+    return str((stack.get("spec") or {}).get("stackName") or stack["metadata"]["name"])
 
 
 def is_object_name(name: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from kiln.api.stack_status import RollbackTarget, StackStatus
-from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, StackSpec
+from kiln.api.v1alpha1 import Condition, DeletionPolicy, OnFailure, Operation, Reason, Result, StackSpec
 from kiln.stack import power
 from kiln.stack.power import NO_WISH, PowerWish
 from kiln.stack.revisions import Revision
@@ -45,6 +45,11 @@ class Objective:
     def rolling_back(self) -> bool:
         """Whether the operation is a rollback."""
         return self.operation is Operation.ROLLBACK
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the target is the revision that was reached last, so that a rollback would lead to it as well."""
+        return self.target is not None and self.current is not None and self.target.name == self.current.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,9 @@ def decide(
     elif not status.current_revision:
         operation, target = Operation.CREATE, wanted
     else:
-        operation = Operation.REPAIR if status.current_revision == wanted.name else Operation.UPDATE
+        same = status.current_revision == wanted.name and not _updates_again(spec, status, wanted)
+        operation, target = Operation.REPAIR if same else Operation.UPDATE, wanted
         operation = power.operation(wished, status, operation, asked_power)
-        target = wanted
     quiet = operation in {Operation.REPAIR, Operation.ROLLBACK} and status.at_rest(generation)
     quiet = quiet or (status.observed_generation == generation and status.is_true(Condition.STALLED))
     return Objective(
@@ -154,9 +159,10 @@ def after_failure(
 ) -> AfterFailure:
     """Apply ``spec.onFailure`` to a failed operation.
 
-    ``Rollback`` and ``Halt`` apply to creations and updates; a failed repair is retried.
+    ``Rollback`` and ``Halt`` apply to creations and updates; a failed repair is retried, and so is an update to the
+    revision that was reached last.
     """
-    changes = objective.operation in {Operation.CREATE, Operation.UPDATE}
+    changes = objective.operation in {Operation.CREATE, Operation.UPDATE} and not objective.repeats
     lasting = not timed_out and all(error.fault in LASTING for error in failures)
     rolls_back = changes and spec.on_failure is OnFailure.ROLLBACK
     halts = changes and spec.on_failure is OnFailure.HALT
@@ -165,6 +171,20 @@ def after_failure(
 
 def _named(known: Sequence[Revision], name: str) -> Revision | None:
     return next((one for one in known if one.name == name), None)
+
+
+def _updates_again(spec: StackSpec, status: StackStatus, wanted: Revision) -> bool:
+    """Whether ``spec.updateRequest`` asks for an update to the revision that was reached last, or such an update has
+    not succeeded yet.
+    """
+    last = status.last_operation
+    unfinished = last is not None and last.type == Operation.UPDATE and last.result != Result.SUCCEEDED
+    return asks_again(spec, status) or (unfinished and status.target_revision == wanted.name)
+
+
+def asks_again(spec: StackSpec, status: StackStatus) -> bool:
+    """Whether ``spec.updateRequest`` has a value that was not acted on yet."""
+    return spec.update_request not in {"", status.handled_update_request}
 
 
 def _rollback_message(status: StackStatus, asked: RollbackTarget) -> str:

@@ -116,6 +116,9 @@ def parse(obj: Mapping[str, Any]) -> StackOperation:
 
 # Deciding.
 
+AGAIN: Final = Effects(failed_revision="", cancelled_revision="", rollback=RollbackTarget())
+"""What a new value of ``spec.updateRequest`` changes: whatever was given up is tried again."""
+
 
 def effects(
     operation: StackOperation, status: StackStatus, generation: int, wanted: Revision, known: Sequence[Revision]
@@ -123,7 +126,7 @@ def effects(
     """What the operation changes in the status, or why it cannot be done. ``known`` are the Stack's revisions."""
     if status.handled_operation == operation.uid:
         return Effects(operation.uid)
-    begin = Effects(operation.uid, failed_revision="", cancelled_revision="", rollback=RollbackTarget())
+    begin = replace(AGAIN, handled_operation=operation.uid)
     resting = status.at_rest(generation) and not status.cancelled_revision
     match operation.type:
         case OperationType.RETRY:

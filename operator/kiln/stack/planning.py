@@ -199,9 +199,10 @@ async def _translated(
 ) -> Translation:
     metadata = stack["metadata"]
     project = await access.cloud.project_id()
-    pseudo = Pseudo(metadata["name"], metadata.get("uid", ""), project, access.cloud.region)
+    pseudo = Pseudo(v1alpha1.heat_name(stack), metadata.get("uid", ""), project, access.cloud.region)
     status = StackStatus.parse(stack)
-    return await shared.translation(given, pseudo, validation.group_states(records, status.groups))
+    groups = validation.group_states(records, status.groups)
+    return await shared.translation(v1alpha1.namespaced_name(stack), given, pseudo, groups)
 
 
 async def _deployed(
@@ -245,7 +246,7 @@ async def _context(
     status = StackStatus.parse(stack)
     wished = power.wish(spec, status)
     policy = Policy(
-        stack=stack["metadata"]["name"],
+        stack=v1alpha1.heat_name(stack),
         stack_uid=stack["metadata"].get("uid") or "00000000-0000-0000-0000-000000000000",
         key=key or secrets.token_bytes(32),
         drift=spec.drift,

@@ -180,7 +180,7 @@ class StackReconciliation:
         records = await self.store.load()
         groups = validation.group_states(records, self.old.groups)
         try:
-            translation = await self.shared.translation(found, pseudo, groups)
+            translation = await self.shared.translation(self.key, found, pseudo, groups)
         except TranslationError as error:
             raise self._refusal(error.kind, status.format_problems(error)) from error
         self.reporter.add_secrets(translation.hidden_values)
@@ -189,7 +189,7 @@ class StackReconciliation:
     async def _pseudo(self, access: CloudAccess) -> Pseudo:
         control = self._control(float("inf"))
         return Pseudo(
-            stack_name=self.key.name,
+            stack_name=v1alpha1.heat_name(self.stack),
             stack_id=self.stack["metadata"]["uid"],
             project_id=await control.wait_for(access.cloud.project_id()),
             region=access.cloud.region,
@@ -209,7 +209,7 @@ class StackReconciliation:
             Digester(key),
             self.reporter.redact.holds,
         )
-        before = await self._begin_operation(loaded, wanted, [*known, wanted], Digester(key))
+        before = await self._begin_operation(spec, loaded, wanted, [*known, wanted], Digester(key))
         asked = power_operations.TYPES.get(self.operation.type) if self.operation is not None else None
         decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now(), asked)
         if isinstance(decided, Refusal):
@@ -277,7 +277,7 @@ class StackReconciliation:
             found = await revisions.inputs(revision)
             self.reporter.add_secrets(found.hidden_values)
             groups = validation.group_states(loaded.records, self.old.groups)
-            translation = await self.shared.translation(found, loaded.pseudo, groups)
+            translation = await self.shared.translation(self.key, found, loaded.pseudo, groups)
         except (TranslationError, InputsError) as error:
             why = self.reporter.redact(str(error))
             log.warning("the StackRevision %s does not translate any more: %s", revision.name, why)
@@ -286,13 +286,20 @@ class StackReconciliation:
         return translation, ""
 
     async def _begin_operation(
-        self, loaded: _Loaded, wanted: Revision, known: list[Revision], digester: Digester
+        self, spec: StackSpec, loaded: _Loaded, wanted: Revision, known: list[Revision], digester: Digester
     ) -> StackStatus:
-        """Begin the StackOperation, if there is one that can be done. Returns the status as it changes it."""
+        """Begin what ``spec.updateRequest`` asks for, and the StackOperation, if there is one that can be done.
+
+        Returns the status as they change it.
+        """
+        before = self.old
+        if objective.asks_again(spec, before):
+            self.reporter.effects = {**operations.AGAIN.changes(), "handled_update_request": spec.update_request}
+            before = operations.AGAIN.of(before)
         operation = self.operation
         if operation is None:
-            return self.old
-        found = operations.effects(operation, self.old, self.generation, wanted, known)
+            return before
+        found = operations.effects(operation, before, self.generation, wanted, known)
         if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
             found = await self._mark(operation, loaded, found, digester)
         if isinstance(found, Effects) and operation.type in power_operations.TYPES:
@@ -301,10 +308,10 @@ class StackReconciliation:
             self.operation = None
             rejected = Outcome(RequestPhase.FAILED, self.reporter.redact(found.message))
             await self.operations.finish(operation, rejected)
-            return self.old
+            return before
         self.operation = await self.operations.begin(self.operation or operation)
-        self.reporter.effects = found.changes()
-        return found.of(self.old)
+        self.reporter.effects = {**self.reporter.effects, **found.changes()}
+        return found.of(before)
 
     async def _begin_clearing(self) -> StackStatus:
         """Begin the ClearHook of a Stack that is being deleted. Returns the status as it changes it."""
@@ -492,7 +499,7 @@ class StackReconciliation:
 
     def _context(self, spec: StackSpec, decided: Objective, access: CloudAccess, key: bytes) -> ReconcileContext:
         policy = Policy(
-            stack=self.key.name,
+            stack=v1alpha1.heat_name(self.stack),
             stack_uid=self.stack["metadata"]["uid"],
             key=key,
             drift=spec.drift,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hot_translator import GroupState, Pseudo, Translation
-from hot_translator.budget import tenant
 from kiln import logs, metrics
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
@@ -101,9 +100,11 @@ class SharedState:
         """Its connection is closed; passes under way still hold what they use."""
         self._sites.pop(digest, None)
 
-    async def translation(self, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> Translation:
-        """The inputs translated; equal inputs are translated once. Raises TranslationError."""
-        return await self._translations.get(Key(tenant.get(), pseudo.stack_name), inputs, pseudo, groups)
+    async def translation(
+        self, key: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]
+    ) -> Translation:
+        """The inputs of a Stack translated; equal inputs are translated once. Raises TranslationError."""
+        return await self._translations.get(key, inputs, pseudo, groups)
 
     def forget(self, key: Key) -> None:
         """The Stack does not exist any more: forget its secrets and its translations."""

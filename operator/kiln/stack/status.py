@@ -58,6 +58,7 @@ class StatusUpdate:
     failed_revision: str | None = None
     rollback: RollbackTarget | None = None
     cancelled_revision: str | None = None
+    handled_update_request: str | None = None
     handled_operation: str | None = None
     pending_hooks: tuple[str, ...] | None = None
     cleared_hooks: tuple[str, ...] | None = None
@@ -155,6 +156,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("failedRevision", report.failed_revision),
         ("rollback", report.rollback.as_json() if report.rollback is not None else None),
         ("cancelledRevision", report.cancelled_revision),
+        ("handledUpdateRequest", report.handled_update_request),
         ("handledOperation", report.handled_operation),
         ("pendingHooks", report.pending_hooks),
         ("clearedHooks", report.cleared_hooks),
@@ -346,7 +348,8 @@ def shown(text: str, redact: Callable[[str], str], limit: int = LONGEST_DETAIL) 
 _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
-        *("handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id", "suspended_resources"),
+        *("handled_update_request", "handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
+        "suspended_resources",
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's

@@ -79,12 +79,7 @@ def test_each_translation_has_a_budget_of_its_own():
 
 @pytest.mark.parametrize("group", [
     "ResourceGroup, properties: {count: 49990, resource_def: {type: OS::Heat::None}}",
-<<<<<<< HEAD
-    "AutoScalingGroup, properties: "
-    "{min_size: 1, max_size: 90000, desired_capacity: 49990, resource: {type: OS::Heat::None}}",
-=======
     "AutoScalingGroup, properties: {min_size: 49990, max_size: 90000, resource: {type: OS::Heat::None}}",
->>>>>>> dc22e60 (Shorten a test's template)
 ])  # fmt: skip
 def test_a_group_of_too_many_members_is_refused_before_any_is_made(group):
     error, peak = refused(f"{HEAD}resources: {{g: {{type: OS::Heat::{group}}}}}\n")
