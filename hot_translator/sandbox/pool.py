@@ -16,7 +16,7 @@ from typing import Any, Final
 from hot_translator import budget
 from hot_translator.sandbox import wire
 from hot_translator.sandbox.turns import Turns
-from hot_translator.sandbox.wire import ANSWER, END, FORK, MEMORY, READY, REQUEST
+from hot_translator.sandbox.wire import ANSWER, END, FORK, READY, REQUEST
 
 WORKERS: Final = 2
 """Workers at one time."""
@@ -37,7 +37,7 @@ class RefusedError(ValueError):
 
 
 class SandboxError(RuntimeError):
-    """No worker can be had: not the expression's fault."""
+    """No worker can be had, or none came to an answer: not the expression's fault. Later it may work."""
 
 
 class _EndedError(Exception):
@@ -46,6 +46,14 @@ class _EndedError(Exception):
     def __init__(self, *, late: bool = False) -> None:
         super().__init__()
         self.late = late
+
+
+class _DiedError(Exception):
+    """A worker ended, and not because of a limit of its own. ``status`` is its exit status, or minus the signal."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 class Worker:
@@ -156,7 +164,14 @@ class Pool:
         """
         data = wire.dump(request)
         with self._turns.slot(budget.tenant.get()):
-            return self._request(data)
+            try:
+                return self._request(data)
+            except _DiedError:
+                pass  # the next one has a worker of its own that has done nothing else
+            try:
+                return self._request(data)
+            except _DiedError as died:
+                raise _twice(died.status) from None
 
     def _request(self, data: bytes) -> Any:
         limit = budget.remaining().cpu_limit(CPU)
@@ -165,7 +180,7 @@ class Pool:
         try:
             answer, used = worker.request(data, limit)
         except _EndedError as ended:
-            raise RefusedError(_reason(self._end(worker), limit, late=ended.late)) from None
+            raise _ended(self._end(worker), limit, late=ended.late) from None
         except BaseException:
             self._end(worker)
             raise
@@ -226,16 +241,23 @@ class Pool:
         self.__init__()  # type: ignore[misc]
 
 
-def _reason(status: int, limit: float, *, late: bool) -> str:
-    if late:
-        return f"the expression takes longer than {WALL:g} s"
+def _ended(status: int, limit: float, *, late: bool) -> Exception:
+    """The error of a worker that ended before it answered."""
     if status == -signal.SIGPROF:
-        return f"the expression takes more than {limit:g} s of CPU time"
+        return RefusedError(f"the expression takes more than {limit:g} s of CPU time")
+    if late:
+        # Its CPU time was not used up: the machine had too much to do.
+        return SandboxError(f"the process that evaluates expressions did not answer within {WALL:g} s")
+    return _DiedError(status)
+
+
+def _twice(status: int) -> Exception:
+    """The error of an expression at which two workers died. The kernel kills for want of memory; the rest is its own
+    doing.
+    """
     if status == -signal.SIGKILL:
-        return (
-            f"the process that evaluates the expression was killed: it may need more than {MEMORY >> 20} MB of memory"
-        )
-    return f"the process that evaluates the expression ended with status {status}"
+        return SandboxError("the process that evaluates expressions was killed twice: the machine may lack memory")
+    return RefusedError(f"the process that evaluates the expression ended with status {status}")
 
 
 _pool: Final = Pool()

@@ -103,7 +103,7 @@ def test_memory_is_limited(monkeypatch):
 def test_time_is_limited_where_the_cpu_time_is_not_used_up(monkeypatch):
     monkeypatch.setattr(pool, "CPU", 60.0)
     monkeypatch.setattr(pool, "WALL", 0.5)
-    with limited(Budget(cpu=100.0)), pytest.raises(ResolutionError, match=r"takes longer than 0\.5 s"):
+    with limited(Budget(cpu=100.0)), pytest.raises(SandboxError, match=r"did not answer within 0\.5 s"):
         output(DOUBLING["equality"])
 
 
@@ -196,12 +196,36 @@ def test_a_server_that_was_killed_is_replaced():
         assert output("$.data", number) == number
 
 
-def test_a_worker_that_was_killed_costs_one_answer_at_most():
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_worker_that_was_killed_costs_no_answer(number):
     assert output("$.data", 1) == 1
-    os.kill(pool._pool._idle[-1].pid, signal.SIGKILL)
-    with pytest.raises(ResolutionError, match="was killed"):
-        output("$.data", 1)
+    os.kill(pool._pool._idle[-1].pid, number)
     assert output("$.data", 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGKILL, SandboxError), (signal.SIGSEGV, RefusedError), (signal.SIGABRT, RefusedError)],
+)
+def test_an_expression_at_which_two_workers_die_is_refused_unless_they_were_killed(monkeypatch, number, error):
+    fresh, take = Pool(), Pool._take
+    asked = []
+
+    def dying(self):
+        worker = take(self)
+        os.kill(worker.pid, number)
+        asked.append(worker.pid)
+        return worker
+
+    monkeypatch.setattr(Pool, "_take", dying)
+    try:
+        with pytest.raises(error):
+            fresh.request({"expression": "1", "data": 0})
+        assert len(set(asked)) == 2
+        monkeypatch.undo()
+        assert fresh.request({"expression": "1", "data": 0}) == 1
+    finally:
+        fresh.close()
 
 
 def test_a_server_that_does_not_start_is_no_fault_of_the_template(monkeypatch):
