@@ -301,10 +301,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """The resource cannot be changed: create a new one. ``delete_first``: both cannot exist at the same time."""
+    """The resource cannot be changed: create a new one. ``delete_first``: both cannot exist at the same time.
+
+    ``release`` is carried out first, and then the type decides again: the old resource gives up what its successor
+    claims, or what holds it lets it go.
+    """
 
     why: str
     delete_first: bool = False
+    release: Send | Wait | None = None
 
 
 Outcome = Send | Wait | Pause | Ready | Gone | Failed | Replace

@@ -179,6 +179,8 @@ class ResourceConverger(ResourceDriver):
         if decision.drift:
             self.context.progress.drifted[self.recorded.name] = decision.drift
         outcome = decision.outcome
+        if isinstance(outcome, Replace) and outcome.release is not None:
+            outcome = outcome.release
         match outcome:
             case Send():
                 self.report()

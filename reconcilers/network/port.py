@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
-from reconcilers.network import port_floating
+from reconcilers.network import port_floating, port_replacement
 from reconcilers.network.neutron import BUILT, TAGS, Neutron, fixed_ips, matched, refused, unasked
 from reconcilers.registry import register
 from reconcilers.resource_type import KEEP, Field, same_name_fields
@@ -27,8 +27,8 @@ DEFAULT_GROUPS = "default_groups"
 class Port(Neutron):
     """``device_id`` and ``device_owner`` are no drift: Nova writes them when it plugs the port in.
 
-    A port that asks for an address or MAC address of its own is replaced by deleting it first, since no two ports can
-    have those (Heat takes the address from the old port before it makes the new one); others get their successor first.
+    A port is replaced by its successor first, unless both would have the same address or MAC address: see
+    :mod:`reconcilers.network.port_replacement`.
     """
 
     type = "OS::Neutron::Port"
@@ -146,7 +146,7 @@ class Port(Neutron):
             # Neutron refuses to switch it off while the port has any of these.
             alone = [key for key in ("security_groups", "allowed_address_pairs") if not given.get(key)]
             body |= {key: [] for key in alone if observed.get(key)}
-        if str(observed.get("device_owner")).startswith(IN_USE) and _holder(observed) != recorded.data.get(GIVEN_TO):
+        if _held(recorded, observed):
             # An empty default must not pull the port out of a server.
             body = {key: value for key, value in body.items() if value or key not in ("device_id", "device_owner")}
         if isinstance(body.get(PROFILE), Mapping):
@@ -187,9 +187,9 @@ class Port(Neutron):
         verdict = super().replacement(desired, recorded, observed)
         if verdict is None and desired.changed and given.get("replacement_policy") == "REPLACE_ALWAYS":
             verdict = Replace(f"{min(desired.changed)} changed, and replacement_policy is REPLACE_ALWAYS")
-        if isinstance(verdict, Replace):
-            claimed = given.get("mac_address") or any(ip.get("ip_address") for ip in given.get("fixed_ips") or [])
-            return Replace(verdict.why, delete_first=bool(claimed))
+        if isinstance(verdict, Replace) and observed is not None:
+            held = _held(recorded, observed)
+            return port_replacement.replacement(verdict.why, desired, recorded, observed, held=held)
         return verdict
 
     # Attributes.
@@ -226,6 +226,11 @@ class Port(Neutron):
 def _holder(port: Mapping[str, Any]) -> str:
     """Whose the port is."""
     return f"{port.get('device_owner') or ''} {port.get('device_id') or ''}"
+
+
+def _held(recorded: Recorded, port: Mapping[str, Any]) -> bool:
+    """Whether a service has plugged the port in, and not only the template says so."""
+    return str(port.get("device_owner")).startswith(IN_USE) and _holder(port) != recorded.data.get(GIVEN_TO)
 
 
 def _given_to(desired: Desired) -> dict[str, str]:

@@ -218,6 +218,8 @@ class FakeOpenStack:
             return self._act(request, item)
         if parts[2:3] == ["os-volume_attachments"]:
             return self._attachment(request, item, parts[3:])
+        if parts[2:3] == ["os-interface"]:
+            return self._interface(request, item, parts[3:])
         if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
             return self._entries(request, item, parts[2], parts[3:])
         if request.method == "DELETE":
@@ -226,7 +228,7 @@ class FakeOpenStack:
         if request.method == "PUT" and len(parts) == 2:
             item.update(request.body[KEYS[plural]])
             if plural == "ports":
-                self._address(item)
+                self._address(item, request.body["port"])
             return 200, _wrapped(plural, self._shown(plural, item))
         if parts[2] == "add_router_interface":
             return 200, self._add_interface(item, request.body["subnet_id"])
@@ -264,6 +266,20 @@ class FakeOpenStack:
             raise Refused(409, f"volume {volume['id']} is in use")
         volume["attachments"] = [{"server_id": server["id"], "device": request.body["volumeAttachment"].get("device")}]
         return 200, {"volumeAttachment": {"volumeId": volume["id"], "serverId": server["id"]}}
+
+    def _interface(self, request: Request, server: Item, names: "Names") -> tuple[int, Any]:
+        """Plug a port into a server, or take it out."""
+        port = self._held(self.tables["ports"], names[0] if names else request.body["interfaceAttachment"]["port_id"])
+        if request.method == "DELETE":
+            port.update(device_id="", device_owner="")
+            return 202, None
+        self._plug(port, server)
+        return 200, {"interfaceAttachment": {"port_id": port["id"]}}
+
+    def _plug(self, port: Item, server: Item) -> None:
+        if port["device_id"]:
+            raise Refused(409, f"Port {port['id']} is still in use.")
+        port.update(device_id=server["id"], device_owner="compute:nova")
 
     def _entries(self, request: Request, item: Item, kind: str, names: "Names") -> tuple[int, Any]:
         """Metadata and tags: one by one, added to, or the whole of them."""
@@ -314,10 +330,22 @@ class FakeOpenStack:
             shown["status"] = "BUILD" if building else item.get("status", "ACTIVE")
             if _now() < item.get("_acted", 0.0):
                 shown |= {"status": item["_was"], "OS-EXT-STS:task_state": f"{item['_acting'].removesuffix('e')}ing"}
+            shown["addresses"] = self._addresses(item)
         elif plural == "volumes":
             there = item.get("status") or ("in-use" if item.get("attachments") else "available")
             shown["status"] = "deleting" if "_gone" in item else "creating" if building else there
         return shown
+
+    def _addresses(self, server: Item) -> dict[str, Items]:
+        found: dict[str, Items] = {}
+        for port in self.all("ports"):
+            if port["device_id"] == server["id"]:
+                shown = [
+                    {"addr": ip["ip_address"], "OS-EXT-IPS-MAC:mac_addr": port["mac_address"]}
+                    for ip in port["fixed_ips"]
+                ]
+                found.setdefault(port["network_id"], []).extend(shown)
+        return found
 
     def _made(self, plural: str, body: Mapping[str, Any]) -> Item:
         number = next(self._ids)
@@ -350,7 +378,7 @@ class FakeOpenStack:
                 "fixed_ips": ips,
                 **item,
             }
-            self._address(item)
+            self._address(item, body)
         elif plural == "servers":
             self._boot(item)
         elif plural == "volumes":
@@ -358,7 +386,16 @@ class FakeOpenStack:
         self.tables[plural][item["id"]] = item
         return item
 
-    def _address(self, port: Item) -> None:
+    def _address(self, port: Item, asked: Mapping[str, Any]) -> None:
+        """Fill addresses in. Refuse those that were asked for and that another port of the network has."""
+        claimed = [(ip["subnet_id"], ip["ip_address"]) for ip in asked.get("fixed_ips") or () if "ip_address" in ip]
+        for other in self.all("ports") if claimed or "mac_address" in asked else ():
+            if other["id"] == port["id"] or other["network_id"] != port["network_id"]:
+                continue
+            if other["mac_address"] == asked.get("mac_address"):
+                raise Refused(409, f"The mac address {other['mac_address']} is in use.")
+            if any((ip["subnet_id"], ip["ip_address"]) in claimed for ip in other["fixed_ips"]):
+                raise Refused(409, f"IP address {claimed[0][1]} already allocated in subnet {claimed[0][0]}")
         for ip in port["fixed_ips"]:
             self._held(self.tables["subnets"], ip["subnet_id"])
             ip.setdefault("ip_address", f"10.0.0.{int(port['id'][-4:], 16)}")
@@ -366,10 +403,7 @@ class FakeOpenStack:
     def _boot(self, server: Item) -> None:
         networks = server.pop("networks", None)
         for nic in networks if isinstance(networks, list) else ():
-            port = self._held(self.tables["ports"], nic["port"])
-            if port["device_id"]:
-                raise Refused(409, f"Port {port['id']} is still in use.")
-            port.update(device_id=server["id"], device_owner="compute:nova")
+            self._plug(self._held(self.tables["ports"], nic["port"]), server)
         server["flavor"] = {"id": server.pop("flavorRef", "1")}
         server["image"] = {"id": server.pop("imageRef", "")}
         server["_there"] = _now() + BUILDING
@@ -384,6 +418,8 @@ class FakeOpenStack:
         elif plural == "subnets":
             if any(ip["subnet_id"] == identity for port in self.all("ports") for ip in port["fixed_ips"]):
                 raise Refused(409, f"Unable to complete operation on subnet {identity}: One or more ports have an IP")
+        elif plural == "ports" and item["device_owner"].startswith("compute:"):
+            raise Refused(403, f"(rule:delete_port) is disallowed by policy: {identity}")
         elif plural == "ports" and item["device_owner"].startswith("network:"):
             raise Refused(409, f"Port {identity} cannot be deleted directly via the port API")
         elif plural == "routers" and any(port["device_id"] == identity for port in self.all("ports")):

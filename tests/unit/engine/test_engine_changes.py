@@ -70,6 +70,52 @@ def test_what_cannot_be_twice_goes_before_its_successor_comes(template: Callable
     virtual.run(life())
 
 
+@pytest.mark.parametrize("claims", ["an address", "a mac address that stays", "a mac address that changes"])
+def test_a_port_in_a_server_is_replaced_and_the_server_gets_its_successor(
+    claims: str, template: Callable[..., Any]
+) -> None:
+    """The server is never made anew, and only a MAC address that stays makes it lose the port meanwhile."""
+
+    def with_port(**more: Any) -> dict[str, Any]:
+        made: dict[str, Any] = template()
+        made["resources"]["port"]["properties"] |= more
+        return made
+
+    fixed = [{"subnet": {"get_resource": "subnet"}, "ip_address": "10.0.0.77"}]
+    ways = {
+        "an address": ({"fixed_ips": fixed, "mac_address": "fa:16:3e:00:11:01"}, {"mac_address": "fa:16:3e:00:11:02"}),
+        "a mac address that stays": (
+            {"mac_address": "fa:16:3e:00:11:01", "replacement_policy": "REPLACE_ALWAYS"},
+            {"name": "other"},
+        ),
+        "a mac address that changes": ({"mac_address": "fa:16:3e:00:11:01"}, {"mac_address": "fa:16:3e:00:11:02"}),
+    }
+    first, change = ways[claims]
+
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(with_port(**first))
+        old, server, since = universe.physical("port"), universe.physical("server"), len(universe.cloud.calls)
+        await universe.settle(with_port(**{**first, **change}))
+        assert universe.physical("server") == server
+        assert universe.physical("port") != old
+        port = universe.cloud.tables["ports"][universe.physical("port")]
+        assert port["device_id"] == server
+        assert port["mac_address"] == {**first, **change}["mac_address"]
+        assert old not in universe.cloud.tables["ports"]
+        if "fixed_ips" in first:
+            assert [ip["ip_address"] for ip in port["fixed_ips"]] == ["10.0.0.77"]
+        seen = [
+            (method, path.split("/")[-2 if "os-interface" in path and method == "DELETE" else -1])
+            for method, path, _ in writes(universe, since)
+        ]
+        assert (seen[0] == ("DELETE", "os-interface")) is (claims == "a mac address that stays")
+        await universe.settle(None)
+        assert universe.inventory() == {}
+
+    virtual.run(life())
+
+
 def test_a_template_that_is_taken_back_finds_the_old_resource(template: Callable[..., Any]) -> None:
     async def life() -> None:
         universe = Universe()

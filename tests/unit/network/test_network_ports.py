@@ -1,6 +1,6 @@
 import pytest
 
-from reconcilers.model import Failed, Pause, Ready, Replace
+from reconcilers.model import Failed, Pause, Ready, Replace, Wait
 
 NET_ID = "11111111-2222-4333-8444-555555555555"
 OTHER_ID = "22222222-2222-4333-8444-555555555555"
@@ -145,12 +145,61 @@ def test_value_specs_win_over_a_property_without_end(port):
     assert isinstance(given.changing("admin_state_up", "value_specs").outcome(down), Ready)
 
 
-def test_a_replaced_port_goes_first_only_if_it_holds_an_address_of_its_own(port):
-    elsewhere = {**PORT, "network_id": OTHER_ID, "mac_address": "fa:16:3e:00:00:01"}
+# Replacing.
+
+ADDRESS = {"subnet_id": "s1", "ip_address": "10.0.0.5"}
+HELD = {**PORT, "device_owner": "compute:nova", "device_id": "server-1", "fixed_ips": [ADDRESS]}
+
+
+def addressed(port, **more):
+    return port({"fixed_ips": [{"ip_address": "10.0.0.5"}], "mac_address": MAC, **more}).changing("mac_address")
+
+
+def test_a_replaced_port_goes_first_only_if_both_would_have_the_same_address(port):
+    elsewhere = {**PORT, "network_id": OTHER_ID, "fixed_ips": [ADDRESS], "mac_address": MAC}
     assert port().changing("network").replacement(elsewhere) == Replace("network changed")
-    addressed = port({"fixed_ips": [{"ip_address": "10.0.0.5"}]}).changing("network")
-    assert addressed.replacement(elsewhere) == Replace("network changed", delete_first=True)
-    assert port({"mac_address": MAC}).changing("mac_address").replacement(elsewhere).delete_first
+    assert addressed(port).changing("network").replacement(elsewhere) == Replace("network changed")
+    free = {**PORT, "fixed_ips": [ADDRESS], "mac_address": "fa:16:3e:00:00:01"}
+    assert addressed(port).replacement(free) == Replace("mac_address changed", delete_first=True)
+    other = {**free, "fixed_ips": [{"subnet_id": "s1", "ip_address": "10.0.0.6"}]}
+    assert addressed(port).replacement(other) == Replace("mac_address changed")
+
+
+def test_a_replaced_port_in_a_server_gives_its_address_up_and_stays_until_its_successor_is_there(port):
+    held = {**HELD, "mac_address": "fa:16:3e:00:00:01"}
+    found = addressed(port).replacement({**held, "floating_ips": {"floatingips": []}})
+    assert not found.delete_first
+    assert found.release.request.path == "/ports/id-1"
+    assert found.release.request.body == {"port": {"fixed_ips": []}}
+    assert addressed(port).replacement({**held, "fixed_ips": []}) == Replace("mac_address changed")
+
+
+def test_floating_ips_let_go_of_the_address_that_a_replaced_port_gives_up(port):
+    held = {**HELD, "mac_address": "fa:16:3e:00:00:01"}
+    asked = addressed(port).replacement(held).release
+    assert (asked.request.method, asked.request.path) == ("GET", "/floatingips")
+    on_it = {"floatingips": [{"id": "f1", "fixed_ip_address": "10.0.0.5"}]}
+    let_go = addressed(port).replacement({**held, "floating_ips": on_it}).release
+    assert (let_go.request.path, let_go.request.body) == ("/floatingips/f1", {"floatingip": {"port_id": None}})
+
+
+def test_a_mac_address_that_stays_makes_the_server_let_the_port_go_before_it_is_deleted(port):
+    always = port({"name": "n", "mac_address": MAC, "replacement_policy": "REPLACE_ALWAYS"}).changing("name")
+    held = {**HELD, "mac_address": MAC.upper()}
+    found = always.replacement(held)
+    assert found.delete_first
+    assert (found.release.request.service, found.release.request.method) == ("compute", "DELETE")
+    assert found.release.request.path == "/servers/server-1/os-interface/id-1"
+    assert isinstance(always.replacement({**held, "unplugged": None}).release, Wait)
+    free = {**held, "device_owner": "", "device_id": ""}
+    assert always.replacement(free).release is None
+
+
+def test_a_router_lets_a_port_go_that_is_replaced_under_its_address(port):
+    held = {**HELD, "mac_address": "fa:16:3e:00:00:01", "device_owner": "network:router_interface", "device_id": "r"}
+    release = addressed(port).replacement(held).release
+    assert (release.request.method, release.request.path) == ("PUT", "/routers/r/remove_router_interface")
+    assert release.request.body == {"port_id": "id-1"}
 
 
 def test_replace_always_makes_any_change_a_replacement(port):
