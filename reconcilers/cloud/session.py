@@ -238,10 +238,15 @@ class Cloud:
 
     @asynccontextmanager
     async def _throttled(self, service: str, caller: Caller) -> AsyncIterator[_ServiceThrottle]:
-        """A slot for one call to a service. Who waits because the service asked us to holds none."""
+        """A slot for one call to a service. Who waits because the service asked us to holds none.
+
+        A wait that is longer than a call may take is an error: whoever asked decides what to do meanwhile.
+        """
         throttle = self._throttles.setdefault(service, _ServiceThrottle(asyncio.Semaphore(self.concurrency)))
         while True:
             while (wait := throttle.paused_until - _now()) > 0:
+                if wait > self.limits.deadline:
+                    raise CloudError(Fault.RATE_LIMITED, f"asks for no calls for {wait:.0f} s", retry_after=wait)
                 await caller.sleep(wait)
             await _turn(throttle.slots, caller)
             if throttle.paused_until <= _now():

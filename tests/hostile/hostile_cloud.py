@@ -10,6 +10,7 @@ import socketserver
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -55,7 +56,7 @@ class HostileCloud(socketserver.ThreadingMixIn, HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.modes: dict[str, Mode] = {}
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.asked: deque[tuple[str, str, dict[str, str], bytes]] = deque(maxlen=1000)
 
     @property
     def url(self) -> str:
@@ -64,7 +65,9 @@ class HostileCloud(socketserver.ThreadingMixIn, HTTPServer):
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is meant."""
 
-    def token(self) -> dict[str, Any]:
+    def token(self, network: str = "") -> dict[str, Any]:
+        """A token's body; ``network`` is the endpoint of the network service if that is elsewhere."""
+
         def entry(kind: str, url: str) -> dict[str, Any]:
             endpoint = {"id": kind, "interface": "public", "region": "R", "region_id": "R", "url": url}
             return {"type": kind, "name": kind, "id": kind, "endpoints": [endpoint]}
@@ -76,7 +79,7 @@ class HostileCloud(socketserver.ThreadingMixIn, HTTPServer):
                 "user": {"id": "u", "name": "u", "domain": domain},
                 "project": {"id": "p", "name": "p", "domain": domain},
                 "roles": [],
-                "catalog": [entry("network", f"{self.url}/net"), entry("identity", f"{self.url}/v3")],
+                "catalog": [entry("network", network or f"{self.url}/net"), entry("identity", f"{self.url}/v3")],
                 "expires_at": "2099-01-01T00:00:00.000000Z",
                 "issued_at": "2025-01-01T00:00:00.000000Z",
             }
@@ -202,3 +205,8 @@ def echo(status: int) -> Mode:
         handler.answer(status, {"error": {"code": status, "message": f"refused: {text}"}})
 
     return mode
+
+
+def catalogue(network: str) -> Mode:
+    """A token whose catalogue has the network service at this URL."""
+    return lambda handler: handler.answer(201, handler.server.token(network), X_Subject_Token="t" * 40)

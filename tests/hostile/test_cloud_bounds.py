@@ -118,6 +118,31 @@ async def test_what_may_have_been_done_when_the_time_is_over_is_ambiguous(server
     assert "limit: deadline" in error.message
 
 
+async def test_a_service_that_asks_for_a_long_wait_holds_nobody(server, connect):
+    cloud = await connect()
+    await cloud.list(LIST, "networks")
+    server.modes["net"] = evil.fixed(503, {}, Retry_After="99999999")
+    began = time.monotonic()
+    for _ in range(2):
+        error = await refusal(cloud, POST)
+        assert error.fault is Fault.RATE_LIMITED
+        assert 500 < error.retry_after <= 600
+    error = await refusal(cloud)
+    assert error.message.startswith("network: asks for no calls for ")
+    assert time.monotonic() - began < 10
+
+
+async def test_a_service_that_asks_for_a_short_wait_is_left_alone_so_long(server, connect):
+    cloud = await connect()
+    await cloud.list(LIST, "networks")
+    server.modes["net"] = evil.fixed(503, {}, Retry_After="0.4")
+    await refusal(cloud, POST)
+    server.modes.clear()
+    began = time.monotonic()
+    await cloud.send(POST)
+    assert 0.3 < time.monotonic() - began < 5
+
+
 class GivenUp(Exception):  # noqa: N818
     """What the caller's check raises."""
 
@@ -168,9 +193,9 @@ async def test_what_changes_something_is_awaited_to_its_end_also_by_a_superseded
 
 
 async def test_who_is_superseded_while_the_service_asks_for_patience_leaves_at_once_and_sends_nothing(server, connect):
-    cloud = await connect()
+    cloud = await connect(Limits(deadline=30.0))
     await cloud.list(LIST, "networks")
-    server.modes["net"] = evil.fixed(429, {}, Retry_After="300")
+    server.modes["net"] = evil.fixed(429, {}, Retry_After="20")
     assert (await refusal(cloud, POST)).fault is Fault.RATE_LIMITED
     asked = len(server.asked)
     superseded = asyncio.Event()
