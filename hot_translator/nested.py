@@ -178,6 +178,7 @@ class Nested:
         try:
             values = self._values(template)
             hidden = self._sections.hidden_properties
+            hidden |= self._place.tree.hidden_defaults
             template = template.hiding(template.parameters if "*" in hidden else hidden)
         finally:
             self._making = False

@@ -36,18 +36,27 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     limits: Limits | None = None,
     hidden: Collection[str] = (),
     hidden_files: Collection[str] = (),
+    hidden_environments: Collection[int] = (),
 ) -> Translation:
     """Translate a template.
 
     ``parameters`` win over those of the environments. ``files`` are the texts that get_file and nested templates name.
     ``groups`` is what is known of each group from before, by its name among the definitions. ``hidden`` are the names
     of parameters that are hidden though the template does not say so, ``hidden_files`` the keys of files whose texts
-    are.
+    are, ``hidden_environments`` the places of environments whose values are.
 
     Raises ``TranslationError``: the only problem, or ``Problems`` with all of them.
     """
-    template = template.hiding(hidden)
-    tree = Tree(files or {}, limits or Limits(), groups or {}, hidden_files=frozenset(hidden_files))
+    secret = [one for index, one in enumerate(_sequence(environment)) if index in hidden_environments]
+    defaults = frozenset(name for one in secret for name in one.parameter_defaults)
+    template = template.hiding({*hidden, *defaults, *(name for one in secret for name in one.parameters)})
+    tree = Tree(
+        files or {},
+        limits or Limits(),
+        groups or {},
+        hidden_files=frozenset(hidden_files),
+        hidden_defaults=defaults,
+    )
     merged = _environment(environment, template, tree)
     if parameters:
         merged = with_flat_parameters(_declared(merged, template, tree), parameters)
@@ -151,6 +160,10 @@ def _warn_of_left_out(names: Iterable[str], source: str | None, tree: Tree) -> N
     for name in names:
         reason = f"no template declares the parameter {name} of the environment: it is left out"
         tree.warn(InvalidParameter(f"parameters.{name}", reason, source=source))
+
+
+def _sequence(given: Environment | Sequence[Environment]) -> Sequence[Environment]:
+    return (given,) if isinstance(given, Environment) else given
 
 
 def _environment(given: Environment | Sequence[Environment], template: Template, tree: Tree) -> Environment:

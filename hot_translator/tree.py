@@ -64,6 +64,8 @@ class Tree:
     translated_groups: dict[str, GroupResult] = field(default_factory=dict)
     hidden_files: frozenset[str] = frozenset()
     """Keys of the files whose texts are hidden."""
+    hidden_defaults: frozenset[str] = frozenset()
+    """Names of parameters, in any template, whose default values in the environment are hidden."""
     hidden_reads: int = 0
     """How often a hidden parameter or file was read: a snippet derives from one when compiling it raises this."""
     resources: int = 0

@@ -100,6 +100,7 @@ async def load(session: Session, stack: Mapping[str, Any]) -> Editable:
     public = {
         **spec,
         "parametersFrom": [one for one in references if "secretKeyRef" not in one],
+        "environments": [one for one in spec.get("environments") or () if "secretKeyRef" not in one],
         "filesFrom": [one for one in spec.get("filesFrom") or () if "secretRef" not in one],
     }
     try:

@@ -129,7 +129,15 @@ def summary(revision: Mapping[str, Any], stack: Mapping[str, Any]) -> dict[str, 
 def content(revision: Mapping[str, Any]) -> dict[str, Any]:
     """What a revision asked for."""
     spec = revision["spec"]
-    keys = ("templateBody", "environments", "files", "parameters", "hiddenParameters", "hiddenFiles")
+    keys = (
+        "templateBody",
+        "environments",
+        "files",
+        "parameters",
+        "hiddenParameters",
+        "hiddenFiles",
+        "hiddenEnvironments",
+    )
     return {"revision": spec["number"], **{key: spec[key] for key in keys if spec.get(key)}}
 
 

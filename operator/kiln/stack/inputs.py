@@ -42,8 +42,8 @@ class Inputs:
     """All inputs of one reconciliation.
 
     ``template`` and ``environments`` are exact texts, or mappings if the Stack holds them as objects. ``hidden`` are
-    the names of parameters whose values come from Secrets, ``hidden_files`` the names of such files. ``references`` are
-    all objects that were read. The repr omits values, because some of them are hidden.
+    the names of parameters whose values come from Secrets, ``hidden_files`` the names of such files,
+    ``hidden_environments`` the places of such environments. ``references`` are all objects that were read. The repr omits values, because some of them are hidden.
     """
 
     template: str | Mapping[str, Any] = field(repr=False)
@@ -52,13 +52,17 @@ class Inputs:
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     hidden: frozenset[str] = frozenset()
     hidden_files: frozenset[str] = frozenset()
+    hidden_environments: frozenset[int] = frozenset()
     references: frozenset[Reference] = frozenset()
 
     @property
     def hidden_values(self) -> frozenset[str]:
-        """All values that come from Secrets."""
+        """All values that come from Secrets, but those in environments: a translation knows them."""
         given = (str(self.parameters[name]) for name in self.hidden)
         return frozenset({*given, *(self.files[name] for name in self.hidden_files)})
+
+
+_KEY_SOURCES: Final = (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret"))
 
 
 def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
@@ -76,14 +80,15 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
     if "templateRef" in spec:
         yield "spec.templateRef", Reference("ConfigMap", spec["templateRef"]["configMapName"])
     for index, item in enumerate(spec.get("environments") or ()):
-        if "configMapKeyRef" in item:
-            yield f"spec.environments[{index}].configMapKeyRef", Reference("ConfigMap", item["configMapKeyRef"]["name"])
+        for source, kind in _KEY_SOURCES:
+            if source in item:
+                yield f"spec.environments[{index}].{source}", Reference(kind, item[source]["name"])
     for index, item in enumerate(spec.get("filesFrom") or ()):
         for source, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
             if source in item:
                 yield f"spec.filesFrom[{index}].{source}", Reference(kind, item[source]["name"])
     for item in spec.get("parametersFrom") or ():
-        for source, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        for source, kind in _KEY_SOURCES:
             if source in item:
                 yield f"spec.parametersFrom[{item['name']}].{source}", Reference(kind, item[source]["name"])
 
@@ -104,9 +109,14 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Inputs:
 
     template = reader.template(spec)
     environments = tuple(reader.environments(spec))
+    hidden_environments = frozenset(
+        index for index, item in enumerate(spec.get("environments") or ()) if "secretKeyRef" in item
+    )
     files, hidden_files = reader.files(spec)
     parameters, hidden = reader.parameters(spec)
-    return Inputs(template, environments, files, parameters, hidden, hidden_files, frozenset(wanted))
+    return Inputs(
+        template, environments, files, parameters, hidden, hidden_files, hidden_environments, frozenset(wanted)
+    )
 
 
 async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> Json:
@@ -165,9 +175,10 @@ class _Reader:
     def environments(self, spec: Mapping[str, Any]) -> Iterator[str | Mapping[str, Any]]:
         for index, item in enumerate(spec.get("environments") or ()):
             path = f"spec.environments[{index}]"
-            if "configMapKeyRef" in item:
-                source = item["configMapKeyRef"]
-                yield self._key(Reference("ConfigMap", source["name"]), source["key"], f"{path}.configMapKeyRef")
+            source, kind = next(((source, kind) for source, kind in _KEY_SOURCES if source in item), ("", ""))
+            if source:
+                where = item[source]
+                yield self._key(Reference(kind, where["name"]), where["key"], f"{path}.{source}")
             elif "inline" in item:
                 yield self._counted(item["inline"], f"{path}.inline")
             else:

@@ -85,7 +85,11 @@ class Revisions:
         }
         secret_files = {name: text for name, text in inputs.files.items() if name in inputs.hidden_files or holds(text)}
         environments = [_text(environment) for environment in inputs.environments]
-        secret_environments = {str(index): text for index, text in enumerate(environments) if holds(text)}
+        secret_environments = {
+            str(index): text
+            for index, text in enumerate(environments)
+            if index in inputs.hidden_environments or holds(text)
+        }
         template = _text(inputs.template)
         secret_template = {"body": template} if holds(template) else {}
         secret_data = {
@@ -114,6 +118,7 @@ class Revisions:
             "parameters": {key: value for key, value in inputs.parameters.items() if key not in secret_values},
             "hiddenParameters": sorted(secret_values),
             **({"hiddenFiles": sorted(secret_files)} if secret_files else {}),
+            **({"hiddenEnvironments": sorted(inputs.hidden_environments)} if inputs.hidden_environments else {}),
             **({"hiddenParametersSecret": name} if secret_data else {}),
         }
         metadata = {
@@ -171,6 +176,7 @@ class Revisions:
             parameters=parameters,
             hidden=frozenset(spec.get("hiddenParameters") or ()) & parameters.keys(),
             hidden_files=frozenset(spec.get("hiddenFiles") or ()) & files.keys(),
+            hidden_environments=frozenset(spec.get("hiddenEnvironments") or ()),
             references=frozenset(),
         )
 

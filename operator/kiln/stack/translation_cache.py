@@ -14,7 +14,17 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Final, NamedTuple
 
-from hot_translator import GroupState, Pseudo, Translation, parse_environment, parse_template, translate
+from hot_translator import (
+    Environment,
+    GroupState,
+    InvalidTemplate,
+    Pseudo,
+    Translation,
+    TranslationError,
+    parse_environment,
+    parse_template,
+    translate,
+)
 from hot_translator.budget import Budget, limited
 from hot_translator.sizes import size_of
 from kiln.api.v1alpha1 import Key
@@ -119,15 +129,27 @@ def _translate(inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState])
     with limited(Budget()):
         translation = translate(
             parse_template(inputs.template),
-            environment=[parse_environment(environment) for environment in inputs.environments],
+            environment=[_environment(inputs, index) for index in range(len(inputs.environments))],
             parameters=inputs.parameters,
             files=inputs.files,
             pseudo=pseudo,
             groups=groups,
             hidden=inputs.hidden,
             hidden_files=inputs.hidden_files,
+            hidden_environments=inputs.hidden_environments,
         )
     return translation, estimated_size(translation)
+
+
+def _environment(inputs: Inputs, index: int) -> Environment:
+    """Parse an environment. What is wrong with one from a Secret is said without quoting it."""
+    try:
+        return parse_environment(inputs.environments[index])
+    except TranslationError:
+        if index not in inputs.hidden_environments:
+            raise
+        reason = "the environment of a Secret is not valid; kiln validate says why"
+        raise InvalidTemplate(f"environments[{index}]", reason) from None
 
 
 def _digest(owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, GroupState]) -> str:
@@ -140,6 +162,7 @@ def _digest(owner: Key, inputs: Inputs, pseudo: Pseudo, groups: Mapping[str, Gro
         inputs.parameters,
         sorted(inputs.hidden),
         sorted(inputs.hidden_files),
+        sorted(inputs.hidden_environments),
         [pseudo.stack_name, pseudo.stack_id, pseudo.project_id, pseudo.region],
         {name: [state.members, sorted(state.removed), state.desired_size] for name, state in groups.items()},
     ]

@@ -123,6 +123,7 @@ def _proposed(files: given.Inputs | None, current: Inputs | None) -> Inputs:
         parameters={**base.parameters, **files.parameters},
         hidden=base.hidden - files.parameters.keys(),
         hidden_files=base.hidden_files - files.files.keys(),
+        hidden_environments=frozenset() if files.environments else base.hidden_environments,
     )
 
 
