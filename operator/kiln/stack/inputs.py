@@ -43,7 +43,8 @@ class Inputs:
 
     ``template`` and ``environments`` are exact texts, or mappings if the Stack holds them as objects. ``hidden`` are
     the names of parameters whose values come from Secrets, ``hidden_files`` the names of such files,
-    ``hidden_environments`` the places of such environments. ``references`` are all objects that were read. The repr omits values, because some of them are hidden.
+    ``hidden_environments`` the places of such environments. ``references`` are all objects that were read. The repr
+    omits values, because some of them are hidden.
     """
 
     template: str | Mapping[str, Any] = field(repr=False)
