@@ -183,12 +183,7 @@ class ResourceConverger(ResourceDriver):
             outcome = outcome.release
         match outcome:
             case Send():
-                self.report()
-                if self.rtype.needs_running:
-                    await power.wake(self.context, self.target.requires)
-                if self.recorded.power != self.saved.power or (self.recorded != self.saved and not outcome.into):
-                    await self.save()
-                await self.send(outcome)
+                await self.change(outcome)
             case Wait():
                 await self.wait(outcome)
             case Pause():
@@ -205,6 +200,15 @@ class ResourceConverger(ResourceDriver):
                 self.observed = None
                 await self.context.control.pause(0)
         return None
+
+    async def change(self, outcome: Send) -> None:
+        """Send a request of the type, after the record says what it has to."""
+        self.report()
+        if self.rtype.needs_running:
+            await power.wake(self.context, self.target.requires)
+        if self.recorded.power != self.saved.power or (self.recorded != self.saved and not outcome.into):
+            await self.save()
+        await self.send(outcome)
 
     # Records.
 

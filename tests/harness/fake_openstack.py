@@ -230,10 +230,9 @@ class FakeOpenStack:
             if plural == "ports":
                 self._address(item, request.body["port"])
             return 200, _wrapped(plural, self._shown(plural, item))
-        if parts[2] == "add_router_interface":
-            return 200, self._add_interface(item, request.body["subnet_id"])
-        if parts[2] == "remove_router_interface":
-            return 200, self._remove_interface(item, request.body["subnet_id"])
+        interfaces = {"add_router_interface": self._add_interface, "remove_router_interface": self._remove_interface}
+        if parts[2] in interfaces:
+            return 200, interfaces[parts[2]](item, request.body["subnet_id"])
         raise Refused(404, f"no such path {request.path}")
 
     def _act(self, request: Request, server: Item) -> tuple[int, Any]:
