@@ -253,7 +253,7 @@ def test_a_port_that_a_failed_boot_took_along_is_made_anew_soon(template: Callab
             if plural == "servers" and not broken:
                 broken.append(item)
                 item["status"] = "ERROR"
-                universe.cloud.drop("ports", body["networks"][0]["port"])
+                del universe.cloud.tables["ports"][body["networks"][0]["port"]]
             return item
 
         universe.cloud._made = first_broken  # type: ignore[method-assign]
