@@ -108,6 +108,8 @@ class Definition:
         if self.exists(scope) is False:
             raise ResolutionError(self.path, "The condition of the resource does not hold: it is not to exist")
         memo = self._memo
+        if memo.read is not None and not self._leaves:
+            return memo.value  # type: ignore[no-any-return]
         read = [leaf.resolve(scope) for leaf in self._leaves]
         with _refusing(f"{self.path}.properties"):
             if any(isinstance(value, Mapping | list) for value in read):
@@ -133,6 +135,8 @@ class Definition:
 
     def resolve_metadata(self, scope: Scope) -> dict[str, Any]:
         """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""
+        if not self.metadata:
+            return {}
         with _refusing(f"{self.path}.metadata"):
             resolved = resolve(self.metadata, scope)
             measure(resolved)

@@ -151,7 +151,7 @@ class ResourceType(ABC):
     microversion: ClassVar[str | None] = None
     """Microversion of reads. Other requests name their own."""
 
-    @property
+    @cached_property
     def list_key(self) -> tuple[Any, ...]:
         """Types with the same key share a bulk list."""
         return (self.service, self.listing, tuple(sorted(self.list_params.items())), self.microversion)

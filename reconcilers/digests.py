@@ -40,7 +40,8 @@ class Digester:
         """Digest of the value of one property of the resource."""
         if not self._resource:
             return self.value(value)
-        return _SALTED + self._digest(f"{_canonical([self._resource, name])}{_canonical(value)}")
+        salt = f"[{_canonical(self._resource)},{_canonical(name)}]"
+        return _SALTED + self._digest(f"{salt}{_canonical(value)}")
 
     def matches(self, name: str, value: Any, digest: str | None) -> bool:
         """Whether a recorded digest is that of this value of this property, in whichever form it was recorded."""
@@ -78,7 +79,7 @@ class Digester:
 
     def seed(self, token: str) -> bytes:
         """A secret of one resource (32 bytes). It never changes."""
-        return hmac.new(self._key, token.encode(), hashlib.sha256).digest()
+        return hmac.digest(self._key, token.encode(), "sha256")
 
     def _digest(self, text: str) -> str:
         return hashlib.blake2b(text.encode(), key=self._key, digest_size=9).hexdigest()

@@ -39,8 +39,11 @@ class Field:
 
     def agrees(self, shown: Any, sent: Any, schema: PropertySchema | None) -> bool:
         """Whether ``shown``, decoded already, is what a request with ``sent`` brings about."""
+        wanted = self.decode(sent)
+        if shown == wanted:
+            return True  # in whatever form: equal values have equal normal forms
         left = canonical(shown, schema, ordered=self.ordered)
-        right = canonical(self.decode(sent), schema, ordered=self.ordered)
+        right = canonical(wanted, schema, ordered=self.ordered)
         if not self.additive:
             return bool(left == right)
         if isinstance(right, Mapping):

@@ -9,7 +9,7 @@ Replace. So create, update, drift repair, resumption after a crash and deletion 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -145,8 +145,7 @@ class Desired:
     coerced, with old names moved to today's, and with names of flavors, networks, ... turned into ids. ``given`` are
     the names of those that are not None. ``changed`` are the properties whose value differs from the one last
     applied, or drifted from it: all given ones before the resource exists. ``wanted`` are the attributes that
-    something refers to. ``seed`` is a secret key of this resource alone (32 bytes), the same for its whole life:
-    derived values (random strings) come from it and need not be stored.
+    something refers to. ``key`` makes ``seed``.
     """
 
     name: str
@@ -155,7 +154,15 @@ class Desired:
     changed: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
-    seed: bytes = b""
+    key: Callable[[], bytes] = bytes
+
+    @property
+    def seed(self) -> bytes:
+        """A secret key of this resource alone (32 bytes), the same for its whole life.
+
+        Derived values (random strings) come from it and need not be stored.
+        """
+        return self.key()
 
     @property
     def given(self) -> frozenset[str]:

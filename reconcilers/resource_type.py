@@ -8,6 +8,7 @@ with the ``@register`` decorator. It says only what is particular; docs/adding-a
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -284,6 +285,11 @@ class RestResource(ResourceType):
             "show": observed,
         }
 
+    @cached_property
+    def drifting_fields(self) -> tuple[tuple[str, Field], ...]:
+        """The fields whose values in the cloud are compared with the template's."""
+        return tuple((name, how) for name, how in self.fields.items() if how.drift)
+
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
         """What is in transition is not judged."""
@@ -291,10 +297,9 @@ class RestResource(ResourceType):
             return frozenset()
         return frozenset(
             name
-            for name, how in self.fields.items()
-            if how.drift
+            for name, how in self.drifting_fields
+            if (expected := self.expected(name, desired)) is not None
             and how.api in observed
-            and (expected := self.expected(name, desired)) is not None
             and not self.holds(name, how, how.encode(expected), observed)
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -68,12 +69,6 @@ class PropertySchema:
     convert: bool = False
     support: Support = SUPPORTED
 
-    @property
-    def secret(self) -> bool:
-        """Whether the value, or a part of it, is a secret."""
-        nested = [*(self.properties or {}).values(), *([self.items] if self.items else [])]
-        return self.sensitive or any(schema.secret for schema in nested)
-
 
 @dataclass(frozen=True, slots=True)
 class AttributeSchema:
@@ -101,7 +96,7 @@ class Alias:
     template: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class TypeSchema:
     """One resource type.
 
@@ -149,12 +144,7 @@ class TypeSchema:
                 return alias.new[0].removesuffix("[]")
         return name
 
-    @property
-    def sensitive_properties(self) -> frozenset[str]:
-        """The top-level properties that are secrets or hold some."""
-        return frozenset(name for name, schema in self.properties.items() if schema.secret)
-
-    @property
+    @cached_property
     def sensitive_attributes(self) -> frozenset[str]:
         """The attributes that are secrets."""
         return frozenset(name for name, schema in self.attributes.items() if schema.sensitive)

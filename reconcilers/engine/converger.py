@@ -62,8 +62,11 @@ class ResourceConverger(ResourceDriver):
     verb = "Updating"
 
     def __init__(self, context: ReconcileContext, target: Target, candidates: Iterable[Recorded]) -> None:
-        blank = Recorded(key="", name=target.name, type=target.definition.type, token="", physical_name="")
-        super().__init__(context, target.rtype, blank)
+        self.candidates = list(candidates)
+        chosen = planner.choose(self.candidates, target.definition.type, target.whole)
+        super().__init__(
+            context, target.rtype, chosen or replace(_BLANK, name=target.name, type=target.definition.type)
+        )
         self.target = target
         self.references = ReferenceResolver(
             target.rtype, target.template, context.lookup, context.digester, context.caller, context.local
@@ -72,7 +75,6 @@ class ResourceConverger(ResourceDriver):
         """The target's properties with names resolved."""
         self.same: frozenset[str] = frozenset()
         """Properties that were unchanged since they were applied, when names were resolved."""
-        self.candidates = list(candidates)
         self.recreated = False
         """The resource went to ERROR in this reconciliation and was recreated."""
         self.accepted: frozenset[str] = frozenset()
@@ -81,7 +83,6 @@ class ResourceConverger(ResourceDriver):
         self.made_room = False
         self.taken_over = False
         """An earlier reconciliation already recorded that the resource exists."""
-        chosen = planner.choose(self.candidates, target.definition.type, target.whole)
         if chosen is not None:
             self.adopt_record(self.rekeyed(chosen) if context.policy.rekeyed else chosen)
 
@@ -107,39 +108,25 @@ class ResourceConverger(ResourceDriver):
 
     # Deciding.
 
-    def plan(self) -> Decision | None:
-        """The decision, if it needs no call and no new record; else None."""
-        recorded = self.recorded
-        if not recorded.key or (recorded.physical_id is None and self.rtype.service):
-            return None
-        observed = None
-        if self.rtype.service:
-            if not recorded.confirmed or not self.rtype.listing or recorded.physical_id is None:
-                return None
-            observed = self.context.seen(self.rtype, recorded.physical_id)
-            if observed is None:
-                return None
-        properties = self.known_properties()
-        if properties is None:
-            return None
-        self.properties = properties
-        return planner.decide(self.target, properties, recorded, observed, self.context.policy)
-
     def at_rest(self) -> ReadyResource | None:
         """The ready resource, if there is nothing to do for it. Makes no call."""
-        if not planner.fits(self.target, self.recorded):
+        rtype, recorded = self.rtype, self.recorded
+        if not planner.fits(self.target, recorded):
             return None
         try:
             with self.expected_form():
-                decision = self.plan()
+                observed = self.context.seen(rtype, recorded.physical_id or "") if rtype.service else None
+                if observed is None and rtype.service:
+                    return None
+                properties = self.known_properties()
+                if properties is None:
+                    return None
+                decision = planner.decide(self.target, properties, recorded, observed, self.context.policy)
         except CloudError:
             return None  # the driver meets it again, and says so
-        if decision is None or decision.action.verb is not Verb.NONE:
+        if decision.action.verb is not Verb.NONE or self.needs_reads(decision.desired, observed):
             return None
-        observed = self.context.seen(self.rtype, self.recorded.physical_id or "") if self.rtype.service else None
-        if self.needs_reads(decision.desired, observed):
-            return None
-        return ReadyResource(self.rtype, decision.desired, self.recorded, observed)
+        return ReadyResource(rtype, decision.desired, recorded, observed)
 
     def known_properties(self) -> Mapping[str, Any] | None:
         """The target's properties with names resolved; None if that needs a call."""

@@ -189,7 +189,7 @@ class Engine:
             definition = translation.definitions[name]
             if definition.virtual:
                 continue
-            if any(other in sweep.waiting for other in needs[name]):
+            if not needs[name].isdisjoint(sweep.waiting):
                 sweep.waiting[name] = None
                 continue
             if definition.exists(self.context) is False:

@@ -193,10 +193,11 @@ def _unguarded(
             return Decision(action, desired, waking, replace(recorded, power=Power.RESUMING), reported)
         if waking is not None:
             recorded = replace(recorded, power=Power.RUNNING)
-    usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
         found = reported and not repaired
         usual = Action(Verb.REPORT, reported, drifted=drift) if found else _at_rest(target, recorded)
+    else:
+        usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     return Decision(_action_of(outcome, usual), desired, outcome, recorded, reported)
 
 

@@ -55,6 +55,8 @@ class ReferenceResolver:
         """The same as far as no call is needed; None if one is."""
         properties = self.template
         for path, kind in self.rtype.schema.lookups.items():
+            if self.template.get(property_of(path)) is None:
+                continue
             for _, holder, value in paths.values_at(self.template, path):
                 if isinstance(value, str) and value:
                     concrete = concrete_kind(kind, holder)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hot_translator import Definition
@@ -53,7 +54,7 @@ class Target:
             changed=changed,
             metadata=self.metadata,
             wanted=self.definition.attributes_used,
-            seed=self.digester.seed(recorded.token),
+            key=partial(self.digester.seed, recorded.token),
         )
 
     def changed(self, applied: Mapping[str, str]) -> frozenset[str]:

@@ -76,8 +76,9 @@ class Neutron(RestResource):
     @override
     def expected(self, name: str, desired: Desired) -> Any:
         """A name that the template does not give is anybody's, and value_specs go over all else."""
-        over = self.fields[name].api in (desired.properties.get("value_specs") or {})
-        return None if over else desired.properties.get(name)
+        value = desired.properties.get(name)
+        specs = desired.properties.get("value_specs")
+        return None if specs and self.fields[name].api in specs else value
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:

@@ -23,7 +23,7 @@ def desire() -> Callable[..., Desired]:
         properties = dict(rtype.asked(properties)) if rtype is not None else properties
         everything = {name for name, value in properties.items() if value is not None}
         picked = everything if changed is None else changed
-        return Desired("web", "stack-web-abc", properties, frozenset(picked), seed=b"s" * 32, **more)
+        return Desired("web", "stack-web-abc", properties, frozenset(picked), key=lambda: b"s" * 32, **more)
 
     return build
 

@@ -23,7 +23,7 @@ classes = st.lists(
 
 def desired(seed: bytes = b"s" * 32, **properties: object) -> Desired:
     return Desired(
-        "secret", "stack-secret-x", {"length": 32, "character_classes": LETTERSDIGITS, **properties}, seed=seed
+        "secret", "stack-secret-x", {"length": 32, "character_classes": LETTERSDIGITS, **properties}, key=lambda: seed
     )
 
 

@@ -14,7 +14,7 @@ TEST = {"value": "one", "fail": False, "update_replace": False, "wait_secs": 0}
 
 def desired(changed: set[str] | None = None, **properties: object) -> Desired:
     given = set(properties) if changed is None else changed
-    return Desired("r", "stack-r-x", properties, frozenset(given), seed=b"s" * 32)
+    return Desired("r", "stack-r-x", properties, frozenset(given), key=lambda: b"s" * 32)
 
 
 def after(pause: Pause, recorded: Recorded) -> Recorded:

@@ -61,7 +61,7 @@ def case() -> Callable[..., Case]:
         assert rtype is not None
         given = dict(rtype.asked(finalize(rtype.schema, properties, "properties")))
         changed = frozenset(name for name, value in given.items() if value is not None)
-        desired = Desired("thing", "stack-thing-abc", given, changed, wanted=frozenset(wanted), seed=b"s" * 32)
+        desired = Desired("thing", "stack-thing-abc", given, changed, wanted=frozenset(wanted), key=lambda: b"s" * 32)
         recorded = Recorded("key", "thing", rtype.type, TOKEN, "stack-thing-abc", data=rtype.intent(desired))
         return Case(rtype, desired, replace(recorded, physical_id=rtype.identity(recorded) or "id-1"))
 

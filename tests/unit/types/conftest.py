@@ -45,7 +45,7 @@ def subject() -> Callable[..., Subject]:
         blank = dict.fromkeys(rtype.schema.properties)
         properties = dict(rtype.asked({**blank, **finalize(rtype.schema, given, "properties")}))
         changed = frozenset(name for name, value in properties.items() if value is not None)
-        desired = Desired("thing", "stack-thing-abc", properties, changed, seed=b"s" * 32)
+        desired = Desired("thing", "stack-thing-abc", properties, changed, key=lambda: b"s" * 32)
         recorded = Recorded("key", "thing", name, TOKEN, "stack-thing-abc", state="Ready", confirmed=True)
         recorded = replace(recorded, data=rtype.intent(desired))
         return Subject(rtype, desired, replace(recorded, physical_id=rtype.identity(recorded) or ID))
