@@ -12,7 +12,7 @@ from typing import Final
 
 from hot_translator.errors import InvalidTemplate
 from hot_translator.functions import collections as lists
-from hot_translator.functions import logic, query, references, text
+from hot_translator.functions import logic, query, references, repeat, text
 from hot_translator.functions.base import FunctionType
 
 Functions = Mapping[str, FunctionType]
@@ -182,7 +182,7 @@ def _hot_versions() -> dict[str, Version]:
             versions[alias] = version
 
     add("2014-10-16", None, dict.fromkeys(_CFN_IN_HOT, logic.Removed), attribute_paths_reach_the_resource=True)
-    add("2015-04-30", None, {"repeat": lists.RepeatLists, "digest": text.Digest})
+    add("2015-04-30", None, {"repeat": repeat.RepeatLists, "digest": text.Digest})
     add(
         "2015-10-15",
         None,
@@ -205,7 +205,7 @@ def _hot_versions() -> dict[str, Version]:
     add(
         "2016-10-14",
         "newton",
-        {"if": logic.If, "yaql": query.Yaql, "map_replace": lists.MapReplace, "repeat": lists.RepeatMaps},
+        {"if": logic.If, "yaql": query.Yaql, "map_replace": lists.MapReplace, "repeat": repeat.RepeatMaps},
         condition_functions=conditions,
         has_conditions=True,
         lowercase_policies=True,
@@ -225,7 +225,7 @@ def _hot_versions() -> dict[str, Version]:
             "list_concat_unique": lists.ListConcatUnique,
             "contains": lists.Contains,
             "str_replace_vstrict": text.StrReplaceVeryStrict,
-            "repeat": lists.Repeat,
+            "repeat": repeat.Repeat,
         },
         condition_functions={**conditions, "yaql": query.Yaql, "contains": lists.Contains},
     )
