@@ -16,7 +16,8 @@ from hot_translator.catalogue.model import TypeSchema
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
 from hot_translator.expression import NOWHERE, UNKNOWN, resolve
 from hot_translator.functions.base import find_failure
-from hot_translator.nodes import MapNode, RefusedError, compile_map, problem
+from hot_translator.nodes import MapNode, compile_map
+from hot_translator.property_nodes import RefusedError, problem
 
 _COMPILED = 4096  # more than all types together; the schemas of nested templates come and go
 

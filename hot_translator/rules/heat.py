@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from hot_translator.catalogue.model import PropertySchema
 from hot_translator.expression import UNKNOWN
-from hot_translator.nodes import Node, RefusedError, compile_property
+from hot_translator.nodes import compile_property
 from hot_translator.parameters import to_boolean
+from hot_translator.property_nodes import Node, RefusedError
 from hot_translator.rules.given import Breach, Given, Rule
 
 VALUE: Final = "OS::Heat::Value"
