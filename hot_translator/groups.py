@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hot_translator import catalogue, properties
 from hot_translator.budget import BudgetExceeded
 from hot_translator.compiler import select
-from hot_translator.entities import Place, Sections, UnknownAttributeError, Whole, define, make_entity
+from hot_translator.entities import Place, UnknownAttributeError, Whole, define, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import Attribute, Dynamic, Through, is_dynamic, leaves, settled
 from hot_translator.functions.base import LaterError, Path
@@ -29,6 +29,7 @@ from hot_translator.members import (
 from hot_translator.names import did_you_mean
 from hot_translator.nested import TOO_DEEP, inner_attribute, nested_pseudo
 from hot_translator.registry import Implementation
+from hot_translator.sections import Sections
 
 if TYPE_CHECKING:
     from hot_translator.compiler import Entity

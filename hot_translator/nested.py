@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hot_translator import properties
 from hot_translator.catalogue.model import AttributeSchema, PropertySchema, TypeSchema
 from hot_translator.compiler import select
-from hot_translator.entities import Facade, Place, Sections, UnknownAttributeError, Whole, define
+from hot_translator.entities import Facade, Place, UnknownAttributeError, Whole, define
 from hot_translator.errors import InvalidTemplate, Problems, TranslationError
 from hot_translator.expression import (
     OMITTED,
@@ -31,6 +31,7 @@ from hot_translator.members import short_id
 from hot_translator.names import did_you_mean
 from hot_translator.parameters import ParameterSchema, check_value, missing, unknown
 from hot_translator.registry import Implementation
+from hot_translator.sections import Sections
 from hot_translator.template import Template, parse_file
 from hot_translator.tree import Pseudo
 

@@ -9,12 +9,13 @@ from typing import Any
 from hot_translator import versions
 from hot_translator.compiler import Compiler, Entity
 from hot_translator.conditional import Undecided, both
-from hot_translator.entities import Facade, Place, Written, make_entity
+from hot_translator.entities import Facade, Place, make_entity
 from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import NOWHERE, Choice, Dynamic, is_dynamic, resolve
 from hot_translator.functions.base import Failure, Path, failures, strip
 from hot_translator.names import did_you_mean
 from hot_translator.parameters import Parameter, ParameterSchema, check_value, missing
+from hot_translator.sections import Written
 from hot_translator.template import OutputSnippet, ResourceSnippet, Template, locate_error
 from hot_translator.translation import Output
 from hot_translator.tree import Pseudo
