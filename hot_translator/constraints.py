@@ -249,9 +249,6 @@ _CLOUD: Final[Mapping[str, str]] = {
 CLOUD_CONSTRAINTS: Final = frozenset(f"{service}.{kind}" for service, kinds in _CLOUD.items() for kind in kinds.split())
 """The constraints that name an object of the cloud by name or id."""
 
-OFFLINE_CONSTRAINTS: Final = frozenset(_OFFLINE)
-"""The constraints that look at the value alone."""
-
 
 def needs_cloud(name: str) -> bool:
     """Whether only the cloud can tell."""
