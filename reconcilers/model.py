@@ -154,7 +154,7 @@ class Desired:
     changed: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
-    key: Callable[[], bytes] = bytes
+    key: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
 
     @property
     def seed(self) -> bytes:
