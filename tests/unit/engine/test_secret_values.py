@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from harness import virtual
+from harness.universe import Universe, translated
 
 from hot_translator import catalogue
 from reconcilers import registry, secret_values
+from reconcilers.engine.engine import Engine
 
 
 def schema(name: str) -> Any:
@@ -40,3 +43,22 @@ def test_generated_secrets_are_secrets(kind: str, attribute: str) -> None:
     rtype = registry.find(kind)
     assert rtype is not None
     assert list(secret_values.of_attributes(rtype, {attribute: "Hunter2", "name": "open"})) == ["Hunter2"]
+
+
+def test_the_secrets_of_a_drifted_resource_are_known_before_it_is_repaired() -> None:
+    async def life() -> None:
+        universe = Universe()
+        net = {"type": "OS::Neutron::Net", "properties": {"name": {"get_param": "word"}}}
+        hidden = {"word": {"type": "string", "hidden": True}}
+        translation = translated({"parameters": hidden, "resources": {"net": net}}, word="Hunter2")
+        assert (await universe.again(translation)).complete
+        (made,) = universe.cloud.all("networks")
+        made["name"] = "theirs"
+        found: list[str] = []
+        context = universe.context()
+        context.add_secrets = found.extend
+        assert (await Engine(context, universe.records.load()).converge(translation)).complete
+        assert made["name"] == "Hunter2"
+        assert "Hunter2" in found
+
+    virtual.run(life())
