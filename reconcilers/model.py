@@ -32,6 +32,15 @@ class DriftPolicy(StrEnum):
     IGNORE = "Ignore"
 
 
+class OnObstacle(StrEnum):
+    """What a reconciliation does beside a resource that cannot be brought to what is desired."""
+
+    HOLD = "Hold"
+    """Nothing is removed, and the resource keeps all its properties: a corrected template may go on from there."""
+    GO_ON = "GoOn"
+    """What can be changed is changed, and what nothing needs is removed: a rollback, after which nothing follows."""
+
+
 class Power(StrEnum):
     """Whether the Stack has suspended a resource. One that others suspended or stopped is not the Stack's to resume."""
 

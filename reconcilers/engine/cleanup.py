@@ -1,7 +1,7 @@
 """Deletes recorded resources that are not desired, dependants first."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -118,3 +118,18 @@ class Cleanup:
             self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
         elif all(one.name != name or one.key in self.context.deleted for one in self.context.written.values()):
             self.context.progress.leave(name)
+
+
+def unneeded(going: Mapping[str, Recorded], staying: Iterable[Recorded]) -> dict[str, Recorded]:
+    """Of the records that are to be removed those that nothing needs, near or far, of what stays as it is."""
+    needs: dict[str, set[str]] = {}
+    for recorded in going.values():
+        needs.setdefault(recorded.name, set()).update(recorded.requires)
+    needed: set[str] = set()
+    waiting = [name for recorded in staying for name in {recorded.name, *recorded.requires}]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(needs.get(name, ()))
+    return {key: recorded for key, recorded in going.items() if recorded.name not in needed}

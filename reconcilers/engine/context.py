@@ -20,7 +20,7 @@ from reconcilers.engine.guard import UNGUARDED, Guard
 from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
 from reconcilers.errors import CloudError
-from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, Recorded, Request
+from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, OnObstacle, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 T = TypeVar("T")
@@ -61,6 +61,7 @@ class Policy:
     """The key of the digests was lost. Ready records count as unchanged and get new digests."""
     deployed: frozenset[str] = frozenset()
     """Names of the resources of the revision that was reached last."""
+    on_obstacle: OnObstacle = OnObstacle.HOLD
     guard: Guard = UNGUARDED
     known: frozenset[str] = frozenset()
     """Names that may have resources without records. They are looked for before new ones are created."""

@@ -28,6 +28,7 @@ from reconcilers.model import (
     Fault,
     Gone,
     Intent,
+    Outcome,
     Pause,
     Ready,
     Recorded,
@@ -165,9 +166,7 @@ class ResourceConverger(ResourceDriver):
         self.begin(decision.action)
         if decision.drift:
             self.context.progress.drifted[self.recorded.name] = decision.drift
-        outcome = decision.outcome
-        if isinstance(outcome, Replace) and outcome.release is not None:
-            outcome = outcome.release
+        outcome = _first(decision.outcome)
         match outcome:
             case Send():
                 await self.change(outcome)
@@ -426,3 +425,8 @@ def _with_hooks(data: Mapping[str, str], hooks: str) -> Mapping[str, str]:
     if data.get(HOOKS, "") == hooks:
         return data
     return {**data, HOOKS: hooks} if hooks else {key: value for key, value in data.items() if key != HOOKS}
+
+
+def _first(outcome: Outcome) -> Outcome:
+    """What is done first: before a replacement its release."""
+    return outcome.release if isinstance(outcome, Replace) and outcome.release is not None else outcome

@@ -17,7 +17,7 @@ from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry, secret_values
 from reconcilers.engine import external
-from reconcilers.engine.cleanup import Cleanup
+from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
@@ -28,7 +28,7 @@ from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
-from reconcilers.model import Fault, Recorded
+from reconcilers.model import Fault, OnObstacle, Recorded
 from reconcilers.resource_type import ResourceType
 
 
@@ -114,6 +114,8 @@ class Engine:
         self.result.blocked += sorted(never)
         if self.result.complete:
             await cleanup.run(self._left_over())
+        elif self._goes_on():
+            await cleanup.run(unneeded(self._left_over(), self._unfinished()))
         if self.result.complete:
             await PowerChanges(self.context, self.result).run(needs)
         return self.result
@@ -240,6 +242,17 @@ class Engine:
         newest = {**{recorded.key: recorded for recorded in self.all_records()}, **self.context.written}
         gone = self.current | self.context.deleted
         return {key: recorded for key, recorded in newest.items() if key not in gone}
+
+    def _goes_on(self) -> bool:
+        """Whether the rest is done beside what cannot be done."""
+        lasting = all(error.fault is Fault.INVALID for error in self.result.failures)
+        return self.context.policy.on_obstacle is OnObstacle.GO_ON and lasting and not self.result.hooks
+
+    def _unfinished(self) -> list[Recorded]:
+        """The records of desired resources that failed or never started."""
+        left = {error.name for error in self.result.failures} | set(self.result.blocked)
+        newest = {**{one.key: one for one in self.all_records()}, **self.context.written}
+        return [one for one in newest.values() if one.name in left and one.key not in self.context.deleted]
 
     def _note(self, name: str, ready: ReadyResource) -> None:
         if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:

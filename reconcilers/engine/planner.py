@@ -19,6 +19,7 @@ from reconcilers.model import (
     Failed,
     Fault,
     Gone,
+    OnObstacle,
     Outcome,
     Pause,
     Power,
@@ -178,6 +179,8 @@ def _unguarded(
         or _replacement(rtype, desired, recorded, observed)
         or rtype.step(desired, recorded, observed)
     )
+    if isinstance(outcome, Failed) and policy.on_obstacle is OnObstacle.GO_ON:
+        outcome = _others_first(rtype, desired, recorded, observed, outcome)
     verb = "replace" if isinstance(outcome, Replace) else "update"
     if differs and WHOLE in recorded.digests and verb in target.definition.restricted_actions:
         outcome = Failed(f"{verb} is restricted for the resource by the environment", Fault.INVALID)
@@ -314,6 +317,15 @@ def _unhealthy(rtype: ResourceType, recorded: Recorded) -> Replace | None:
     """Replace a resource that somebody marked, whatever the cloud says of it."""
     why = recorded.data.get(UNHEALTHY)
     return Replace(why, delete_first=rtype.delete_first) if why else None
+
+
+def _others_first(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any, refused: Failed) -> Outcome:
+    """The step that applies the other properties beside one that cannot change; the refusal once they are applied."""
+    others = replace(desired, changed=desired.changed - {refused.property})
+    if refused.fault is not Fault.INVALID or not others.changed or others.changed == desired.changed:
+        return refused
+    outcome = _replacement(rtype, others, recorded, observed) or rtype.step(others, recorded, observed)
+    return refused if isinstance(outcome, Ready | Failed | Replace) else outcome
 
 
 def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded) -> Replace | None:

@@ -214,12 +214,14 @@ class FakeOpenStack:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
         item = self._held(table, parts[1])
-        if plural == "servers" and parts[2:3] == ["action"]:
-            return self._act(request, item)
-        if parts[2:3] == ["os-volume_attachments"]:
-            return self._attachment(request, item, parts[3:])
-        if parts[2:3] == ["os-interface"]:
-            return self._interface(request, item, parts[3:])
+        act = self._act if plural == "servers" else self._extend
+        below = {
+            "action": lambda request, item, _: act(request, item),
+            "os-volume_attachments": self._attachment,
+            "os-interface": self._interface,
+        }
+        if len(parts) > 2 and parts[2] in below:
+            return below[parts[2]](request, item, parts[3:])
         if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
             return self._entries(request, item, parts[2], parts[3:])
         if request.method == "DELETE":
@@ -251,6 +253,11 @@ class FakeOpenStack:
         if not ends:
             raise Refused(400, f"no such action {action}")
         server.update(status=ends, _was=begins, _acting=action, _acted=_now() + BUILDING)
+        return 202, None
+
+    def _extend(self, request: Request, volume: Item) -> tuple[int, Any]:
+        """Cinder's only action here: a volume grows."""
+        volume["size"] = request.body["os-extend"]["new_size"]
         return 202, None
 
     def _attachment(self, request: Request, server: Item, names: "Names") -> tuple[int, Any]:
