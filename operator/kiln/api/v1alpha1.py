@@ -135,6 +135,7 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken"
     TIMED_OUT = "TimedOut"
     ROLLED_BACK = "RolledBack"
+    ROLLBACK_INCOMPLETE = "RollbackIncomplete"
     ROLLBACK_IMPOSSIBLE = "RollbackImpossible"
     INVALID_SPEC = "InvalidSpec"
     PAUSED = "Paused"

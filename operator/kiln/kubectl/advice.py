@@ -30,6 +30,7 @@ ADVICE: Final[Mapping[str, str]] = {
     Reason.NAME_TAKEN: "rename the Secret {stack}-kiln, which is not Kiln's, or the Stack",
     Reason.TIMED_OUT: "find out why what the message names takes so long, or raise spec.timeout",
     Reason.ROLLED_BACK: "correct the spec and apply it: Kiln does not try the same revision again",
+    Reason.ROLLBACK_INCOMPLETE: "change the spec: the message names what could not be undone",
     Reason.ROLLBACK_IMPOSSIBLE: "correct the spec, or set spec.onFailure to Retry: Kiln goes on with what exists",
     Reason.INVALID_SPEC: "correct the field of the spec that the message names",
     Reason.BLOCKED: "remove one of the references between the resources that the message names, and report it",

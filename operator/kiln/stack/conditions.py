@@ -65,8 +65,7 @@ def reached(
     """All resources match the target. ``worked``: the reconciliation changed something."""
     target, wanted = objective.target, objective.wanted
     if objective.rolling_back:
-        where = f"rolled back to {target.name}" if target else "removed the created resources"
-        message = f"{objective.message}; {where}. Change the spec to try again"
+        message = f"{objective.message}; {_where(objective)}. Change the spec to try again"
         state = ReadyState(ready=False, reconciling=False, reason=Reason.ROLLED_BACK, message=message, stalled=True)
     else:
         message = "all resources match the Stack"
@@ -115,6 +114,8 @@ def failed(
 ) -> StatusUpdate:
     """Some resources do not match the target. ``timeout`` is the Stack's timeout in seconds, if it passed."""
     reason, message = _what_failed(progress, result, timeout)
+    if objective.rolling_back and after.stalled:
+        reason, message = Reason.ROLLBACK_INCOMPLETE, _what_was_not_undone(objective, result)
     rolling, wanted = objective.rolling_back, objective.wanted.name if objective.wanted else ""
     deleting = objective.operation is Operation.DELETE
     return StatusUpdate(
@@ -177,6 +178,18 @@ def _what_failed(progress: ProgressTracker, result: EngineResult, timeout: float
         return Reason.BLOCKED, f"{len(blocked)} resources wait for each other: {named}"
     waiting = [f"{name}: {one.message}" for name, one in progress.resources.items() if one.message]
     return Reason.TIMED_OUT, f"not done within {timeout:.0f} s" + (f"; {waiting[0]}" if waiting else "")
+
+
+def _where(objective: Objective) -> str:
+    return f"rolled back to {objective.target.name}" if objective.target else "removed the created resources"
+
+
+def _what_was_not_undone(objective: Objective, result: EngineResult) -> str:
+    named = [str(error) for error in result.failures[:MOST_NAMED]]
+    named += [f"resources.{name}: waits for them" for name in sorted(result.blocked)[: MOST_NAMED - len(named)]]
+    more = len(result.failures) + len(result.blocked) - len(named)
+    what = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+    return f"{objective.message}; {_where(objective)}, except {what}. Change the spec to try again"
 
 
 def cloud_failed(generation: int, error: CloudError) -> StatusUpdate:

@@ -50,7 +50,7 @@ from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.hooks import Hooks
 from reconcilers.errors import CloudError
-from reconcilers.model import DriftPolicy, Recorded
+from reconcilers.model import DriftPolicy, OnObstacle, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -506,6 +506,7 @@ class StackReconciliation:
             concurrency=spec.max_concurrency,
             hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
             guard=Guard(spec.protected_resources),
+            on_obstacle=OnObstacle.GO_ON if decided.rolling_back else OnObstacle.HOLD,
             all_suspended=decided.power.whole,
             suspended=decided.power.resources,
         )

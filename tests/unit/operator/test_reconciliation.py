@@ -51,6 +51,37 @@ async def test_a_failed_update_is_rolled_back_and_then_rests(web: OneStack) -> N
     assert len(web.services.told.reasons) == events
 
 
+VOLUME = {"type": "OS::Cinder::Volume", "properties": {"name": "a", "size": 1}}
+
+
+async def test_a_rollback_goes_on_beside_what_cannot_be_undone_and_ends(web: OneStack) -> None:
+    web.apply({"volume": VOLUME, "net": NET}, onFailure="Rollback")
+    await web.run()
+    good = web.status["currentRevision"]
+    grown = {**VOLUME, "properties": {"name": "b", "size": 2}}
+    renamed = {**NET, "properties": {"name": "renamed"}}
+    more = {"type": "OS::Neutron::Net", "properties": {"name": "more"}}
+    bad = {**FAILS, "depends_on": ["volume", "net", "more"]}
+    web.apply({"volume": grown, "net": renamed, "more": more, "bad": bad}, onFailure="Rollback")
+    assert (await web.run()).after == ROLLBACK_NOW
+    assert [(one["name"], one["size"]) for one in web.cloud.all("volumes")] == [("b", 2)]
+    requeue = await web.run()
+    assert web.condition() == ("False", "RollbackIncomplete")
+    assert (web.condition("Stalled")[0], requeue.end) == ("True", PassEnd.STALLED)
+    message = next(one["message"] for one in web.status["conditions"] if one["type"] == "Ready")
+    assert "resources.volume.properties.size: a volume of 2 GiB cannot shrink to 1" in message
+    assert web.nets() == ["net"], "what else was changed is as it was, and what was new is gone"
+    assert [(one["name"], one["size"]) for one in web.cloud.all("volumes")] == [("a", 2)]
+    assert web.status["currentRevision"] == good
+    calls, events = len([one for one in web.cloud.calls if one.method != "GET"]), len(web.services.told.reasons)
+    await web.run()
+    assert len([one for one in web.cloud.calls if one.method != "GET"]) == calls
+    assert len(web.services.told.reasons) == events
+    web.apply({"volume": grown, "net": renamed}, onFailure="Rollback")
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")
+
+
 async def test_a_request_in_flux_s_words_is_answered_when_the_reconciliation_has_ended(web: OneStack) -> None:
     web.apply({"net": NET})
     await web.run()
