@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 
 class Cleanup:
-    """Removes records with their resources. ``leaving`` are records whose names the template does not have."""
+    """Removes records with their resources. ``records`` are all of the Stack's, as they were given."""
 
-    def __init__(self, context: ReconcileContext, result: "Result") -> None:
+    def __init__(self, context: ReconcileContext, result: "Result", records: Iterable[Recorded] = ()) -> None:
         self.context = context
         self.result = result
+        self.records = list(records)
         self.leaving: list[Recorded] = []
+        """Records whose names the template does not have."""
+        self._superseded: dict[str, Recorded] = {}
+        """Records of resources that have a successor of the same name, by key."""
         self._making_room: asyncio.Lock = asyncio.Lock()
         self._kept: set[tuple[str, str | None]] = set()
         """Type and physical id of the desired resources that exist."""
@@ -53,15 +57,40 @@ class Cleanup:
             one.type == rtype.type and identified(rtype, one).physical_id == physical_id for one in self.leaving
         )
 
-    async def make_room(self, type_name: str) -> bool:
-        """Remove what leaves the Stack of this type now, since it holds what a new resource needs: its name, address or
-        link. Whether anything was removed.
+    def supersede(self, recorded: Recorded) -> None:
+        """Note a record of a resource that has a successor of the same name."""
+        self._superseded[recorded.key] = recorded
+
+    def _outgoing(self) -> list[Recorded]:
+        """Records whose resources may go before the end: those that leave, and superseded ones that nothing needs."""
+        newest = {**{one.key: one for one in self.records}, **self.context.written}
+        staying = (one for key, one in newest.items() if key not in self.context.deleted)
+        needed = {name for one in staying for name in one.requires} if self._superseded else set()
+        return [*self.leaving, *(one for one in self._superseded.values() if one.name not in needed)]
+
+    def owner(self, rtype: ResourceType, physical_id: str) -> str:
+        """The name of the Stack's resource of this type that has the id; empty if none has."""
+        newest = {**{one.key: one for one in self.records}, **self.context.written}
+        found = (
+            one.name
+            for key, one in newest.items()
+            if one.type == rtype.type and one.confirmed and key not in self.context.deleted
+            if identified(rtype, one).physical_id == physical_id
+        )
+        return next(found, "")
+
+    async def make_room(self, type_name: str) -> int:
+        """Remove what goes of this type now, since it holds what a new resource needs: its name, address or link.
+
+        Returns how many of this type are gone, for this resource or others.
         """
         async with self._making_room:
-            chosen = {one.key for one in self.leaving if one.type == type_name} - self.context.deleted
+            outgoing = self._outgoing()
+            of_type = {one.key for one in outgoing if one.type == type_name}
+            chosen = of_type - self.context.deleted
             if not chosen:
-                return False
-            newest = {one.key: self.context.written.get(one.key, one) for one in self.leaving}
+                return len(of_type)
+            newest = {one.key: self.context.written.get(one.key, one) for one in outgoing}
             going = {key: one for key, one in newest.items() if key not in self.context.deleted}
             names = {going[key].name for key in chosen}
             grown = True
@@ -72,7 +101,7 @@ class Cleanup:
                 names |= {going[key].name for key in more}
                 grown = bool(more)
             await self.run({key: going[key] for key in chosen})
-            return bool(chosen & self.context.deleted)
+            return len(of_type & self.context.deleted)
 
     async def _remove(self, recorded: Recorded) -> bool:
         name, context = recorded.name, self.context

@@ -48,13 +48,19 @@ _BLANK = Recorded(key="", name="", type="", token="", physical_name="")
 
 
 class LeavingRecords(Protocol):
-    """Records whose names the template does not have any more."""
+    """Records of resources that go: their names are not in the template any more, or they have successors."""
 
     def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
         """Whether one of them is a record of this very resource, which was renamed in the template."""
 
-    async def make_room(self, type_name: str) -> bool:
-        """Remove those of this type now. Returns whether anything was removed."""
+    def owner(self, rtype: ResourceType, physical_id: str) -> str:
+        """The name of the Stack's resource of this type that has the id; empty if none has."""
+
+    def supersede(self, recorded: Recorded) -> None:
+        """Note a record of a resource that has a successor of the same name."""
+
+    async def make_room(self, type_name: str) -> int:
+        """Remove those of this type now. Returns how many are gone."""
 
 
 class ResourceConverger(ResourceDriver):
@@ -81,7 +87,8 @@ class ResourceConverger(ResourceDriver):
         self.accepted: frozenset[str] = frozenset()
         """Properties that the cloud has accepted in this reconciliation."""
         self.leaving_records: LeavingRecords | None = None
-        self.made_room = False
+        self.room_made = 0
+        """How many resources went to make room, when that was asked for last."""
         self.taken_over = False
         """An earlier reconciliation already recorded that the resource exists."""
         if chosen is not None:
@@ -152,6 +159,8 @@ class ResourceConverger(ResourceDriver):
             await self.create_record()
         if self.recorded.deleting:
             await self.replace_record()
+        if len(self.candidates) > 1:
+            self._supersede_others()
         return self.properties
 
     @override
@@ -360,9 +369,10 @@ class ResourceConverger(ResourceDriver):
         """
         self.properties = None
         refused = error.fault in {Fault.CONFLICT, Fault.INVALID} and not self.recorded.confirmed
-        if refused and self.leaving_records is not None and not self.made_room:
-            self.made_room = True
-            if await self.leaving_records.make_room(self.target.definition.type):
+        if refused and self.leaving_records is not None:
+            before = self.room_made
+            self.room_made = await self.leaving_records.make_room(self.target.definition.type)
+            if self.room_made > before:
                 self.observed, self.stale_list = NOT_OBSERVED, True
                 return
         await super().handle_cloud_error(error)
@@ -386,6 +396,21 @@ class ResourceConverger(ResourceDriver):
         elif outcome.delete_first:
             await self.remove(old)
         await self.begin_anew()
+
+    def _supersede_others(self) -> None:
+        """Tell that the other resources of this name have a successor. They go at the end, or to make room."""
+        leaving = self.leaving_records
+        for other in self.candidates:
+            if leaving is not None and other.key not in self.context.deleted | {self.recorded.key}:
+                leaving.supersede(other)
+
+    @override
+    def foreign(self) -> Mapping[str, Any] | None:
+        """What another resource of the Stack still has goes soon."""
+        owner = self.leaving_records.owner(self.rtype, self.recorded.physical_id or "") if self.leaving_records else ""
+        if owner:
+            raise CloudError(Fault.CONFLICT, f"{self.recorded.physical_id} still belongs to resources.{owner}")
+        return super().foreign()
 
     async def recreate(self, outcome: Failed) -> None:
         """The resource went to ERROR: remove it and create a new one, a bounded number of times."""

@@ -103,7 +103,7 @@ class Engine:
             self._fail(error)
         for name in sweep.absent:
             self.context.progress.leave(name)
-        cleanup = Cleanup(self.context, self.result)
+        cleanup = Cleanup(self.context, self.result, self.all_records())
         cleanup.leaving = [one for one in self.all_records() if one.name not in definitions]
         async with self.context.background, self._early_intents():
             never = await run_in_dependency_order(

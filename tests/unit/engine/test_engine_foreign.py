@@ -47,3 +47,33 @@ def test_a_link_that_somebody_else_made_is_refused_and_stays() -> None:
         assert legs(universe, ids["router"]) == before
 
     run(story())
+
+
+def crossed(*pairs: tuple[str, str]) -> dict[str, object]:
+    """Legs ``leg0``, ``leg1``, ... of these routers in these subnets."""
+    made: dict[str, object] = {"net": {"type": "OS::Neutron::Net"}}
+    for number, name in enumerate(sorted({subnet for _, subnet in pairs})):
+        properties = {"network": {"get_resource": "net"}, "cidr": f"10.0.{number}.0/24"}
+        made[name] = {"type": "OS::Neutron::Subnet", "properties": properties}
+    for name in sorted({router for router, _ in pairs}):
+        made[name] = {"type": "OS::Neutron::Router"}
+    for number, (router, subnet) in enumerate(pairs):
+        properties = {"router": {"get_resource": router}, "subnet": {"get_resource": subnet}}
+        made[f"leg{number}"] = {"type": "OS::Neutron::RouterInterface", "properties": properties}
+    return {"heat_template_version": "2021-04-16", "resources": made}
+
+
+def test_resources_that_swap_what_there_can_be_once_make_room_for_each_other() -> None:
+    async def story() -> None:
+        universe = Universe()
+        await universe.settle(crossed(("a", "s"), ("b", "t"), ("c", "u")))
+        swapped = crossed(("a", "t"), ("b", "u"), ("c", "s"))
+        assert await universe.settle(swapped) == 1
+        held = {
+            (port["device_id"], ip["subnet_id"]) for port in universe.cloud.all("ports") for ip in port["fixed_ips"]
+        }
+        assert held == {(universe.physical(router), universe.physical(subnet)) for router, subnet in ("at", "bu", "cs")}
+        await universe.settle(None)
+        assert universe.inventory() == {}
+
+    run(story())
