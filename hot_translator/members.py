@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,15 @@ def short_id(*parts: str) -> str:
     """Twelve letters and digits, as Heat's short ids look, always the same for the same parts."""
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return "".join(_ALPHABET[byte % 32] for byte in digest[:12])
+
+
+def nested_stack(name: str, identity: str, local_name: str) -> tuple[str, str]:
+    """Name and id of the stack that Heat would make for a group or nested template, in the stack of this name and id.
+
+    Such a name begins the names of all that is in there.
+    """
+    inner = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{identity}/{local_name}"))
+    return f"{name}-{local_name}-{short_id(identity, local_name)}", inner
 
 
 def indexed_names(count: int, skipped: Collection[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from hot_translator.expression import (
     resolve,
 )
 from hot_translator.functions.base import LaterError, Path
-from hot_translator.members import short_id
+from hot_translator.members import nested_stack
 from hot_translator.names import did_you_mean
 from hot_translator.parameters import ParameterSchema, check_value, missing, unknown
 from hot_translator.registry import Implementation
@@ -323,8 +322,7 @@ def inner_attribute(group: str, attribute: str, path: list[Any], has: Any, entit
 def nested_pseudo(place: Place, local_name: str) -> Pseudo:
     """The pseudo parameters inside of a group or nested template."""
     outer = place.pseudo
-    name = f"{outer.stack_name}-{local_name}-{short_id(outer.stack_id, local_name)}"
-    inner_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{outer.stack_id}/{local_name}"))
+    name, inner_id = nested_stack(outer.stack_name, outer.stack_id, local_name)
     return replace(outer, stack_name=name, stack_id=inner_id)
 
 

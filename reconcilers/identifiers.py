@@ -24,11 +24,12 @@ def object_name(stack: str, logical_name: str, token: str) -> str:
     return f"{readable[:52].rstrip('-')}-{tail}"
 
 
-def physical_name(stack: str, logical_name: str, token: str, limit: int) -> str:
+def physical_name(stack: str, local_name: str, token: str, limit: int) -> str:
     """Name in the cloud if the template gives none: Heat's ``stack-resource-shortid``, shortened as in Heat.
 
+    ``stack`` is the stack that the resource would be in, in Heat: groups and nested templates are stacks of their own.
     ``limit`` is the longest name of the type. Shortened names keep their first two characters and their tail.
     """
     short = base64.b32encode(uuid.UUID(token).bytes[:8]).decode().lower().rstrip("=")[:12]
-    name = f"{stack}-{logical_name.replace('/', '-')}-{short}"
+    name = f"{stack}-{local_name}-{short}"
     return name if len(name) <= limit else f"{name[:2]}-{name[-(limit - 3) :]}"

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Final, final
 
+from hot_translator.members import nested_stack
 from reconcilers import identifiers
 from reconcilers.backoff import Backoff
 from reconcilers.cloud.faults import expected_form
@@ -348,4 +349,8 @@ def intended_name(context: ReconcileContext, logical_name: str, serial: int, rty
     """Token and physical name of the serial-th resource of this name."""
     policy = context.policy
     token = identifiers.token(policy.stack_uid, logical_name, serial)
-    return token, identifiers.physical_name(policy.stack, logical_name, token, rtype.schema.name_limit)
+    *above, local = logical_name.split("/")
+    stack, identity = policy.stack, policy.stack_uid
+    for part in above:
+        stack, identity = nested_stack(stack, identity, part)
+    return token, identifiers.physical_name(stack, local, token, rtype.schema.name_limit)
