@@ -52,7 +52,8 @@ lock: ## write requirements/*.txt from pyproject.toml (UPGRADE=1: the newest ver
 	@uv=$(BIN)/uv; [ -x $$uv ] || { $(MAKE) -s .venv/.installed; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	  $(LOCK) pyproject.toml -o requirements/runtime.txt; \
 	  $(LOCK) requirements/build.in -o requirements/build.txt; \
-	  $(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+	  $(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt; \
+	  $(LOCK) requirements/audit.in -o requirements/audit.txt
 
 .PHONY: generate
 generate: install ## write what is generated: docs/api.md, docs/resource-types.md, the chart's README, schema and CRDs
@@ -134,6 +135,24 @@ lowest: install ## run the unit tests with the oldest dependencies that pyprojec
 .PHONY: image
 image: ## build the image without a registry, on Debian's packages (otherwise: docker build -t kiln .)
 	@$(LAB_CMD) image localhost/kiln:dev
+
+# The tools have an environment of their own: nothing of them is in the project's.
+AUDIT := build/audit
+$(AUDIT)/.installed: requirements/audit.txt
+	@python=$$($(LAB_CMD) python); "$$python" -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+.PHONY: sbom
+sbom: $(AUDIT)/.installed ## write the image's software bill of materials (CycloneDX) to build/kiln.cdx.json
+	@echo "==> sbom: build/kiln.cdx.json"
+	@$(AUDIT)/bin/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
+	  --mc-type application --output-reproducible --of JSON -o build/kiln.cdx.json
+
+.PHONY: audit
+audit: $(AUDIT)/.installed ## look the locked dependencies up in the database of known vulnerabilities
+	@echo "==> audit: requirements/runtime.txt, build.txt, dev.txt"
+	@tests/packaging/audit $(AUDIT)/bin/pip-audit requirements/runtime.txt requirements/build.txt requirements/dev.txt
 
 .PHONY: clean
 clean: ## delete .venv and caches of the tools (not the lab: make lab-wipe)
