@@ -16,13 +16,14 @@ from typing import Any, Final
 class CustomConstraint:
     """A value that must name an object of the cloud: ``path`` says where, ``constraint`` which kind (nova.flavor).
 
-    ``message`` is the author's own text for a value that names none.
+    ``message`` is the author's own text for a value that names none. ``hidden``: no message may show the value.
     """
 
     path: str
     constraint: str
     value: Any
     message: str = ""
+    hidden: bool = False
 
 
 _LABEL: Final = re.compile(r"[a-z0-9-]{1,63}$")

@@ -256,7 +256,7 @@ def check_value(schema: ParameterSchema, value: Any, path: str) -> tuple[Any, li
     if reasons:
         raise InvalidParameter(path, f"Parameter '{schema.name}' is invalid: {'; '.join(reasons)}")
     return result, [
-        CustomConstraint(path, constraint.value, result, constraint.message)
+        CustomConstraint(path, constraint.value, result, constraint.message, schema.hidden)
         for constraint in schema.constraints
         if constraint.kind == "custom" and needs_cloud(constraint.value)
     ]

@@ -43,6 +43,10 @@ class UnresolvedNameError(CloudError):
         self.kind = kind
         self.value = value
 
+    def without_value(self) -> "UnresolvedNameError":
+        """The same error for a value that nobody may see."""
+        return UnresolvedNameError(self.kind, self.value, f"there is no single {words(self.kind)} of this name")
+
     @override
     def of(self, service: str) -> CloudError:
         """The template's value is wrong, whichever service said so."""

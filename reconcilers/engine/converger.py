@@ -76,7 +76,13 @@ class ResourceConverger(ResourceDriver):
         )
         self.target = target
         self.references = ReferenceResolver(
-            target.rtype, target.template, context.lookup, context.digester, context.caller, context.local
+            target.rtype,
+            target.template,
+            context.lookup,
+            context.digester,
+            context.caller,
+            context.local,
+            target.definition.hidden_properties,
         )
         self.properties: Mapping[str, Any] | None = None
         """The target's properties with names resolved."""
@@ -152,9 +158,9 @@ class ResourceConverger(ResourceDriver):
         """Make sure that there is a record. Returns the properties. Sends only look-ups of names."""
         if self.properties is None:
             self.same = planner.unchanged(self.target, self.recorded)
+            self.add_secrets(self.target.template)  # a cloud may quote what is looked up
             self.properties = await self.references.look_up(self.recorded.references, self.same)
-            hidden = self.target.definition.hidden_properties
-            self.context.add_secrets(list(secret_values.of_properties(self.rtype.schema, self.properties, hidden)))
+            self.add_secrets(self.properties)
         if not self.recorded.key:
             await self.create_record()
         if self.recorded.deleting:
@@ -162,6 +168,11 @@ class ResourceConverger(ResourceDriver):
         if len(self.candidates) > 1:
             self._supersede_others()
         return self.properties
+
+    def add_secrets(self, properties: Mapping[str, Any]) -> None:
+        """Keep the secrets among these properties out of messages."""
+        hidden = self.target.definition.hidden_properties
+        self.context.add_secrets(list(secret_values.of_properties(self.rtype.schema, properties, hidden)))
 
     @override
     async def advance(self) -> ReadyResource | None:

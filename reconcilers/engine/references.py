@@ -12,7 +12,7 @@ from typing import Any
 
 from reconcilers import paths
 from reconcilers.cloud.calls import ANYBODY, Caller
-from reconcilers.cloud.lookup import Lookup
+from reconcilers.cloud.lookup import Lookup, UnresolvedNameError
 from reconcilers.digests import Digester
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault
@@ -33,6 +33,8 @@ class ReferenceResolver:
     digester: Digester
     caller: Caller = ANYBODY
     local: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    """Properties whose values no message may show; "*": all."""
 
     async def look_up(self, applied: Mapping[str, str], unchanged: frozenset[str]) -> Mapping[str, Any]:
         """The properties with names turned into ids. Raises CloudError, whose ``property`` is the reference's path.
@@ -43,6 +45,11 @@ class ReferenceResolver:
             if self._applied(place, kind, value, applied, unchanged) is None:
                 try:
                     await self.lookup.resolve(kind, value, self.caller)
+                except UnresolvedNameError as error:
+                    if self.hidden & {property_of(place), "*"}:
+                        error = error.without_value()
+                    error.property = place
+                    raise error from None
                 except CloudError as error:
                     error.property = place
                     raise

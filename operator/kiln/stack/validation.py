@@ -19,7 +19,8 @@ async def check_lookups(translation: Translation, lookup: Lookup) -> None:
         except CloudError as error:
             if error.fault is not Fault.INVALID:
                 raise
-            raise InvalidParameter(wanted.path, wanted.message or error.message) from error
+            reason = f"does not validate {wanted.constraint}" if wanted.hidden else error.message
+            raise InvalidParameter(wanted.path, wanted.message or reason) from error
 
 
 def check_immutable(translation: Translation, deployed: Translation) -> None:

@@ -62,3 +62,27 @@ def test_the_secrets_of_a_drifted_resource_are_known_before_it_is_repaired() -> 
         assert "Hunter2" in found
 
     virtual.run(life())
+
+
+@pytest.mark.parametrize("name", ["abc", "Hunter2-Secret"])
+def test_the_error_of_a_look_up_does_not_quote_a_hidden_name(name: str) -> None:
+    template = {
+        "parameters": {"hidden": {"type": "string", "hidden": True}, "open": {"type": "string"}},
+        "resources": {
+            "one": {"type": "OS::Neutron::Port", "properties": {"network": {"get_param": "hidden"}}},
+            "other": {"type": "OS::Neutron::Port", "properties": {"network": {"get_param": "open"}}},
+        },
+    }
+
+    async def reasons() -> tuple[dict[str, str], set[str]]:
+        universe = Universe()
+        context, secrets = universe.context(), set[str]()
+        context.add_secrets = secrets.update
+        result = await Engine(context, []).converge(translated(template, hidden=name, open="shown"))
+        return {error.name: str(error) for error in result.failures}, secrets
+
+    found, secrets = virtual.run(reasons())
+    assert name not in found["one"]
+    assert "there is no single network of this name" in found["one"]
+    assert "there is no network 'shown'" in found["other"]
+    assert name in secrets

@@ -49,6 +49,16 @@ def test_a_parameter_that_names_nothing_in_the_cloud_is_refused_with_its_path() 
     assert "m1.gone" in str(refused.value)
 
 
+def test_a_hidden_parameter_that_names_nothing_is_not_quoted() -> None:
+    async def life() -> None:
+        wanted = translation({"flavor": "abc"}, {"flavor": {**FLAVOR["flavor"], "hidden": True}})
+        await validation.check_lookups(wanted, Lookup(FakeOpenStack()))  # type: ignore[arg-type]
+
+    with pytest.raises(InvalidParameter) as refused:
+        virtual.run(life())
+    assert str(refused.value) == "parameters.flavor: does not validate nova.flavor"
+
+
 def test_a_cloud_that_does_not_answer_refuses_no_parameter() -> None:
     cloud = FakeOpenStack()
     cloud.fault = lambda _request: Refused(503, "down")
