@@ -81,6 +81,9 @@ class Settings:
         own_namespace, Option("namespace of the Lease", "NS", default="the operator's own namespace")
     )
     lease_name: str = _setting("kiln", Option("name of the Lease", "NAME"))
+    shards: int = _setting(
+        1, Option("number of replicas that work at the same time, each on its own Stacks with its own Lease", "N")
+    )
     identity: str = _setting(
         own_identity, Option("name of this replica in the Lease", default="the host's name and a random suffix")
     )

@@ -7,13 +7,15 @@ from harness import node
 from harness.node import Space
 from harness.project import Project
 
+from kiln.api.kinds import OWN_KINDS
+
 TIMES: list[tuple[str, float]] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.timeout(600))
+            item.add_marker(pytest.mark.timeout(1200))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -63,5 +65,5 @@ def clean() -> None:
     for name, namespace in (("kiln", "kiln-system"), ("team", "kiln-team")):
         node.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait", check=False)
         node.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=60s", check=False)
-    crds = ("stacks.kiln.dev", "stackresources.kiln.dev", "stackrevisions.kiln.dev")
+    crds = [f"{one.plural}.kiln.dev" for one in OWN_KINDS]
     node.kubectl("delete", "crds", *crds, "--ignore-not-found", "--timeout=60s", check=False)

@@ -161,7 +161,7 @@ def test_a_killed_leader_in_the_middle_of_a_create_loses_nothing(
     assert shop.condition("web").get("status") != "True"
     eventually(lambda: release.leader() not in {"", killed}, 30, 0.2)
     took.append(("the leader's pod is killed: another one leads", time.monotonic() - begin))
-    shop.ready("web", 240)
+    shop.ready("web", 480)
     took.append((f"... and a Stack of {4 * width} resources is Ready", time.monotonic() - begin))
     check_nothing_lost_or_doubled(shop, project, width)
 
@@ -186,12 +186,62 @@ def test_helm_upgrade_in_the_middle_of_an_update_loses_nothing(
         looks.append(shop.condition("web").get("status") == "True")
         upgrade.join(0.5)
     assert looks[0] is False, "the update was done before the upgrade began"
-    shop.ready("web", 240)
+    shop.ready("web", 480)
     assert not old & {pod["metadata"]["name"] for pod in release.pods()}
     assert "READY" in shop.kubectl("get", "stk").splitlines()[0]
     check_nothing_lost_or_doubled(shop, project, width)
     kept = {name: one for name, one in ids(shop, "web").items() if name in before}
     assert kept == before, "what only changes in place was replaced"
+
+
+def test_two_to_three_shards_in_the_middle_of_fifty_stacks_lose_and_double_nothing(
+    release: Release, shop: Space, project: Project, took: Times
+) -> None:
+    release.upgrade(shards="2")
+    eventually(lambda: len(holders(release)) == 2, 90)
+    count = 50
+    before = set(inventory(project.connection())["networks"])
+    for number in range(count):
+        shop.stack(f"many-{number}", small(4))
+    eventually(lambda: ready_stacks(shop, "many-") > 3, 120, 0.5)
+    upgrade = threading.Thread(
+        target=lambda: took.append(("helm upgrade --wait: 2 to 3 shards", release.upgrade(shards="3")))
+    )
+    begin = time.monotonic()
+    upgrade.start()
+    assert ready_stacks(shop, "many-") < count, "all was done before the upgrade began"
+    upgrade.join()
+    eventually(lambda: len(holders(release)) == 3, 120)
+    eventually(lambda: ready_stacks(shop, "many-") == count, 500, 2)
+    took.append((f"... and {count} Stacks are Ready", time.monotonic() - begin))
+    made = set(inventory(project.connection())["networks"]) - before
+    recorded = {
+        one["status"]["physicalID"]
+        for one in shop.get("stackresources")
+        if one["spec"]["stackName"].startswith("many-")
+    }
+    assert len(made) == count
+    assert recorded == made
+    shop.kubectl("delete", "stacks", *(f"many-{number}" for number in range(count)), "--timeout=300s", timeout=320)
+    assert set(inventory(project.connection())["networks"]) == before
+    release.upgrade(shards="1")
+    eventually(lambda: len(holders(release)) == 1, 90)
+
+
+def holders(release: Release) -> set[str]:
+    """The pods that hold Leases of the release."""
+    leases = node.items("leases", release.namespace)
+    return {one["spec"]["holderIdentity"] for one in leases if one["spec"].get("holderIdentity")}
+
+
+def ready_stacks(shop: Space, prefix: str) -> int:
+    """How many Stacks with this prefix are Ready."""
+    return sum(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for stack in shop.get("stacks")
+        if stack["metadata"]["name"].startswith(prefix)
+        for condition in stack.get("status", {}).get("conditions", ())
+    )
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "kiln.fullname" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
 
+{{/* The pods: one works for each shard, the others stand by for all of them. */}}
+{{- define "kiln.replicas" -}}
+{{- if gt (int .Values.replicas) 0 }}{{ sub (add (int .Values.replicas) (int .Values.shards)) 1 }}{{ else }}0{{ end }}
+{{- end }}
+
 {{- define "kiln.image" -}}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}

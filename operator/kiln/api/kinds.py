@@ -132,7 +132,12 @@ SECRETS: Final = Resource(
 )
 EVENTS: Final = Resource("", "v1", "events", "Event", verbs=frozenset({"create", "patch"}))
 LEASES: Final = Resource(
-    "coordination.k8s.io", "v1", "leases", "Lease", verbs=frozenset({"create", "get", "patch"}), scope=Scope.OPERATOR
+    "coordination.k8s.io",
+    "v1",
+    "leases",
+    "Lease",
+    verbs=frozenset({"create", "get", "list", "patch"}),
+    scope=Scope.OPERATOR,
 )
 # The networks of the cluster, where no cloud may be (kiln.clouds.address_guard).
 _LIST: Final = frozenset({"list"})

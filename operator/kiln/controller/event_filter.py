@@ -10,7 +10,8 @@ Most events are echoes of the operator's own writes and cost only a comparison. 
 
 After a start, the filter sees every object once. It queues a Stack at rest only when its next resync is due, so that a
 restart with thousands of Stacks is no stampede. To find inputs that changed while no operator ran, it compares times
-with the Stack's ``lastSyncTime``. A standby replica collects the same information and queues once it leads.
+with the Stack's ``lastSyncTime``. A standby replica collects the same information and queues once it leads. With
+shards, each replica collects all of it, and queues only its own Stacks.
 """
 
 import hashlib
@@ -97,16 +98,20 @@ class EventFilter:
         self._requests = requests if requests is not None else RequestIndex()
         self._now = now
         self._leading = False
+        self._owns: Callable[[Key], bool] = lambda _: True
         self._stacks: dict[Key, _Stack] = {}
         self._news: dict[Key, float] = {}
         """Stacks with news while this replica was on standby, and the time of the news."""
         self._users: defaultdict[tuple[str, Reference], set[Key]] = defaultdict(set)
         self._inputs: dict[tuple[str, Reference], _Input] = {}
 
-    def lead(self) -> None:
-        """Start to queue: this replica leads now."""
+    def lead(self, owns: Callable[[Key], bool] = lambda _: True) -> None:
+        """Start to queue: this replica leads now. ``owns`` says which Stacks are those of its shard."""
         self._leading = True
+        self._owns = owns
         for key, stack in self._stacks.items():
+            if not owns(key):
+                continue
             if key in self._news:
                 self._queue.add(key)
             else:
@@ -148,7 +153,7 @@ class EventFilter:
             self._refer(key, before.references if before else frozenset(), frozenset())
             self._stacks.pop(key, None)
             self._news.pop(key, None)
-            if self._leading:
+            if self._serves(key):
                 # One more reconciliation, which forgets all that is remembered of the Stack.
                 self._queue.interrupt(key)
             return
@@ -161,7 +166,7 @@ class EventFilter:
         if before is not None:
             if before.intent != stack.intent:
                 self._changed(key)
-            elif self._leading and before.pass_id != stack.pass_id and not self._ours(stack.pass_id):
+            elif self._serves(key) and before.pass_id != stack.pass_id and not self._ours(stack.pass_id):
                 self._queue.add(key)
         elif stack.resting and not self._stale(key, stack):
             if self._leading:
@@ -198,16 +203,20 @@ class EventFilter:
         # Times are whole seconds. What was written in the same second may be newer.
         return any(found is not None and found.changed >= stack.synced for found in known)
 
+    def _serves(self, key: Key) -> bool:
+        """Whether this replica leads, and the Stack is one of its shard."""
+        return self._leading and self._owns(key)
+
     def _changed(self, key: Key) -> None:
         """News: a running reconciliation of this Stack is out of date."""
-        if self._leading:
-            self._queue.interrupt(key)
-        else:
+        if not self._leading:
             self._news[key] = self._now()
+        elif self._owns(key):
+            self._queue.interrupt(key)
 
     def _later(self, key: Key, stack: _Stack) -> None:
         due = stack.due(self._now())
-        if due < math.inf:
+        if due < math.inf and self._owns(key):
             self._queue.add_after(key, due)
 
     def _refer(self, key: Key, before: frozenset[Reference], now: frozenset[Reference]) -> None:

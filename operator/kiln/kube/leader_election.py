@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -60,6 +60,8 @@ class Lease:
         self._duration = duration
         self._renew_deadline = renew_deadline
         self._retry = retry
+        self.marks: Mapping[str, Mapping[str, str]] = {}
+        """Labels and annotations that are written when the Lease is taken."""
         self._now = now
         self._renewed: float | None = None
         """When the last successful renewal was *sent*; None if this replica does not hold the Lease."""
@@ -80,17 +82,24 @@ class Lease:
 
     async def acquire(self) -> None:
         """Wait until this replica holds the Lease."""
-        self._lost = False
         log.info("Waiting for the lease %s/%s as %s", self._namespace, self._name, self._identity)
         while True:
-            try:
-                if await self._try():
-                    log.info("Holding the lease %s/%s", self._namespace, self._name)
-                    metrics.LEADER.set(1)
-                    return
-            except KubeError as error:
-                log.warning("The lease %s/%s could not be read or written: %s", self._namespace, self._name, error)
+            if await self.attempt():
+                return
             await asyncio.sleep(self._retry)
+
+    async def attempt(self) -> bool:
+        """Try once to take the Lease. Returns whether this replica holds it."""
+        self._lost = False
+        try:
+            if not await self._try():
+                return False
+        except KubeError as error:
+            log.warning("The lease %s/%s could not be read or written: %s", self._namespace, self._name, error)
+            return False
+        log.info("Holding the lease %s/%s", self._namespace, self._name)
+        metrics.LEADER.set(1)
+        return True
 
     async def hold(self) -> None:
         """Renew the Lease. Never returns; raises ``LeaseLost`` when the Lease is lost."""
@@ -147,7 +156,7 @@ class Lease:
             record["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
         self._version = version
         try:
-            await self._write(record)
+            await self._write(record, self.marks)
         except (Conflict, NotFound):
             # Somebody else wrote in between. The next attempt reads the Lease again.
             return self._renewed is not None
@@ -169,7 +178,7 @@ class Lease:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
+            "metadata": {"name": self._name, "namespace": self._namespace, **self.marks},
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": int(self._duration),
@@ -186,8 +195,8 @@ class Lease:
         self._renewed = sent
         return True
 
-    async def _write(self, spec: dict[str, Any]) -> None:
-        body = {"metadata": {"resourceVersion": self._version}, "spec": spec}
+    async def _write(self, spec: dict[str, Any], marks: Mapping[str, Any] | None = None) -> None:
+        body = {"metadata": {"resourceVersion": self._version, **(marks or {})}, "spec": spec}
         answer = await self._kube.patch(LEASES, self._namespace, self._name, body)
         self._version = answer["metadata"]["resourceVersion"]
 

@@ -1,8 +1,8 @@
 """`kiln run`: builds the parts of the operator, runs and supervises them.
 
     informer (kopf), deletion watcher -> event filter -> work queue -> controller -> OpenStack
-                                                             ^             |
-                                                           Lease     status, Events
+                                              ^              ^             |
+                                            shard          Lease     status, Events
 
 SIGTERM and SIGINT let reconciliations reach a safe point, then release the Lease and exit with 0. When the Lease is
 lost or a part fails, the process exits with 1 at once. Every step is written ahead, so the next process continues from
@@ -38,7 +38,9 @@ from kiln.controller.workqueue import WorkQueue
 from kiln.kube.client import Kube, configuration
 from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.informer import Informer
-from kiln.kube.leader_election import Lease, LeaseLost
+from kiln.kube.leader_election import LeaseLost
+from kiln.kube.shards import MOST as MOST_SHARDS
+from kiln.kube.shards import Shard
 from kiln.process import debug, http
 from kiln.redaction import Redactor
 from kiln.settings import Settings, add_options, from_arguments
@@ -63,7 +65,7 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
         description="Runs the operator against the cluster of KUBECONFIG, or of the pod that it runs in.",
     )
     add_options(parser)
-    parser.set_defaults(handler=_run)
+    parser.set_defaults(handler=partial(_run, parser))
 
 
 def tune_gc() -> None:
@@ -76,8 +78,12 @@ def tune_gc() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     settings = from_arguments(arguments)
+    if not 1 <= settings.shards <= MOST_SHARDS:
+        parser.error(f"--shards: a number from 1 to {MOST_SHARDS} is wanted, not {settings.shards}")
+    if settings.shards > 1 and not settings.lease:
+        parser.error("--shards needs Leases: leave --no-lease out")
     logs.configure(settings.log_level, settings.log_format)
     # All types, now: the first reconciliation would hold the event loop while their modules are imported.
     registry.load()
@@ -113,7 +119,10 @@ class _Operator:
         self._events = EventRecorder(self._kube, redact=Redactor(), identity=settings.identity)
         # The Lease has its own client, so that renewals never queue behind other calls. hold() retries.
         self._lease_kube = Kube(configuration(), threads=1, attempts=1, connect_timeout=2.0, read_timeout=4.0)
-        self._lease = Lease(self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity)
+        self._lease = Shard(
+            self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity, settings.shards
+        )
+        metrics.SHARDS.set(settings.shards)
         share = settings.cloud_threads_per_namespace
         self._guard = AddressGuard((*default_denied(), *settings.denied_networks), settings.allowed_networks)
         self._clouds = CloudConnections(self._guard, settings.limits, threads=share, idle=settings.cloud_idle)
@@ -203,18 +212,34 @@ class _Operator:
 
     async def _lead(self) -> None:
         """Wait for the Lease, then work as long as it is held."""
-        if self._settings.lease:
-            await self._lease.acquire()
-        else:
+        if not self._settings.lease:
             metrics.LEADER.set(1)
+            await self._work()
+            await self._stop.wait()
+            return
+        await self._lease.acquire()
+        holding, working = asyncio.ensure_future(self._lease.hold()), asyncio.ensure_future(self._settle_and_work())
+        try:
+            await asyncio.wait({holding, working}, return_when=asyncio.FIRST_COMPLETED)
+            if not holding.done():
+                await working
+            await holding
+        finally:
+            holding.cancel()
+            working.cancel()
+
+    async def _settle_and_work(self) -> None:
+        """Work once the Stacks of this shard can be nobody else's."""
+        await self._lease.settle()
+        await self._work()
+
+    async def _work(self) -> None:
+        """Begin to work."""
         if address_guard.in_cluster():
             await address_guard.inform(self._guard, self._kube)
         self._shared.unconfirmed.since = asyncio.get_running_loop().time()
         self._queue.start()
-        self._filter.lead()
-        if self._settings.lease:
-            await self._lease.hold()
-        await self._stop.wait()
+        self._filter.lead(self._lease.owns)
 
     async def _release(self, tasks: list[asyncio.Task[None]]) -> None:
         """Stop renewing, then release the Lease."""
