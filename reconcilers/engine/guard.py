@@ -14,7 +14,8 @@ class Guard:
 
     ``protected`` are patterns of logical names (``*``, ``?``, ``[...]``; a ``*`` also matches slashes). ``approved``
     are the names of the resources that may be replaced or deleted; None: all. A resource that was never complete is
-    not guarded: nothing was stored in it, and creating it again may need its deletion.
+    not guarded: nothing was stored in it, and creating it again may need its deletion. One that somebody marked
+    unhealthy needs no approval.
     """
 
     protected: tuple[str, ...] = ()
@@ -28,7 +29,7 @@ class Guard:
         """The refusal to replace an existing resource, if there is one."""
         if self.protects(recorded):
             return _protected("replaced")
-        return None if UNHEALTHY in recorded.data else self._unapproved(recorded, "replacement")
+        return self._unapproved(recorded, "replacement")
 
     def removal(self, recorded: Recorded) -> Failed | None:
         """The refusal to delete a resource, if there is one."""
@@ -37,7 +38,9 @@ class Guard:
         return _protected("deleted") if self.protects(recorded) else self._unapproved(recorded, "deletion")
 
     def _unapproved(self, recorded: Recorded, what: str) -> Failed | None:
-        if self.approved is None or recorded.name in self.approved or not _was_complete(recorded):
+        if self.approved is None or recorded.name in self.approved:
+            return None
+        if not _was_complete(recorded) or UNHEALTHY in recorded.data:
             return None
         return Failed(f"its {what} waits for approval", Fault.UNAPPROVED)
 

@@ -329,7 +329,13 @@ class Preview:
         if deployed is not None and deployed.type == target.definition.type and not deployed.virtual:
             with contextlib.suppress(TranslationError):
                 old = await self.context.evaluate(lambda: deployed.resolve(self.context))
-        self.values[target.name] = compare(target, driver.recorded, driver.observed, action, old, deployed)
+        changes = compare(target, driver.recorded, driver.observed, action, old, deployed)
+        self.values[target.name] = changes
+        before = [
+            target.digester.value(one.old) if one.drifted else driver.recorded.digests.get(one.name, "")
+            for one in changes
+        ]
+        self.identities[target.name] += tuple(before)
         return action
 
     # Requests.

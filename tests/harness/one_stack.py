@@ -6,7 +6,7 @@ from typing import Any
 from harness.fake_kube import FakeKube
 from harness.fake_openstack import FakeOpenStack
 from harness.inline import InlineExecutor
-from kiln.api.kinds import STACK_OPERATIONS, STACKS
+from kiln.api.kinds import STACK_CHANGE_SETS, STACK_OPERATIONS, STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
@@ -106,6 +106,33 @@ class OneStack:
         """Phase and message of a StackOperation; empty while it waits."""
         status = (self.kube.find(STACK_OPERATIONS.plural, name) or {}).get("status") or {}
         return status.get("phase", ""), status.get("message", "")
+
+    def propose(self, name: str, **spec: Any) -> str:
+        """Create a StackChangeSet, as the informer shows it. Returns its name."""
+        metadata = {"uid": f"uid-{name}", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        full = {"stackName": "web", "delete": False, "approved": False, "ttlAfterFinished": "24h", **spec}
+        obj = self.kube.put(STACK_CHANGE_SETS, name, metadata=metadata, spec=full)
+        self.services.requests.observe(STACK_CHANGE_SETS.plural, "ADDED", obj)
+        return name
+
+    def change_sets(self) -> dict[str, dict[str, Any]]:
+        """The status of each StackChangeSet by name, as the informer has shown them."""
+        found = {name: self.kube.find(STACK_CHANGE_SETS.plural, name) for name in self.kube.named("stackchangesets")}
+        for obj in found.values():
+            if obj is not None:
+                self.services.requests.observe(STACK_CHANGE_SETS.plural, "MODIFIED", obj)
+        return {name: obj.get("status") or {} for name, obj in sorted(found.items()) if obj is not None}
+
+    def in_phase(self, phase: str) -> list[str]:
+        """The names of the StackChangeSets in a phase."""
+        return [name for name, status in self.change_sets().items() if status.get("phase", "") == phase]
+
+    def approve(self, name: str) -> None:
+        """Set ``approved`` of a StackChangeSet, as the informer shows it."""
+        obj = self.kube.objects[STACK_CHANGE_SETS.plural, "ns", name]
+        obj["spec"]["approved"] = True
+        obj["metadata"]["generation"] = obj["metadata"].get("generation", 1) + 1
+        self.services.requests.observe(STACK_CHANGE_SETS.plural, "MODIFIED", obj)
 
     def message(self, kind: str = "Ready") -> str:
         """The message of a condition."""

@@ -112,9 +112,17 @@ class Result(StrEnum):
 class RequestPhase(StrEnum):
     """``status.phase`` of objects that ask something of a Stack once. A request that waits has none."""
 
+    READY = "Ready"
+    """A StackChangeSet whose plan is made, and not executed."""
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    STALE = "Stale"
+    """A StackChangeSet whose plan is out of date."""
+
+
+FINISHED: Final = frozenset({RequestPhase.SUCCEEDED, RequestPhase.FAILED, RequestPhase.STALE})
+"""Phases that never change."""
 
 
 class Reason(StrEnum):

@@ -14,12 +14,13 @@ from kiln.controller.workqueue import Run
 from kiln.kube.client import KubeError
 from kiln.stack import conditions, finalizer, orphans
 from kiln.stack.operations import Operations
+from kiln.stack.proposals import Proposals
 from kiln.stack.reconciliation import StackReconciliation
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import SharedState
 from reconcilers.backoff import Backoff
 from reconcilers.cloud import session
-from reconcilers.engine.control import EndReason, ReconciliationEnded
+from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,14 @@ class StackController:
         if stack is None:
             self.shared.forget(key)
             await Operations(self.shared.kube, self.shared.requests, key).reject_all(f"there is no Stack {key.name}")
-            return Requeue.on_events(PassEnd.DELETED)
+            return await self._proposals(key, run).after(Requeue.on_events(PassEnd.DELETED))
         pass_id = self._new_pass()
         session.request_id.set(pass_id)
         budget = Budget(size=MAX_FUNCTION_OUTPUT, cpu=MAX_FUNCTION_CPU)
         with logs.context(stack=str(key), pass_id=pass_id), limited(budget):
             this = StackReconciliation(self.shared, stack, run, pass_id)
             try:
-                return await this.run()
+                return await self._proposals(key, run).after(await this.run())
             except KubeError as error:
                 if error.status in PERMANENT_STATUSES:
                     with contextlib.suppress(KubeError):
@@ -88,6 +89,9 @@ class StackController:
                 raise
             finally:
                 await this.reporter.writer.close()
+
+    def _proposals(self, key: Key, run: Run) -> Proposals:
+        return Proposals(self.shared, key, Control(run.superseded, self.shared.fence))
 
     def _new_pass(self) -> str:
         pass_id = f"req-{uuid.uuid4()}"

@@ -161,6 +161,21 @@ def waiting(
     )
 
 
+def awaiting(generation: int, message: str, old: StackStatus, remarks: Remarks) -> StatusUpdate:
+    """The operation waits for the approval of its plan. One that was going on has been overtaken by a newer spec."""
+    last = old.last_operation
+    running = last is not None and last.running
+    return StatusUpdate(
+        generation,
+        ReadyState(ready=False, reconciling=False, reason=Reason.AWAITING_APPROVAL, message=message),
+        template_valid=(True, "Valid", remarks.template),
+        cloud_reachable=(True, "Reachable", remarks.cloud),
+        operation=Operation(last.type) if last is not None and running else None,
+        result=Result.FAILED,
+        operation_message="overtaken by a change that waits for approval" if running else "",
+    )
+
+
 def hooks_of(result: EngineResult) -> tuple[str, ...]:
     """The pending hooks, as the status names them."""
     return tuple(sorted(f"{name}:{hook}" for name, hook in result.hooks))[:MOST_HOOKS]

@@ -1,7 +1,7 @@
 """Plans a Stack without changing anything: what an update, a repair or its deletion would do."""
 
 import asyncio
-import secrets
+import secrets as random_bytes
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +53,20 @@ class ReadOnlyStore(ResourceStore):
         raise RuntimeError(f"a plan would delete the record of {recorded.name}")
 
 
+class PlanSecrets:
+    """Collects the hidden values of a plan, so that its errors can be redacted too. ``owner`` is namespace/name."""
+
+    def __init__(self, owner: str) -> None:
+        self.redact = Redactor()
+        self._owner = owner
+        self._values: set[str] = set()
+
+    def add(self, values: Iterable[str]) -> None:
+        """Redact these values too."""
+        self._values.update(values)
+        self.redact.register(self._owner, self._values)
+
+
 @dataclass(frozen=True, slots=True)
 class StackPlan:
     """A plan with the translation that it leads to (None for a deletion), and what it is based on.
@@ -89,13 +103,15 @@ async def plan_stack(
     *,
     delete: bool = False,
     control: Control | None = None,
+    secrets: PlanSecrets | None = None,
 ) -> StackPlan:
     """What the operator would do about this Stack now.
 
-    ``proposed`` stands for the inputs of its spec; ``delete`` plans its deletion. ``control`` may end the planning.
+    ``proposed`` stands for the inputs of its spec; ``delete`` plans its deletion. ``control`` may end the planning;
+    ``secrets`` collects the hidden values.
     Raises InputsError, CredentialsError, TranslationError, CloudError, KubeError, and what the control raises.
     """
-    preview, loaded = await _preview(shared, stack, proposed, delete=delete, control=control)
+    preview, loaded = await _preview(shared, stack, proposed, delete=delete, control=control, collector=secrets)
     plan = await preview.plan(loaded.translation)
     digester = preview.context.digester
     given = loaded.inputs
@@ -157,11 +173,12 @@ async def _preview(
     *,
     delete: bool = False,
     control: Control | None = None,
+    collector: PlanSecrets | None = None,
 ) -> tuple[Preview, _Loaded]:
     tenant.set(stack["metadata"]["namespace"])
     access = await shared.last_access(stack) if delete else await shared.access(stack)
     records = await StackResourceStore(shared.kube, stack, str, fence=lambda: False).load()
-    secrets_of = _Secrets(str(v1alpha1.namespaced_name(stack)))
+    secrets_of = collector or PlanSecrets(str(v1alpha1.namespaced_name(stack)))
     secrets_of.add(access.credential.hidden)
     loaded, deployed = _Loaded(secrets_of.redact), None
     if not delete:
@@ -178,20 +195,6 @@ async def _preview(
     context = await _context(shared, stack, access, loaded.translation, records, control or Control())
     context.add_secrets = secrets_of.add
     return Preview(Engine(context, records), deployed), loaded
-
-
-class _Secrets:
-    """Collects the hidden values of a plan."""
-
-    def __init__(self, owner: str) -> None:
-        self.redact = Redactor()
-        self._owner = owner
-        self._values: set[str] = set()
-
-    def add(self, values: Iterable[str]) -> None:
-        """Redact these values too."""
-        self._values.update(values)
-        self.redact.register(self._owner, self._values)
 
 
 async def _translated(
@@ -248,7 +251,7 @@ async def _context(
     policy = Policy(
         stack=v1alpha1.heat_name(stack),
         stack_uid=stack["metadata"].get("uid") or "00000000-0000-0000-0000-000000000000",
-        key=key or secrets.token_bytes(32),
+        key=key or random_bytes.token_bytes(32),
         drift=spec.drift,
         concurrency=spec.max_concurrency,
         guard=Guard(spec.protected_resources),

@@ -19,6 +19,7 @@ from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import DeletionPolicy, Reason, RequestPhase, StackSpec
 from kiln.clouds.credentials import CredentialsError
 from kiln.stack import (
+    approval,
     clock,
     conditions,
     finalizer,
@@ -31,6 +32,7 @@ from kiln.stack import (
     status,
     validation,
 )
+from kiln.stack.approval import ApprovalGate, Awaiting
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.operations import Effects, Operations, OperationType, Outcome, Rejection, StackOperation
@@ -146,6 +148,11 @@ class StackReconciliation:
         except Refused as refused:
             await self.reporter.report_final(refused.update)
             return refused.requeue
+        except TranslationError as error:
+            # Of a plan; other translations are refused where they are made.
+            invalid = self._refusal(error.kind, status.format_problems(error))
+            await self.reporter.report_final(invalid.update)
+            return invalid.requeue
         except CloudError as error:
             await self.reporter.report_final(conditions.cloud_failed(self.generation, error))
             if conditions.is_stalled_by(error):
@@ -217,6 +224,10 @@ class StackReconciliation:
         if self.operation is not None and self.operation.type is OperationType.CHECK:
             spec = replace(spec, drift=DriftPolicy.REPORT)
         translation, deployed = await self._translations(decided, loaded, revisions)
+        gate = ApprovalGate(self.shared, self.stack, wanted, loaded.inputs, self._control(float("inf")))
+        granted = await gate.enter(spec, decided)
+        if isinstance(granted, Awaiting):
+            return await self._await_approval(spec, granted, loaded)
         self.reporter.register(decided, loaded.records, translation if decided.target is not None else None)
         if not decided.announced or self.reporter.effects:
             await self.reporter.report_started()
@@ -226,12 +237,16 @@ class StackReconciliation:
             rekeyed=new_key and bool(loaded.records),
             known=_names(translation) if decided.began_before else frozenset(),
             deployed=_names(deployed),
+            guard=Guard(spec.protected_resources, granted.approved),
         )
         engine = Engine(context, loaded.records)
         try:
             result = await (engine.converge(translation) if decided.target is not None else engine.delete())
         except TimedOut:
             return await self._failed(spec, decided, EngineResult(), translation, engine, loaded, timed_out=True)
+        awaited = await gate.interrupted() if approval.is_unapproved(result) else None
+        if awaited is not None:
+            return await self._await_approval(spec, awaited, loaded)
         if result.hooks and not result.failures:
             update = conditions.waiting(
                 self.generation, decided, self.reporter.progress, result, remarks=_remarks(loaded)
@@ -420,6 +435,12 @@ class StackReconciliation:
         if after.stalled:
             log.warning("giving up until the Stack or one of its inputs changes: %s", update.state.reason)
         return _requeue_after_failure(spec, after)
+
+    async def _await_approval(self, spec: StackSpec, awaited: Awaiting, loaded: _Loaded) -> Requeue:
+        """Nothing more is done until somebody approves the plan, or until it is time to look whether it still holds."""
+        old = StackStatus.parse({"status": self.reporter.writer.status})
+        await self.reporter.report_final(conditions.awaiting(self.generation, awaited.message, old, _remarks(loaded)))
+        return Requeue(PassEnd.AWAITING_APPROVAL, resync(spec))
 
     async def _outputs(self, translation: Translation, context: ReconcileContext) -> outputs.Outputs:
         return await context.evaluate(partial(outputs.resolve, translation, context, self.reporter.redact_outputs))

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import BY_PLURAL, Resource
-from kiln.api.v1alpha1 import Key, RequestPhase
+from kiln.api.v1alpha1 import FINISHED, Key
 from kiln.kube.client import Kube, KubeError
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class RequestIndex:
 
 def is_finished(obj: Mapping[str, Any]) -> bool:
     """Whether the operator has ended the request."""
-    return (obj.get("status") or {}).get("phase") in {RequestPhase.SUCCEEDED, RequestPhase.FAILED}
+    return (obj.get("status") or {}).get("phase") in FINISHED
 
 
 def expiry(obj: Mapping[str, Any]) -> float | None:

@@ -24,6 +24,8 @@ class PassEnd(StrEnum):
     """Resources wait at hooks."""
     PAUSED = "Paused"
     """``spec.paused`` is set."""
+    AWAITING_APPROVAL = "AwaitingApproval"
+    """The operation waits for the approval of its plan."""
     SUPERSEDED = EndReason.SUPERSEDED.value
     LEASE_LOST = EndReason.LEASE_LOST.value
     OBJECT_CHANGED = EndReason.OBJECT_CHANGED.value
@@ -34,7 +36,7 @@ class PassEnd(StrEnum):
     """The operator has a bug."""
 
 
-SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED, PassEnd.HOOK_PENDING})
+SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED, PassEnd.HOOK_PENDING, PassEnd.AWAITING_APPROVAL})
 """Ends that reset the backoff."""
 
 
