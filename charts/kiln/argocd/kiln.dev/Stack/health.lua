@@ -37,6 +37,9 @@ end
 if ready.status == "True" then
   return health("Healthy", ready)
 end
+if ready.status == "False" and ready.reason == "AwaitingApproval" then
+  return {status = "Suspended", message = ready.message}
+end
 if ready.status == "False" then
   return health("Degraded", ready)
 end
