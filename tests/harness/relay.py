@@ -68,13 +68,14 @@ class Rule:
 
 class Relay(ABC):
     """``rules`` may be changed at any time; the first that bites counts. ``injected`` counts the faults by kind,
-    ``calls`` all requests by service and method.
+    ``calls`` all requests by service and method. ``changes`` are those that are no reads, in their order.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: list[Rule] = []
         self.injected: collections.Counter[str] = collections.Counter()
         self.calls: collections.Counter[str] = collections.Counter()
+        self.changes: list[Call] = []
         self.port = 0
         self._dice = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -110,6 +111,8 @@ class Relay(ABC):
         content = hashlib.sha1(await request.read(), usedforsecurity=False).hexdigest()
         call = Call(service, request.method, path, content)
         self.calls[f"{service} {request.method}"] += 1
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            self.changes.append(call)
         for rule in self.rules:
             if rule.bites(call, self._dice):
                 return call, self._dice.choice(rule.kinds)

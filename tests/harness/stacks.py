@@ -115,6 +115,20 @@ class Namespace:
         eventually(lambda: status().get("completionTime"), timeout, self.every)
         return status()["phase"], status().get("message", "")
 
+    def change_sets(self, stack: str, phase: str) -> list[str]:
+        """The names of a Stack's StackChangeSets in a phase."""
+        found = [one for one in self.get("stackchangesets") if one["spec"]["stackName"] == stack]
+        return [one["metadata"]["name"] for one in found if (one.get("status") or {}).get("phase") == phase]
+
+    def awaits(self, stack: str, timeout: float = 180) -> str:
+        """Wait until the Stack waits for an approval. Returns the name of its StackChangeSet."""
+        message = self.reason(stack, "AwaitingApproval", timeout)["message"]
+        return str(message.partition("StackChangeSet ")[2].partition(" ")[0])
+
+    def approve(self, name: str) -> None:
+        """Approve a StackChangeSet."""
+        self.kubectl("patch", "stackchangeset", name, "--type=merge", "-p", json.dumps({"spec": {"approved": True}}))
+
     def resources(self, stack: str) -> dict[str, dict[str, Any]]:
         """The Stack's StackResources by logical name (the newest of each)."""
         found = [one for one in self.get("stackresources") if one["spec"]["stackName"] == stack]

@@ -103,3 +103,10 @@ def test_the_defaults_are_alike_in_crd_and_operator():
     bare = {"spec": {"cloudCredentialsRef": {"secretName": "s", "cloudName": "c"}}}
     full = {"spec": {**bare["spec"], **given}}
     assert v1alpha1.stack_spec(bare) == v1alpha1.stack_spec(full)
+
+
+def test_inputs_can_be_proposed_in_every_form_that_a_stack_takes():
+    stack = schema_of(CRDS["stacks"])["properties"]["spec"]["properties"]
+    proposed = schema_of(CRDS["stackchangesets"])["properties"]["spec"]["properties"]["proposed"]["properties"]
+    names = ("template", "templateBody", "templateRef", "environments", "files", "filesFrom", "parameters")
+    assert proposed == {name: stack[name] for name in (*names, "parametersFrom")}
