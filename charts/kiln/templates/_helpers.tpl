@@ -84,11 +84,11 @@ capabilities: {drop: [ALL]}
 - apiGroups: [kiln.dev]
   resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status, stackchangesets/status]
   verbs: [patch]
-# Inputs: templates, environments, files, parameters.
+# Inputs are read: templates, environments, files, parameters. Those that spec.outputsTo of a Stack names are written.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch]
-# Inputs and credentials are read. A Stack's own Secrets (its key, hidden parameters of its revisions) are written; RBAC has
+  verbs: [get, list, watch, create, patch, delete]
+# Inputs and credentials are read. A Stack's own Secrets (its key, hidden parameters of its revisions, outputs) are written; RBAC has
 # no way to say "those with an owner".
 - apiGroups: [""]
   resources: [secrets]

@@ -116,7 +116,7 @@ STACK_CHANGE_SETS: Final = Resource(
     status_verbs=_PATCH,
     watch=Watch(Relation.REQUEST),
 )
-CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ, watch=Watch(Relation.INPUT))
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ | _WRITE, watch=Watch(Relation.INPUT))
 SECRETS: Final = Resource(
     "",
     "v1",

@@ -67,6 +67,8 @@ class StackStatus:
     groups: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     hidden_outputs: tuple[str, ...] = ()
+    output_objects: tuple[str, ...] = ()
+    """Secrets and ConfigMaps with outputs: ``Secret/NAME``."""
 
     @classmethod
     def parse(cls, stack: Mapping[str, Any]) -> "StackStatus":
@@ -89,6 +91,7 @@ class StackStatus:
             groups=status.get("groups") or {},
             outputs=status.get("outputs") or {},
             hidden_outputs=tuple(status.get("hiddenOutputs") or ()),
+            output_objects=tuple(status.get("outputObjects") or ()),
         )
 
     def reason(self, kind: Condition) -> str:

@@ -1,7 +1,7 @@
 """The status update for each possible end of a reconciliation. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kiln.api.stack_status import RollbackTarget, StackStatus
@@ -99,6 +99,14 @@ def reached(
         groups=groups if target else {},
         synced=True,
     )
+
+
+def unpublished(update: StatusUpdate, reason: str, message: str) -> StatusUpdate:
+    """All resources match the target, and outputs cannot be written where the spec asks for them."""
+    if not update.state.ready:
+        return update
+    state = ReadyState(ready=False, reconciling=False, reason=reason, message=message, stalled=True)
+    return replace(update, state=state)
 
 
 def failed(

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hot_translator import Translation, TranslationError
+from hot_translator import Output, Translation, TranslationError
 from hot_translator.expression import AllAttributes, Attribute, Reference, Scope, has_unknown, leaves
 from kiln.redaction import Redaction
 from kiln.stack.status import shown
@@ -16,6 +16,8 @@ LARGEST_OF_ALL = 256 << 10
 """Bytes of all outputs of a Stack, and of their errors: all of the status has to fit into one object, which the API
 server keeps twice, once as the list of fields with their owner.
 """
+LARGEST_OF_HIDDEN = 700_000
+"""Bytes of all hidden outputs, as JSON. With those of the status they fit into one Secret."""
 LONGEST_ERROR = 1024
 """Characters of an output's error."""
 _ESCAPED = "<>&"
@@ -29,12 +31,15 @@ class Outputs:
     """Outputs by name.
 
     ``values`` may be shown, ``errors`` say why an output has no value, ``hidden`` are the names of outputs that contain
-    secrets.
+    secrets, ``secrets`` the values of those (as far as they have one). ``without_value`` are outputs that are null. The
+    repr omits secrets.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    without_value: frozenset[str] = frozenset()
 
 
 NONE = Outputs()
@@ -45,9 +50,12 @@ def resolve(translation: Translation, scope: Scope, redact: Redaction) -> Output
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     hidden: list[str] = []
+    secrets: dict[str, Any] = {}
+    without_value: set[str] = set()
     for name, output in translation.outputs.items():
         if output.hidden or _sensitive(translation, scope, output.value, set()):
             hidden.append(name)
+            secrets |= _hidden_value(name, output, scope)
             continue
         try:
             value = output.resolve(scope)
@@ -61,11 +69,24 @@ def resolve(translation: Translation, scope: Scope, redact: Redaction) -> Output
         else:
             if redact.holds(text):
                 hidden.append(name)
+                secrets[name] = value
             elif stored_size(text) > LARGEST:
                 errors[name] = f"is larger than {LARGEST} bytes"
             elif value is not None:
                 values[name] = value
-    return bounded(Outputs(values, errors, tuple(sorted(hidden))))
+            else:
+                without_value.add(name)
+    return bounded(Outputs(values, errors, tuple(sorted(hidden)), secrets, frozenset(without_value)))
+
+
+def _hidden_value(name: str, output: Output, scope: Scope) -> dict[str, Any]:
+    """The value of a hidden output by its name; nothing if it has none. Why is not said: that may quote the secret."""
+    try:
+        value = output.resolve(scope)
+        json.dumps(value, default=_refuse)
+    except (TranslationError, RecursionError, TypeError, ValueError):
+        return {}
+    return {name: value} if value is not None else {}
 
 
 def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ...]) -> Outputs:
@@ -73,7 +94,7 @@ def kept(found: Outputs, before: Mapping[str, Any], hidden_before: tuple[str, ..
     values = {**{name: before[name] for name in found.errors if name in before}, **found.values}
     errors = {name: why for name, why in found.errors.items() if name not in before and name not in hidden_before}
     hidden = {*found.hidden, *(name for name in found.errors if name in hidden_before)}
-    return Outputs(values, errors, tuple(sorted(hidden)))
+    return replace(found, values=values, errors=errors, hidden=tuple(sorted(hidden)))
 
 
 def stored_size(text: str) -> int:
@@ -83,6 +104,7 @@ def stored_size(text: str) -> int:
 
 def bounded(outputs: Outputs) -> Outputs:
     """The outputs that fit into a status, small ones first; of the others it is said that they do not fit."""
+    outputs = _bounded_secrets(outputs)
     errors = dict(outputs.errors)
     sizes = {name: stored_size(json.dumps({name: value})) for name, value in outputs.values.items()}
     left = LARGEST_OF_ALL
@@ -99,7 +121,19 @@ def bounded(outputs: Outputs) -> Outputs:
     reasons = dict(list(errors.items())[: len(told)])
     if untold or more:
         reasons["..."] = f"{untold + more} more outputs are not named here"
-    return Outputs(values, reasons, tuple(names))
+    return replace(outputs, values=values, errors=reasons, hidden=tuple(names))
+
+
+def _bounded_secrets(outputs: Outputs) -> Outputs:
+    left, kept, errors = LARGEST_OF_HIDDEN, dict[str, Any](), dict(outputs.errors)
+    sizes = {name: len(json.dumps(value)) for name, value in outputs.secrets.items()}
+    for name in sorted(sizes, key=sizes.__getitem__):
+        left -= sizes[name]
+        if left < 0:
+            errors[name] = f"is left out: together the hidden outputs are larger than {LARGEST_OF_HIDDEN} bytes"
+        else:
+            kept[name] = outputs.secrets[name]
+    return replace(outputs, secrets=kept, errors=errors)
 
 
 def _fitting(texts: Sequence[str]) -> tuple[list[str], int]:

@@ -28,6 +28,7 @@ from kiln.stack import (
     operations,
     outputs,
     power_operations,
+    published_outputs,
     stack_secret,
     status,
     validation,
@@ -36,6 +37,7 @@ from kiln.stack.approval import ApprovalGate, Awaiting
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.operations import Effects, Operations, OperationType, Outcome, Rejection, StackOperation
+from kiln.stack.published_outputs import OutputPublisher, Published
 from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
@@ -388,6 +390,8 @@ class StackReconciliation:
             # Later resources may have changed attributes of earlier ones.
             await engine.refresh({name for output in translation.outputs.values() for name in output.requires})
         shown = await self._outputs(translation, engine.context) if target is not None else outputs.NONE
+        published = await self._publish(shown)
+        worked = worked or self.reporter.started
         update = conditions.reached(
             self.generation,
             decided,
@@ -397,11 +401,17 @@ class StackReconciliation:
             worked=worked,
             remarks=_remarks(loaded),
         )
-        await self.reporter.report_final(replace(update, resync_interval=spec.resync_interval))
+        update = replace(update, resync_interval=spec.resync_interval, output_objects=published.objects)
+        if published.problem is not None:
+            message = f"{published.problem.path}: {published.problem.message}"
+            update = conditions.unpublished(update, published.problem.reason, message)
+        await self.reporter.report_final(update)
         if worked:
             self.reporter.observe_duration()
         keep = frozenset(revision.name for revision in (target, wanted) if revision is not None)
         await revisions.prune(known, keep, spec.revision_history_limit)
+        if published.problem is not None:
+            return Requeue(PassEnd.STALLED, CREDENTIALS_RETRY)
         again = resync(spec)
         if engine.context.has_possible_duplicates:
             again = min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL)
@@ -421,17 +431,20 @@ class StackReconciliation:
         """Some resources do not match the target. ``spec.onFailure`` decides what to do."""
         after = objective.after_failure(spec, decided, result.failures, timed_out=timed_out)
         shown = await self._outputs(translation, engine.context)
+        shown = outputs.kept(shown, self.old.outputs, self.old.hidden_outputs)
+        published = await self._publish(shown, keep_hidden=True)
         update = conditions.failed(
             self.generation,
             decided,
             self.reporter.progress,
             result,
             after,
-            outputs.kept(shown, self.old.outputs, self.old.hidden_outputs),
+            shown,
             timeout=spec.timeout if timed_out else None,
             remarks=_remarks(loaded),
         )
-        await self.reporter.report_final(replace(update, groups=_groups(translation)))
+        update = replace(update, groups=_groups(translation), output_objects=published.objects)
+        await self.reporter.report_final(update)
         if after.stalled:
             log.warning("giving up until the Stack or one of its inputs changes: %s", update.state.reason)
         return _requeue_after_failure(spec, after)
@@ -444,6 +457,25 @@ class StackReconciliation:
 
     async def _outputs(self, translation: Translation, context: ReconcileContext) -> outputs.Outputs:
         return await context.evaluate(partial(outputs.resolve, translation, context, self.reporter.redact_outputs))
+
+    async def _publish(self, shown: outputs.Outputs, *, keep_hidden: bool = False) -> Published:
+        """Write outputs into Secrets and ConfigMaps. A new one is in the status before it is made."""
+        wanted, problems = published_outputs.contents(self.stack, shown, keep_hidden=keep_hidden)
+        before = self.old.output_objects
+        if not wanted and not before:
+            return Published((), problems[0] if problems else None)
+        objects = {content.identity for content in wanted}
+        if objects - set(before):
+            self.reporter.effects = {**self.reporter.effects, "output_objects": tuple(sorted({*objects, *before}))}
+            await self.reporter.report_started()
+        if problems:
+            # What a wrong item was about is not known, so nothing is removed.
+            objects |= set(before)
+        publisher = OutputPublisher(self.kube, self.stack, self.shared.fence)
+        problems += await publisher.publish(wanted, [one for one in before if one not in objects])
+        for problem in problems:
+            log.warning("outputs are not written: %s: %s", problem.path, problem.message)
+        return Published(tuple(sorted(objects)), problems[0] if problems else None)
 
     # Deletion.
 

@@ -68,6 +68,7 @@ class StatusUpdate:
     outputs: Mapping[str, Any] | None = None
     output_errors: Mapping[str, str] | None = None
     hidden_outputs: tuple[str, ...] | None = None
+    output_objects: tuple[str, ...] | None = None
     groups: Mapping[str, Any] | None = None
     synced: bool = False
     """The Stack was compared with OpenStack completely."""
@@ -166,6 +167,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("outputs", report.outputs),
         ("outputErrors", report.output_errors),
         ("hiddenOutputs", report.hidden_outputs),
+        ("outputObjects", report.output_objects),
         ("groups", report.groups),
         ("passID", report.pass_id or None),
         ("lastHandledReconcileAt", report.handled_request or None),
@@ -349,7 +351,7 @@ _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
         *("handled_update_request", "handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
-        "suspended_resources",
+        *("suspended_resources", "output_objects"),
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's
