@@ -6,7 +6,10 @@ Most events are echoes of the operator's own writes and cost only a comparison. 
 * a status that another replica wrote (one that has not noticed the loss of its Lease), because it may hide ours;
 * a request (such as a StackOperation) that is new, or is being deleted;
 * a StackResource that somebody else deleted;
-* a ConfigMap or Secret that a Stack refers to and whose content changed.
+* a ConfigMap or Secret that a Stack refers to and whose content changed;
+* another Stack whose outputs a Stack uses, when they changed; for a Stack that is being deleted, another one that uses
+  its outputs no longer;
+* a Secret or ConfigMap with outputs of a Stack that somebody else deleted.
 
 After a start, the filter sees every object once. It queues a Stack at rest only when its next resync is due, so that a
 restart with thousands of Stacks is no stampede. To find inputs that changed while no operator ran, it compares times
@@ -27,10 +30,11 @@ from datetime import datetime
 from typing import Any
 
 from kiln.api import v1alpha1
-from kiln.api.kinds import BY_PLURAL, Relation
+from kiln.api.kinds import BY_PLURAL, STACKS, Relation
 from kiln.api.v1alpha1 import Condition, Key
 from kiln.controller.workqueue import WorkQueue
 from kiln.stack.inputs import Reference, references
+from kiln.stack.other_stacks import StackReferences
 from kiln.stack.requests import RequestIndex
 
 log = logging.getLogger(__name__)
@@ -53,6 +57,7 @@ class _Stack:
     """It matched its spec when its status was written."""
     conditions: tuple[tuple[str, str], ...]
     pass_id: str = ""
+    deleting: bool = False
 
     def due(self, now: float) -> float:
         """Seconds until the next reconciliation; infinity if only an event starts it."""
@@ -69,7 +74,7 @@ class _Stack:
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What the filter remembers of a ConfigMap or Secret."""
+    """What the filter remembers of a ConfigMap, of a Secret, or of the outputs of a Stack."""
 
     digest: bytes
     changed: float
@@ -80,7 +85,7 @@ class EventFilter:
     """Queues Stacks. All methods belong to the event loop's thread.
 
     ``deleted`` says whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether this
-    process wrote a status with this passID. ``requests`` is kept up to date.
+    process wrote a status with this passID. ``requests`` and ``stacks`` are kept up to date.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class EventFilter:
         deleted: Callable[[str, str, str], bool],
         *,
         requests: RequestIndex | None = None,
+        stacks: StackReferences | None = None,
         ours: Callable[[str], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -96,6 +102,7 @@ class EventFilter:
         self._deleted = deleted
         self._ours = ours
         self._requests = requests if requests is not None else RequestIndex()
+        self._used_stacks = stacks if stacks is not None else StackReferences()
         self._now = now
         self._leading = False
         self._owns: Callable[[Key], bool] = lambda _: True
@@ -145,12 +152,15 @@ class EventFilter:
                 self._owned(plural, kind, obj)
             case Relation.INPUT:
                 self._input(resource.kind, kind, obj)
+                self._published(plural, kind, obj)
 
     def _stack(self, kind: str | None, obj: Mapping[str, Any]) -> None:
         key = v1alpha1.namespaced_name(obj)
         before = self._stacks.get(key)
         if kind == "DELETED":
             self._refer(key, before.references if before else frozenset(), frozenset())
+            self._released(key, frozenset())
+            self._note((key.namespace, Reference(_STACK, key.name)), None, kind)
             self._stacks.pop(key, None)
             self._news.pop(key, None)
             if self._serves(key):
@@ -160,6 +170,8 @@ class EventFilter:
         stack = _remembered(obj)
         self._stacks[key] = stack
         self._refer(key, before.references if before else frozenset(), stack.references)
+        self._released(key, frozenset(one.name for one in stack.references if one.kind == _STACK))
+        self._note((key.namespace, Reference(_STACK, key.name)), _outputs(obj), kind)
         if stack.resting and stack.synced > self._news.get(key, math.inf):
             # The leading replica has reconciled it since.
             del self._news[key]
@@ -184,18 +196,38 @@ class EventFilter:
     def _input(self, what: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]
         identity = (metadata["namespace"], Reference(what, metadata["name"]))
+        self._note(identity, None if kind == "DELETED" else _Input(_digest(obj), _written(metadata)), kind)
+
+    def _note(self, identity: tuple[str, Reference], now: _Input | None, kind: str | None) -> None:
+        """An input is as it is ``now`` (None: it does not exist): tell the Stacks that use it, if that is news."""
         before = self._inputs.get(identity)
-        if kind == "DELETED":
+        if now is None:
             self._inputs.pop(identity, None)
             changed = True
         else:
-            now = self._inputs[identity] = _Input(_digest(obj), _written(metadata))
+            self._inputs[identity] = now
             changed = before is not None and before.digest != now.digest
         for key in self._users.get(identity, ()):
             stack = self._stacks[key]
             if changed or (before is None and (kind == "ADDED" or self._stale(key, stack))):
-                log.info("%s: the %s %s changed", key, what, metadata["name"], extra={"stack": str(key)})
+                log.info("%s: the %s %s changed", key, *identity[1], extra={"stack": str(key)})
                 self._changed(key)
+
+    def _released(self, key: Key, names: frozenset[str]) -> None:
+        """A Stack uses outputs of these others: the ones that it used before may wait to be deleted."""
+        for name in self._used_stacks.put(key, names):
+            other = self._stacks.get(Key(key.namespace, name))
+            if other is not None and other.deleting:
+                self._changed(Key(key.namespace, name))
+
+    def _published(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
+        metadata = obj["metadata"]
+        stack = (metadata.get("labels") or {}).get(v1alpha1.LABEL_OUTPUTS)
+        key = Key(metadata["namespace"], str(stack))
+        if kind != "DELETED" or key not in self._stacks:
+            return
+        if not self._deleted(plural, metadata["namespace"], metadata["name"]):
+            self._changed(key)
 
     def _stale(self, key: Key, stack: _Stack) -> bool:
         """Whether an input of the Stack was written after its last comparison."""
@@ -253,6 +285,7 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
             metadata.get("deletionTimestamp"),
             annotations.get(v1alpha1.ANNOTATION_RECONCILE_AT),
             annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT),
+            annotations.get(v1alpha1.ANNOTATION_FORCE_DELETE),
         ),
         references=_references(obj),
         synced=synced,
@@ -260,10 +293,12 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
         resting=resting,
         conditions=tuple((kind, state) for kind, state in conditions.items() if kind in _CONDITIONS),
         pass_id=str(status.get("passID", "")),
+        deleting="deletionTimestamp" in metadata,
     )
 
 
 _CONDITIONS = frozenset(Condition)
+_STACK = STACKS.kind
 
 
 def _references(obj: Mapping[str, Any]) -> frozenset[Reference]:
@@ -275,8 +310,24 @@ def _references(obj: Mapping[str, Any]) -> frozenset[Reference]:
 
 
 def _digest(obj: Mapping[str, Any]) -> bytes:
-    content = json.dumps([obj.get("data"), obj.get("binaryData")], sort_keys=True)
-    return hashlib.blake2b(content.encode(), digest_size=8).digest()
+    return _digest_of([obj.get("data"), obj.get("binaryData")])
+
+
+def _digest_of(content: Any) -> bytes:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def _outputs(stack: Mapping[str, Any]) -> _Input:
+    """What others may use of a Stack: its outputs. Its own references count too: they may close a circle, or open it."""
+    metadata, status = stack["metadata"], stack.get("status") or {}
+    ready = next((one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {})
+    parts = ("outputs", "outputErrors", "hiddenOutputs")
+    used = sorted(one.name for one in _references(stack) if one.kind == _STACK)
+    content = [metadata["uid"], used, *(status.get(part) for part in parts)]
+    last = status.get("lastOperation") or {}
+    changed = (metadata.get("creationTimestamp"), last.get("completionTime"), ready.get("lastTransitionTime"))
+    return _Input(_digest_of(content), max(map(_seconds, changed)))
 
 
 def _written(metadata: Mapping[str, Any]) -> float:

@@ -136,7 +136,11 @@ class _Operator:
             max_active_per_namespace=settings.max_active_per_namespace,
         )
         self._filter = EventFilter(
-            self._queue, self._kube.deleted, requests=self._shared.requests, ours=self._controller.made
+            self._queue,
+            self._kube.deleted,
+            requests=self._shared.requests,
+            stacks=self._shared.references,
+            ours=self._controller.made,
         )
 
     def _fence(self) -> bool:

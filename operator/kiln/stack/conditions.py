@@ -1,9 +1,10 @@
 """The status update for each possible end of a reconciliation. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kiln.api import v1alpha1
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Operation, Reason, Result
 from kiln.stack import power, status
@@ -235,6 +236,21 @@ def refused(generation: int, reason: str, message: str, *, cloud: bool = False) 
     """The spec, or an object that it refers to, is unusable. ``cloud``: the credentials are."""
     update = status.invalid(generation, reason, message)
     return status.unreachable(update) if cloud else update
+
+
+def waiting_for_stack(generation: int, reason: str, message: str) -> StatusUpdate:
+    """An output of another Stack has no value yet. Nothing is changed until it has one."""
+    return StatusUpdate(generation, ReadyState(ready=False, reconciling=True, reason=reason, message=message))
+
+
+def deletion_blocked(generation: int, users: Sequence[str]) -> StatusUpdate:
+    """The Stack is to be deleted, and other Stacks use its outputs."""
+    message = (
+        f"the deletion waits for the Stacks that use outputs of this one: {', '.join(users)}; delete them or change "
+        f'their spec.parametersFrom, or set the annotation {v1alpha1.ANNOTATION_FORCE_DELETE} to "true"'
+    )
+    state = ReadyState(ready=False, reconciling=True, reason=Reason.DELETION_BLOCKED, message=message)
+    return StatusUpdate(generation, state)
 
 
 def impossible(generation: int, objective_name: str, refusal: Refusal, old: StackStatus) -> StatusUpdate:

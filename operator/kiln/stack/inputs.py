@@ -1,7 +1,7 @@
 """Reads the inputs of a Stack: template, environments, files and parameters, by value or by reference.
 
-References can name ConfigMaps and Secrets of the Stack's own namespace only. All sizes are bounded, because all users
-share the operator's memory.
+References can name ConfigMaps, Secrets and Stacks of the Stack's own namespace only. All sizes are bounded, because all
+users share the operator's memory.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
 from kiln.api.v1alpha1 import Reason, is_object_name
 from kiln.kube.client import Json, Kube
+from kiln.stack import other_stacks, published_outputs
+from kiln.stack.other_stacks import OutputMissing
 
 MAX_TEXT: Final = 1 << 20
 """Bytes of one template, environment or file: the size that fits into one Kubernetes object."""
@@ -21,20 +23,24 @@ MAX_TOTAL: Final = 1_250_000
 
 
 class Reference(NamedTuple):
-    """A ConfigMap or Secret in the Stack's namespace."""
+    """A ConfigMap, Secret or other Stack in the Stack's namespace."""
 
     kind: str
     name: str
 
 
 class InputsError(Exception):
-    """An input is missing or invalid. ``path`` is its place in the spec, ``reason`` the reason of conditions."""
+    """An input is missing or invalid. ``path`` is its place in the spec, ``reason`` the reason of conditions.
 
-    def __init__(self, reason: Reason, path: str, message: str) -> None:
+    ``waits``: it may become there without anybody's doing.
+    """
+
+    def __init__(self, reason: Reason, path: str, message: str, *, waits: bool = False) -> None:
         super().__init__(f"{path}: {message}")
         self.reason = reason
         self.path = path
         self.message = message
+        self.waits = waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,17 @@ _KEY_SOURCES: Final = (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secre
 
 
 def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozenset[Reference]:
-    """The objects that a Stack's spec refers to; with ``credentials`` the Secret of the clouds.yaml too."""
+    """The objects that a Stack's spec refers to; with ``credentials`` the Secret of the clouds.yaml too.
+
+    Another Stack whose outputs it uses is there with the Secret of its hidden outputs.
+    """
     spec: Mapping[str, Any] = stack.get("spec") or {}
     found = {reference for _, reference in _references(spec)}
     secret = (spec.get("cloudCredentialsRef") or {}).get("secretName")
     if credentials and secret:
         found.add(Reference("Secret", secret))
+    for stack_name in other_stacks.used_stacks(spec):
+        found |= {Reference("Stack", stack_name), Reference("Secret", published_outputs.secret_name(stack_name))}
     return frozenset(found)
 
 
@@ -115,9 +126,33 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Inputs:
     )
     files, hidden_files = reader.files(spec)
     parameters, hidden = reader.parameters(spec)
+    others, more_hidden = await _outputs_of_others(kube, namespace, spec, reader)
+    parameters, hidden = parameters | others, hidden | more_hidden
     return Inputs(
         template, environments, files, parameters, hidden, hidden_files, hidden_environments, frozenset(wanted)
     )
+
+
+async def _outputs_of_others(
+    kube: Kube, namespace: str, spec: Mapping[str, Any], reader: "_Reader"
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Parameters from outputs of other Stacks, and the names of those that are hidden."""
+    found: dict[str, Any] = {}
+    hidden: set[str] = set()
+    for item in spec.get("parametersFrom") or ():
+        if "stackOutputRef" not in item:
+            continue
+        name, source = item["name"], item["stackOutputRef"]
+        path = f"spec.parametersFrom[{name}].stackOutputRef"
+        try:
+            output = await other_stacks.output_of(kube, namespace, source["stack"], source["output"])
+        except OutputMissing as missing:
+            raise InputsError(missing.reason, path, missing.message, waits=missing.waits) from None
+        reader.count(published_outputs.text_of(output.value), path)
+        found[name] = output.value
+        if output.hidden:
+            hidden.add(name)
+    return found, frozenset(hidden)
 
 
 async def _read(kube: Kube, namespace: str, path: str, reference: Reference) -> Json:
@@ -167,7 +202,7 @@ class _Reader:
             reference = Reference("ConfigMap", source["configMapName"])
             return self._key(reference, source.get("key", "template.yaml"), "spec.templateRef")
         if "templateBody" in spec:
-            return self._counted(str(spec["templateBody"]), "spec.templateBody")
+            return self.count(str(spec["templateBody"]), "spec.templateBody")
         if isinstance(spec.get("template"), Mapping):
             template: Mapping[str, Any] = spec["template"]
             return template
@@ -181,7 +216,7 @@ class _Reader:
                 where = item[source]
                 yield self._key(Reference(kind, where["name"]), where["key"], f"{path}.{source}")
             elif "inline" in item:
-                yield self._counted(item["inline"], f"{path}.inline")
+                yield self.count(item["inline"], f"{path}.inline")
             else:
                 yield item.get("environment") or {}
 
@@ -198,7 +233,7 @@ class _Reader:
                 files[name] = self._key(reference, key, f"spec.filesFrom[{index}].{source}", binary=True)
                 (hidden.add if kind == "Secret" else hidden.discard)(name)
         for name, text in (spec.get("files") or {}).items():
-            files[name] = self._counted(text, f"spec.files[{name}]")
+            files[name] = self.count(text, f"spec.files[{name}]")
             hidden.discard(name)
         return files, frozenset(hidden)
 
@@ -211,6 +246,8 @@ class _Reader:
             if name in parameters:
                 message = f"the parameter {name!r} has a value already: give it in parameters or in parametersFrom"
                 raise InputsError(Reason.INVALID_PARAMETER, path, message)
+            if "stackOutputRef" in item:
+                continue
             kind, source = ("Secret", "secretKeyRef") if "secretKeyRef" in item else ("ConfigMap", "configMapKeyRef")
             reference = Reference(kind, item[source]["name"])
             parameters[name] = self._key(reference, item[source]["key"], f"{path}.{source}")
@@ -225,9 +262,10 @@ class _Reader:
             there = ", ".join(sorted({*(obj.get("data") or ()), *(obj.get("binaryData") or ())})[:10]) or "none"
             message = f"the {reference.kind} {reference.name!r} has no key {key!r}; its keys: {there}"
             raise InputsError(Reason.KEY_NOT_FOUND, path, message)
-        return self._counted(text, path)
+        return self.count(text, path)
 
-    def _counted(self, text: str, path: str) -> str:
+    def count(self, text: str, path: str) -> str:
+        """The text, once its size is added to that of all inputs. Raises InputsError."""
         size = len(text.encode())
         self._total += size
         if size > MAX_TEXT:

@@ -26,6 +26,7 @@ from kiln.stack import (
     inputs,
     objective,
     operations,
+    other_stacks,
     outputs,
     power_operations,
     published_outputs,
@@ -64,6 +65,8 @@ CREDENTIALS_RETRY: Final = 60.0
 """Seconds until refused credentials are tried again. A change of their Secret starts a reconciliation at once."""
 DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until the next look for a possible duplicate."""
+LOOK_AGAIN: Final = 60.0
+"""Seconds until the next look at other Stacks that are waited for. An event of theirs starts one at once."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
 NEXT_OPERATION: Final = 0.05
@@ -174,9 +177,17 @@ class StackReconciliation:
         return Refused(update, Requeue(PassEnd.STALLED, retry))
 
     async def _load(self) -> _Loaded:
+        circle = self.shared.references.circle(self.key, other_stacks.used_stacks(self.stack["spec"]))
+        if circle:
+            message = f"spec.parametersFrom: Stacks use outputs of each other in a circle: {' -> '.join(circle)}"
+            raise self._refusal(Reason.CIRCULAR_REFERENCE, message)
         try:
             found = await inputs.load(self.kube, self.stack)
         except InputsError as error:
+            if error.waits:
+                message = f"{error.path}: {error.message}"
+                update = conditions.waiting_for_stack(self.generation, error.reason, message)
+                raise Refused(update, Requeue(PassEnd.WAITING_FOR_STACK, LOOK_AGAIN)) from error
             raise self._refusal(error.reason, f"{error.path}: {error.message}") from error
         self.reporter.add_secrets(found.hidden_values)
         try:
@@ -483,6 +494,12 @@ class StackReconciliation:
         """Delete all recorded resources, then remove the finalizer."""
         if not finalizer.has_finalizer(self.stack):
             return Requeue.on_events(PassEnd.DELETED)
+        users = self.shared.references.blocking(self.key)
+        if users and not other_stacks.deletion_is_forced(self.stack):
+            named = await other_stacks.still_using(self.kube, self.key, users)
+            if named:
+                await self.reporter.report_final(conditions.deletion_blocked(self.generation, named))
+                return Requeue(PassEnd.DELETION_BLOCKED, LOOK_AGAIN)
         before = await self._begin_clearing()
         decided = objective.deletion(spec, before, clock.now())
         self.store.deleting_stack = True

@@ -22,6 +22,10 @@ class PassEnd(StrEnum):
     """Nothing changes until somebody changes the Stack, or an object that it refers to."""
     HOOK_PENDING = "HookPending"
     """Resources wait at hooks."""
+    WAITING_FOR_STACK = "WaitingForStack"
+    """An output of another Stack has no value yet."""
+    DELETION_BLOCKED = "DeletionBlocked"
+    """Other Stacks use outputs of the one that is being deleted."""
     PAUSED = "Paused"
     """``spec.paused`` is set."""
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -36,7 +40,17 @@ class PassEnd(StrEnum):
     """The operator has a bug."""
 
 
-SETTLED = frozenset({PassEnd.AT_REST, PassEnd.DELETED, PassEnd.PAUSED, PassEnd.HOOK_PENDING, PassEnd.AWAITING_APPROVAL})
+SETTLED = frozenset(
+    {
+        PassEnd.AT_REST,
+        PassEnd.DELETED,
+        PassEnd.PAUSED,
+        PassEnd.HOOK_PENDING,
+        PassEnd.WAITING_FOR_STACK,
+        PassEnd.DELETION_BLOCKED,
+        PassEnd.AWAITING_APPROVAL,
+    }
+)
 """Ends that reset the backoff."""
 
 

@@ -15,6 +15,7 @@ from kiln.kube.client import Kube
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.inputs import Inputs
+from kiln.stack.other_stacks import StackReferences
 from kiln.stack.requests import RequestIndex
 from kiln.stack.translation_cache import TranslationCache
 from reconcilers.cloud.lookup import Lookup
@@ -67,6 +68,7 @@ class SharedState:
         self._translations = TranslationCache(self._translators)
         self.unconfirmed = UnconfirmedCreates()
         self.requests = RequestIndex()
+        self.references = StackReferences()
 
     async def access(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""
