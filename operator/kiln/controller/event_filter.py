@@ -319,9 +319,14 @@ def _digest_of(content: Any) -> bytes:
 
 
 def _outputs(stack: Mapping[str, Any]) -> _Input:
-    """What others may use of a Stack: its outputs. Its own references count too: they may close a circle, or open it."""
+    """What others may use of a Stack: its outputs.
+
+    Its own references count too: they may close a circle, or open it.
+    """
     metadata, status = stack["metadata"], stack.get("status") or {}
-    ready = next((one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {})
+    ready: Mapping[str, Any] = next(
+        (one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {}
+    )
     parts = ("outputs", "outputErrors", "hiddenOutputs")
     used = sorted(one.name for one in _references(stack) if one.kind == _STACK)
     content = [metadata["uid"], used, *(status.get(part) for part in parts)]

@@ -61,10 +61,12 @@ async def output_of(kube: Kube, namespace: str, stack: str, output: str) -> Outp
     errors = status.get("outputErrors") or {}
     if output in errors:
         raise _waiting(f"the output {output!r} of the Stack {stack!r} has no value yet: {errors[output]}")
-    ready = next((one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {})
+    ready: Mapping[str, Any] = next(
+        (one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {}
+    )
     if ready.get("status") == "True" and status.get("observedGeneration") == found["metadata"].get("generation"):
-        there = ", ".join(sorted({*values, *hidden})[:_MOST_NAMED]) or "none"
-        message = f"the Stack {stack!r} has no output {output!r} with a value; it has: {there}"
+        names = ", ".join(sorted({*values, *hidden})[:_MOST_NAMED]) or "none"
+        message = f"the Stack {stack!r} has no output {output!r} with a value; it has: {names}"
         raise OutputMissing(Reason.KEY_NOT_FOUND, message, waits=False)
     raise _waiting(f"the Stack {stack!r} has no output {output!r} yet ({ready.get('reason') or 'it is new'})")
 
