@@ -12,8 +12,9 @@ from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import CredentialsError
 from kiln.controller.workqueue import Run
 from kiln.kube.client import Forbidden
-from kiln.stack.reconciliation import CREDENTIALS_RETRY, ROLLBACK_NOW
+from kiln.stack.reconciliation import ROLLBACK_NOW
 from kiln.stack.requeue import PassEnd, Requeue
+from kiln.stack.surroundings import CREDENTIALS_RETRY
 
 
 @pytest.fixture

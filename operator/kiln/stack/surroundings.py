@@ -1,0 +1,110 @@
+"""What all parts of one reconciliation of one Stack use: its objects, policies and limits."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from kiln.api import v1alpha1
+from kiln.api.stack_status import StackStatus
+from kiln.api.v1alpha1 import StackSpec
+from kiln.stack import clock, conditions
+from kiln.stack.objective import Objective
+from kiln.stack.reporter import StackReporter
+from kiln.stack.requeue import PassEnd, Requeue
+from kiln.stack.resource_store import StackResourceStore
+from kiln.stack.shared import CloudAccess, SharedState
+from kiln.stack.status import StatusUpdate, StatusWriter
+from reconcilers.backoff import Backoff
+from reconcilers.engine.context import Policy, ReconcileContext, in_executor
+from reconcilers.engine.control import Control, Slot
+from reconcilers.engine.guard import Guard
+from reconcilers.engine.hooks import Hooks
+from reconcilers.model import OnObstacle
+
+RETRY: Final = Backoff(first=5.0, longest=300.0)
+"""Between tries of a failed Stack."""
+CREDENTIALS_RETRY: Final = 60.0
+"""Seconds until refused credentials are tried again. A change of their Secret starts a reconciliation at once."""
+LOOK_AGAIN: Final = 60.0
+"""Seconds until the next look at other Stacks that are waited for. An event of theirs starts one at once."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The reconciliation cannot continue. Carries the status to write, and when to retry."""
+
+    def __init__(self, update: StatusUpdate, requeue: Requeue) -> None:
+        super().__init__(update.state.message)
+        self.update = update
+        self.requeue = requeue
+
+
+class Run(Slot, Protocol):
+    """The work queue's handle on a reconciliation: its slot, and ``superseded``, set when it has to end."""
+
+    superseded: asyncio.Event
+
+
+class Surroundings:
+    """The surroundings of one reconciliation."""
+
+    def __init__(self, shared: SharedState, stack: Mapping[str, Any], run: Run, pass_id: str) -> None:
+        self.shared = shared
+        self.kube = shared.kube
+        self.stack = stack
+        self.key = v1alpha1.namespaced_name(stack)
+        self.generation: int = stack["metadata"]["generation"]
+        self.old = StackStatus.parse(stack)
+        self.run_slot = run
+        writer = StatusWriter(self.kube, stack, clock.stamp, shared.fence)
+        self.reporter = StackReporter(stack, writer, shared.events, pass_id)
+        self.store = StackResourceStore(self.kube, stack, clock.stamp, shared.fence, self.reporter.redact)
+
+    def spec(self) -> StackSpec:
+        """The Stack's policies. Raises Refused."""
+        try:
+            return v1alpha1.stack_spec(self.stack)
+        except (ValueError, TypeError, LookupError) as error:
+            raise self.refusal(v1alpha1.Reason.INVALID_SPEC, f"spec: {error}") from error
+
+    def refusal(self, reason: str, message: str, *, cloud: bool = False, retry: float | None = None) -> Refused:
+        """The end of a reconciliation whose spec, or an object that it refers to, is unusable."""
+        update = conditions.refused(self.generation, reason, message, cloud=cloud)
+        return Refused(update, Requeue(PassEnd.STALLED, retry))
+
+    def control(self, time_left: float) -> Control:
+        """What ends the reconciliation: something newer, a lost Lease, or the end of ``time_left`` (seconds)."""
+        run, deadline = self.run_slot, asyncio.get_running_loop().time() + time_left
+        return Control(run.superseded, self.shared.fence, run, deadline)
+
+    def context(self, spec: StackSpec, decided: Objective, access: CloudAccess, key: bytes) -> ReconcileContext:
+        """The context of the engine."""
+        policy = Policy(
+            stack=v1alpha1.heat_name(self.stack),
+            stack_uid=self.stack["metadata"]["uid"],
+            key=key,
+            drift=spec.drift,
+            concurrency=spec.max_concurrency,
+            hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
+            guard=Guard(spec.protected_resources),
+            on_obstacle=OnObstacle.GO_ON if decided.rolling_back else OnObstacle.HOLD,
+            all_suspended=decided.power.whole,
+            suspended=decided.power.resources,
+        )
+        return ReconcileContext(
+            policy,
+            self.control(decided.time_left),
+            access.cloud,
+            access.observer,
+            access.lookup,
+            self.store,
+            self.reporter.progress,
+            started=asyncio.get_running_loop().time(),
+            unconfirmed=self.shared.unconfirmed,
+            evaluate=in_executor(self.shared.evaluators),
+            add_secrets=self.reporter.add_made_secrets,
+        )
+
+
+def _hook(text: str) -> tuple[str, str]:
+    name, _, hook = text.rpartition(":")
+    return name, hook
