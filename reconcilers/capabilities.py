@@ -1,8 +1,9 @@
 """What only some resource types can do: small optional protocols, with pure step functions.
 
-A type has a capability by having its methods. The engine asks ``isinstance(rtype, Suspendable)`` and never for a class.
+A type has a capability by having its methods. The engine asks :func:`suspendable` and never for a class.
 """
 
+from functools import cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from reconcilers.model import Outcome, Recorded
@@ -24,3 +25,12 @@ class Suspendable(Protocol):
 
     def resume(self, recorded: Recorded, observed: Any) -> Outcome:
         """The next step until the resource is not suspended any more. One that others stopped stays stopped."""
+
+
+@cache
+def suspendable(rtype: object) -> Suspendable | None:
+    """The type as one that can be suspended; None if it cannot.
+
+    The answer is kept for each type: Python looks for the methods anew at each ``isinstance``, which is slow.
+    """
+    return rtype if isinstance(rtype, Suspendable) else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from reconcilers.capabilities import Suspendable
+from reconcilers.capabilities import suspendable
 from reconcilers.digests import WHOLE
 from reconcilers.engine.context import Policy
 from reconcilers.engine.target import Target
@@ -336,9 +336,10 @@ def _identity_changed(rtype: ResourceType, desired: Desired, recorded: Recorded)
 
 def _waking(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any) -> Outcome | None:
     """The step that resumes a resource which cannot change while it is suspended; Ready once it runs."""
-    if recorded.power is Power.RUNNING or not isinstance(rtype, Suspendable):
+    sleeper = suspendable(rtype) if recorded.power is not Power.RUNNING else None
+    if sleeper is None or not desired.changed - sleeper.changed_while_suspended:
         return None
-    return rtype.resume(recorded, observed) if desired.changed - rtype.changed_while_suspended else None
+    return sleeper.resume(recorded, observed)
 
 
 def _in_error(outcome: Outcome) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
-from reconcilers.capabilities import Suspendable
+from reconcilers.capabilities import Suspendable, suspendable
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.graph import run_in_dependency_order
@@ -75,10 +75,11 @@ class PowerDriver(ResourceDriver):
 
     def decide(self) -> tuple[Action, Outcome]:
         """What to do now."""
-        if not isinstance(self.rtype, Suspendable) or self.recorded.external or self.observed is None:
+        rtype = suspendable(self.rtype)
+        if rtype is None or self.recorded.external or self.observed is None:
             return NOTHING, Ready()
         drift = self.context.policy.drift
-        return decide(self.rtype, self.recorded, self.view(), suspended=self.suspended, drift=drift)
+        return decide(rtype, self.recorded, self.view(), suspended=self.suspended, drift=drift)
 
     @override
     async def advance(self) -> Recorded | None:
@@ -143,7 +144,7 @@ class PowerChanges:
         """
         pending: dict[Verb, dict[str, PowerDriver]] = {Verb.RESUME: {}, Verb.SUSPEND: {}}
         for name, ready in self.context.ready.items():
-            if not isinstance(ready.rtype, Suspendable):
+            if suspendable(ready.rtype) is None:
                 continue
             driver = PowerDriver(self.context, ready, suspended=self.context.policy.suspends(name))
             action, _ = driver.decide()

@@ -7,7 +7,7 @@ from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Operation, PowerState, StackSpec
 from kiln.stack.operations import Effects, OperationType, Rejection, StackOperation
 from reconcilers import registry
-from reconcilers.capabilities import Suspendable
+from reconcilers.capabilities import suspendable
 from reconcilers.model import Recorded
 
 TYPES: Final = {OperationType.SUSPEND: Operation.SUSPEND, OperationType.RESUME: Operation.RESUME}
@@ -28,7 +28,7 @@ def effects(
     found = [one for one in records if one.name == name or one.name.startswith(f"{name}/")]
     if not found:
         return Rejection(f"there is no resource {name!r}")
-    if not any(isinstance(registry.find(one.type), Suspendable) and not one.external for one in found):
+    if not any(suspendable(registry.find(one.type)) and not one.external for one in found):
         types = ", ".join(sorted({one.type for one in found})[:3])
         return Rejection(f"nothing of {name!r} can be suspended: {types}")
     if len(held) >= MOST_SUSPENDED and name not in held:
