@@ -13,6 +13,7 @@ IN_LAB = eval "$$($(LAB_CMD) env)" &&
 # Settings of single targets, as in `make chaos KILLS=200 SEED=7`.
 KILLS ?= 20
 SEED ?= 1
+SETTLES ?= 240
 VECTORS ?=
 TEMPLATES ?=
 RUNS ?= 3
@@ -197,9 +198,9 @@ bench: install lab-up ## measure against a plain script (RUNS=3 PEERS=heat,tofu,
 	  $(BIN)/python tests/benchmarks/bench.py
 
 .PHONY: chaos
-chaos: install lab-up ## kill the operator at random instants (KILLS=20 SEED=1)
+chaos: install lab-up ## kill the operator at random instants (KILLS=20 SEED=1 SETTLES=240)
 	@echo "==> chaos: $(KILLS) kills, seed $(SEED)"
-	@$(IN_LAB) $(BIN)/python tests/chaos/run.py --kills $(KILLS) --seed $(SEED)
+	@$(IN_LAB) $(BIN)/python tests/chaos/run.py --kills $(KILLS) --seed $(SEED) --settles $(SETTLES)
 
 .PHONY: conformance
 conformance: install ## compare the translator with vectors of Heat's results (VECTORS="a.json b.json")
