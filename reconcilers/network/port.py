@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send
+from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.network import port_floating, port_replacement
 from reconcilers.network.neutron import BUILT, TAGS, Neutron, fixed_ips, matched, refused, unasked
 from reconcilers.registry import register
@@ -18,6 +18,9 @@ IN_USE = ("compute:", "network:", "baremetal:", "trunk:")
 """How the owner of a port begins that a service has plugged in."""
 GIVEN_TO = "given_to"
 """In the record's data: owner and device that the template gave the port to, which no service knows of."""
+DELETED = "deleted"
+"""Key among what was read: the answer to the deletion."""
+UNPLUGGED = "unplugged"
 NOW = "now"
 """Key among what was read: the port as it is just before its deletion."""
 DEFAULT_GROUPS = "default_groups"
@@ -80,18 +83,43 @@ class Port(Neutron):
 
     @override
     def remove(self, recorded: Recorded, observed: Any) -> Outcome:
-        """A port that the template gave to a device is taken back first: Neutron guards the ports of compute."""
+        """Neutron guards the ports of compute: see :meth:`_take_back` and :meth:`_unplug`."""
         outcome = super().remove(recorded, observed)
-        if not isinstance(outcome, Send) or not recorded.data.get(GIVEN_TO):
+        if not isinstance(outcome, Send):
             return outcome
+        if recorded.data.get(GIVEN_TO):
+            return self._take_back(outcome, recorded, observed)
+        if DELETED not in observed:
+            return Send(replace(outcome.request, done=outcome.request.done | {403}), into=DELETED)
+        refused = (observed[DELETED] or {}).get("NeutronError") or {}
+        forbidden = refused and refused.get("type") != "PortNotFound"
+        return self._unplug(str(refused.get("message")), recorded, observed) if forbidden else Gone()
+
+    def _read(self, recorded: Recorded) -> Send:
+        return Send(Request(self.service, "GET", self.path(recorded), done=frozenset({404})), into=NOW)
+
+    def _take_back(self, deletion: Send, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome:
+        """A port that only the template gave to a device is taken back before it is deleted."""
         if NOW not in observed:
-            return Send(Request(self.service, "GET", self.path(recorded), done=frozenset({404})), into=NOW)
+            return self._read(recorded)
         port = (observed[NOW] or {}).get("port") or {}
-        if _holder(port) == recorded.data[GIVEN_TO] and "taken_back" not in observed:
-            body = {"port": {"device_owner": "", "device_id": ""}}
-            request = Request(self.service, "PUT", self.path(recorded), body, done=frozenset({404}))
-            return Send(request, into="taken_back")
-        return outcome
+        if _holder(port) != recorded.data[GIVEN_TO] or "taken_back" in observed:
+            return deletion
+        body = {"port": {"device_owner": "", "device_id": ""}}
+        request = Request(self.service, "PUT", self.path(recorded), body, done=frozenset({404}))
+        return Send(request, into="taken_back")
+
+    def _unplug(self, why: str, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome:
+        """The deletion was refused. A server that has the port lets it go, and then it is deleted again."""
+        if NOW not in observed:
+            return self._read(recorded)
+        if UNPLUGGED in observed:
+            return Wait("being unplugged")
+        port = (observed[NOW] or {}).get("port") or {}
+        if not str(port.get("device_owner")).startswith("compute:") or not port.get("device_id"):
+            return Failed(why, Fault.INVALID)
+        path = f"/servers/{port['device_id']}/os-interface/{recorded.physical_id}"
+        return Send(Request("compute", "DELETE", path, done=frozenset({404})), into=UNPLUGGED)
 
     @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:

@@ -2,7 +2,7 @@
 
 No network has an IP address or a MAC address twice. A port that nobody holds is deleted first. One that a server
 holds gives the IP addresses up and stays until the server has its successor, as in Heat; a MAC address goes only with
-the port itself, which is unplugged before.
+the port itself.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from reconcilers.normal_forms import address, mac
 ROUTER = "network:router_"
 COMPUTE = "compute:"
 UNPLUGGED = "unplugged"
-"""Key among what was read: the port's holder was asked to let it go."""
+"""Key among what was read: the port's router was asked to let it go."""
 
 
 def replacement(why: str, desired: Desired, recorded: Recorded, observed: Mapping[str, Any], *, held: bool) -> Replace:
@@ -35,18 +35,11 @@ def replacement(why: str, desired: Desired, recorded: Recorded, observed: Mappin
         # That deletes the port.
         path = f"/routers/{device}/remove_router_interface"
         request = Request("network", "PUT", path, {"port_id": recorded.physical_id}, done=frozenset({404}))
-        return Replace(why, delete_first=True, release=_asked(request, observed))
-    if held and owner.startswith(COMPUTE) and same_mac:
-        path = f"/servers/{device}/os-interface/{recorded.physical_id}"
-        request = Request("compute", "DELETE", path, done=frozenset({404}))
-        return Replace(why, delete_first=True, release=_asked(request, observed))
-    if held and owner.startswith(COMPUTE):
+        release = Wait("being taken out of its router") if UNPLUGGED in observed else Send(request, into=UNPLUGGED)
+        return Replace(why, delete_first=True, release=release)
+    if held and owner.startswith(COMPUTE) and not same_mac:
         floating = port_floating.release(wanted, recorded, observed)
         body = {"port": {"fixed_ips": kept}}
         release = floating or Send(Request("network", "PUT", f"/ports/{recorded.physical_id}", body))
         return Replace(why, release=release)
     return Replace(why, delete_first=True)
-
-
-def _asked(request: Request, observed: Mapping[str, Any]) -> Send | Wait:
-    return Wait("being unplugged") if UNPLUGGED in observed else Send(request, into=UNPLUGGED)

@@ -171,7 +171,8 @@ class FakeOpenStack:
             status, body = self.carry_out(request)
         except Refused as refused:
             headers |= refused.headers
-            status, body = refused.status, {"error": {"message": str(refused)}}
+            envelope = "NeutronError" if service == "network" else "error"
+            status, body = refused.status, {envelope: {"message": str(refused)}}
         if fault == LOST:
             raise ConnectFailure("the connection broke")
         return Response(status, _encoded(body), headers)

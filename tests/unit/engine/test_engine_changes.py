@@ -109,9 +109,32 @@ def test_a_port_in_a_server_is_replaced_and_the_server_gets_its_successor(
             (method, path.split("/")[-2 if "os-interface" in path and method == "DELETE" else -1])
             for method, path, _ in writes(universe, since)
         ]
-        assert (seen[0] == ("DELETE", "os-interface")) is (claims == "a mac address that stays")
+        unplugged, made = seen.index(("DELETE", "os-interface")), seen.index(("POST", "ports"))
+        assert (unplugged < made) is (claims == "a mac address that stays")
         await universe.settle(None)
         assert universe.inventory() == {}
+
+    virtual.run(life())
+
+
+def test_a_port_in_a_server_is_renamed_in_the_template_and_keeps_its_address(template: Callable[..., Any]) -> None:
+    def with_port(name: str) -> dict[str, Any]:
+        made: dict[str, Any] = template(without=("port",))
+        fixed = [{"subnet": {"get_resource": "subnet"}, "ip_address": "10.0.0.77"}]
+        properties = {"network": {"get_resource": "net"}, "fixed_ips": fixed}
+        made["resources"][name] = {"type": "OS::Neutron::Port", "properties": properties}
+        made["resources"]["server"]["properties"]["networks"] = [{"port": {"get_resource": name}}]
+        return made
+
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(with_port("port"))
+        server = universe.physical("server")
+        assert (await universe.once(with_port("eth0"))).complete
+        assert universe.physical("server") == server
+        ports = [one for one in universe.cloud.all("ports") if one["device_id"] == server]
+        assert [one["id"] for one in ports] == [universe.physical("eth0")]
+        assert ports[0]["fixed_ips"][0]["ip_address"] == "10.0.0.77"
 
     virtual.run(life())
 

@@ -1,6 +1,6 @@
 import pytest
 
-from reconcilers.model import Failed, Pause, Ready, Replace, Wait
+from reconcilers.model import Failed, Fault, Gone, Pause, Ready, Replace, Wait
 
 NET_ID = "11111111-2222-4333-8444-555555555555"
 OTHER_ID = "22222222-2222-4333-8444-555555555555"
@@ -183,16 +183,35 @@ def test_floating_ips_let_go_of_the_address_that_a_replaced_port_gives_up(port):
     assert (let_go.request.path, let_go.request.body) == ("/floatingips/f1", {"floatingip": {"port_id": None}})
 
 
-def test_a_mac_address_that_stays_makes_the_server_let_the_port_go_before_it_is_deleted(port):
+def test_a_mac_address_that_stays_goes_only_with_the_port(port):
     always = port({"name": "n", "mac_address": MAC, "replacement_policy": "REPLACE_ALWAYS"}).changing("name")
-    held = {**HELD, "mac_address": MAC.upper()}
-    found = always.replacement(held)
-    assert found.delete_first
-    assert (found.release.request.service, found.release.request.method) == ("compute", "DELETE")
-    assert found.release.request.path == "/servers/server-1/os-interface/id-1"
-    assert isinstance(always.replacement({**held, "unplugged": None}).release, Wait)
-    free = {**held, "device_owner": "", "device_id": ""}
-    assert always.replacement(free).release is None
+    found = always.replacement({**HELD, "mac_address": MAC.upper()})
+    assert (found.delete_first, found.release) == (True, None)
+
+
+# Deleting.
+
+REFUSED = {"NeutronError": {"type": "HTTPForbidden", "message": "rule:delete_port is disallowed by policy"}}
+
+
+def test_a_port_is_deleted_by_one_call(port):
+    first = port().removal({"id": "id-1"})
+    assert (first.request.method, first.request.path, first.deletes) == ("DELETE", "/ports/id-1", False)
+    assert port().removal({"id": "id-1", "deleted": None}) == Gone()
+
+
+def test_a_port_in_a_server_is_unplugged_when_its_deletion_is_refused(port):
+    refused = {"id": "id-1", "deleted": REFUSED}
+    assert port().removal(refused).request.method == "GET"
+    unplugging = port().removal({**refused, "now": {"port": HELD}})
+    assert unplugging.request.service == "compute"
+    assert unplugging.request.path == "/servers/server-1/os-interface/id-1"
+    assert isinstance(port().removal({**refused, "now": {"port": HELD}, "unplugged": None}), Wait)
+
+
+def test_a_port_whose_deletion_is_refused_for_another_reason_says_so(port):
+    free = {"id": "id-1", "deleted": REFUSED, "now": {"port": {**HELD, "device_owner": "", "device_id": ""}}}
+    assert port().removal(free) == Failed("rule:delete_port is disallowed by policy", Fault.INVALID)
 
 
 def test_a_router_lets_a_port_go_that_is_replaced_under_its_address(port):
