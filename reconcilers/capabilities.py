@@ -3,9 +3,11 @@
 A type has a capability by having its methods. The engine asks :func:`suspendable` and never for a class.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from reconcilers.copies import CopyType
 from reconcilers.model import Outcome, Recorded
 
 
@@ -34,3 +36,23 @@ def suspendable(rtype: object) -> Suspendable | None:
     The answer is kept for each type: Python looks for the methods anew at each ``isinstance``, which is slow.
     """
     return rtype if isinstance(rtype, Suspendable) else None
+
+
+@runtime_checkable
+class Snapshottable(Protocol):
+    """A type whose resources can be copied in OpenStack, and made again from a copy.
+
+    A copy is a resource with a type of its own (:class:`reconcilers.copies.CopyType`), so it is created, found again
+    after a lost answer and deleted like any other.
+    """
+
+    copies: ClassVar[Mapping[str, CopyType]]
+    """The types of copies by their kind (``Image``)."""
+    kept_as: ClassVar[str]
+    """The kind that is made before a deletion under ``deletion_policy: Snapshot``."""
+
+    def copy_kind(self, observed: Any, preferred: frozenset[str]) -> str:
+        """The kind to make of this resource, of ``preferred`` where there are several; empty: nothing to copy."""
+
+    def restored(self, kind: str, identity: str) -> Mapping[str, Any]:
+        """The properties that make the resource from this copy, in place of the template's."""

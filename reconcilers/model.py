@@ -163,6 +163,8 @@ class Desired:
     changed: frozenset[str] = frozenset()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
+    anew: frozenset[str] = frozenset()
+    """Those of ``changed`` that are applied again even if the resource shows them: it is restored from a copy."""
     key: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
 
     @property
@@ -205,6 +207,8 @@ class Recorded:
     state: str = "Creating"
     message: str = ""
     retain: bool = False
+    copied: bool = False
+    """A copy is made before it is deleted (``deletion_policy: Snapshot``)."""
     external: bool = False
     created_at: str = ""
     version: str = ""
@@ -244,6 +248,7 @@ class Intent:
     data: Mapping[str, str]
     digests: Mapping[str, str]
     retain: bool = False
+    copied: bool = False
     external: bool = False
     attempts: int = 0
     seal: str = ""

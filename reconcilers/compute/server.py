@@ -15,6 +15,8 @@ from reconcilers.compute import (
     server_power,
 )
 from reconcilers.compute.server_changes import ACTED, READ, status
+from reconcilers.compute.server_image import ServerImage
+from reconcilers.copies import CopyType
 from reconcilers.metadata import texts
 from reconcilers.model import Desired, Failed, Outcome, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
@@ -51,6 +53,8 @@ class Server(RestResource):
     deletes_without_read = True
     local_lookups: ClassVar[Mapping[str, str]] = {"user_data": CONFIG_TEXT}
     changed_while_suspended = frozenset({"name", "metadata", "tags"})
+    copies: ClassVar[Mapping[str, CopyType]] = {"Image": ServerImage()}
+    kept_as = "Image"
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
@@ -171,6 +175,16 @@ class Server(RestResource):
         """See :class:`reconcilers.capabilities.Suspendable`."""
         lost = status(observed) in LOST
         return Failed(self.failure(observed)) if lost else server_power.resume(recorded, observed, SETTLED)
+
+    # Snapshottable.
+
+    def copy_kind(self, observed: Any, preferred: frozenset[str]) -> str:
+        """What boots from a volume has its data in that volume. What is lost has none."""
+        return "" if status(observed) in LOST or not observed.get("image") else "Image"
+
+    def restored(self, kind: str, identity: str) -> Mapping[str, Any]:
+        """As in Heat, the image takes the place of the template's."""
+        return {"image": identity}
 
     # Reading.
 

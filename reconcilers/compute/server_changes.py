@@ -136,7 +136,8 @@ def _rebuild(desired: Desired, recorded: Recorded, seen: Mapping[str, Any]) -> O
     shown = (seen.get("image") or {}).get("id")
     image = properties.get("image") or shown
     again = rebuilds(desired)
-    if not again and ("image" not in desired.changed or image == shown):
+    restoring = "image" in desired.anew
+    if not again and not restoring and ("image" not in desired.changed or image == shown):
         return None
     rebuild: dict[str, Any] = {"imageRef": image}
     applies = {"image"}

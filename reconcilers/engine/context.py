@@ -19,6 +19,7 @@ from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 from reconcilers.engine.guard import UNGUARDED, Guard
 from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
+from reconcilers.engine.restore import Restore
 from reconcilers.errors import CloudError
 from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, OnObstacle, Recorded, Request
 from reconcilers.resource_type import ResourceType
@@ -69,6 +70,8 @@ class Policy:
     suspended: frozenset[str] = frozenset()
     """Names of resources that are to be suspended, with all below them (``group`` for ``group/0``)."""
     all_suspended: bool = False
+    restores: Mapping[str, Restore] = field(default_factory=dict)
+    """What was restored from copies, by resource."""
 
     def suspends(self, name: str) -> bool:
         """Whether the resource of this name is to be suspended."""
@@ -76,6 +79,10 @@ class Policy:
 
 
 def _ignore(_values: Iterable[str]) -> None:
+    """Nobody reports anything."""
+
+
+def _ignore_note(_reason: str, _message: str) -> None:
     """Nobody reports anything."""
 
 
@@ -117,6 +124,8 @@ class ReconcileContext:
     evaluate: Evaluate = inline
     add_secrets: Callable[[Iterable[str]], None] = _ignore
     """Called with the secret texts of a resource before they are used."""
+    note: Callable[[str, str], None] = _ignore_note
+    """Called with the reason and message of what people have to know: of a copy that was kept."""
     ready: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
     unreadable: dict[tuple[Any, ...], CloudError] = field(default_factory=dict)

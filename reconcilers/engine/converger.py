@@ -17,6 +17,7 @@ from reconcilers.engine.planner import Decision, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.references import ReferenceResolver
 from reconcilers.engine.remover import ResourceRemover
+from reconcilers.engine.restore import RESTORED
 from reconcilers.engine.target import Target
 from reconcilers.errors import CloudError
 from reconcilers.model import (
@@ -225,7 +226,8 @@ class ResourceConverger(ResourceDriver):
         blank = replace(_BLANK, name=name, type=kind, token=token, physical_name=physical_name, serial=serial)
         given = frozenset(key for key, value in properties.items() if value is not None)
         desired = self.target.desire(properties, given, blank)
-        data = self.rtype.intent(desired)
+        restore = self.target.restore
+        data = {**self.rtype.intent(desired), **({RESTORED: restore.nonce} if restore is not None else {})}
         intent = Intent(
             name=name,
             type=kind,
@@ -236,6 +238,7 @@ class ResourceConverger(ResourceDriver):
             data=data,
             digests=self.carried(desired, replace(blank, data=data)),
             retain=self.target.retain,
+            copied=self.target.copied,
             attempts=attempts,
         )
         return replace(intent, seal=seals.of(self.context.digester, intent))
@@ -344,8 +347,12 @@ class ResourceConverger(ResourceDriver):
                 confirmed=True,
                 attempts=0,
                 retain=target.retain,
+                copied=target.copied,
                 data=_with_hooks(self.recorded.data, target.deletion_hooks),
             )
+            if target.restore is not None:
+                data = {**self.recorded.data, RESTORED: target.restore.nonce}
+                self.recorded = replace(self.recorded, data=data)
         desired = replace(decision.desired, changed=frozenset())
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
             if HOOK in self.recorded.data or self.needs_reads(desired, self.observed):
@@ -437,7 +444,7 @@ class ResourceConverger(ResourceDriver):
             await self.context.control.pause(RECREATE.delay(old.attempts))
         log.info("resources.%s: recreating %s, which went to ERROR", old.name, old.physical_id)
         await self.save()
-        await self.remove(self.recorded)
+        await self.remove(replace(self.recorded, copied=False))  # it is in ERROR
         await self.begin_anew(attempts=old.attempts + 1)
         self.recreated = True
 

@@ -16,6 +16,7 @@ from typing import Any
 from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry, secret_values
+from reconcilers.capabilities import Snapshottable
 from reconcilers.engine import external
 from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
@@ -26,6 +27,7 @@ from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.planner import Action
 from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
+from reconcilers.engine.restore import Restore
 from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, OnObstacle, Recorded
@@ -43,6 +45,10 @@ class Result:
     failures: list[ResourceError] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     actions: dict[str, Action] = field(default_factory=dict)
+    restored: dict[str, Restore] = field(default_factory=dict)
+    """The restores that hold."""
+    overtaken: set[str] = field(default_factory=set)
+    """Resources whose template has changed since they were restored, so that it counts again."""
     hooks: set[tuple[str, str]] = field(default_factory=set)
     """Resources that wait, each with its hook."""
 
@@ -221,14 +227,19 @@ class Engine:
         if rtype is None:
             reason = f"Kiln cannot converge {definition.type} yet"
             raise ResourceError(name, definition.type, reason, Fault.INVALID, at="type")
-        if definition.deletion_policy == "Snapshot":
+        if definition.deletion_policy == "Snapshot" and not isinstance(rtype, Snapshottable):
             # Deleting without the snapshot would lose what the template asks to be kept.
-            reason = "Kiln makes no snapshots before it deletes yet: use Retain or Delete"
+            reason = f"Kiln cannot make a snapshot of {definition.type}: use Retain or Delete"
             raise ResourceError(name, definition.type, reason, Fault.INVALID, at="deletion_policy")
         try:
-            target = target_of(rtype, definition, requires, scope or self.context, self.context.digester)
+            restore = self.context.policy.restores.get(name)
+            target = target_of(rtype, definition, requires, scope or self.context, self.context.digester, restore)
         except TranslationError as error:
             raise _refused(definition, error) from error
+        if target.restore is not None:
+            self.result.restored[name] = target.restore
+        elif restore is not None:
+            self.result.overtaken.add(name)
         return ResourceConverger(self.context, target, self.records[name])
 
     # One resource.

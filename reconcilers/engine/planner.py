@@ -172,8 +172,9 @@ def _unguarded(
     drift = _drift(rtype, desired, recorded, observed, policy) - accepted
     reported = ", ".join(sorted(drift)) if WHOLE in recorded.digests else ""
     repaired = drift if policy.drift is DriftPolicy.CORRECT or WHOLE not in recorded.digests else frozenset()
-    if repaired:
-        desired = replace(desired, changed=differs | repaired)
+    anew = target.pending_restore(recorded) - accepted
+    if repaired or anew:
+        desired = replace(desired, changed=differs | repaired | anew, anew=anew)
     outcome = (
         _unhealthy(rtype, recorded)
         or _replacement(rtype, desired, recorded, observed)
@@ -192,7 +193,7 @@ def _unguarded(
     if isinstance(outcome, Send):
         waking = _waking(rtype, desired, recorded, observed)
         if waking is not None and not isinstance(waking, Ready):
-            action = Action(Verb.RESUME, "to be changed", desired.changed)
+            action = Action(Verb.UPDATE, "it is resumed for that", desired.changed)
             return Decision(action, desired, waking, replace(recorded, power=Power.RESUMING), reported)
         if waking is not None:
             recorded = replace(recorded, power=Power.RUNNING)
@@ -249,6 +250,8 @@ def fits(target: Target, recorded: Recorded) -> bool:
         and recorded.digests.get(WHOLE) == target.whole
         and recorded.requires == target.requires
         and recorded.retain == target.retain
+        and recorded.copied == target.copied
+        and not target.pending_restore(recorded)
     )
 
 
@@ -360,7 +363,8 @@ def _disappeared(target: Target, properties: Mapping[str, Any], recorded: Record
         return Decision(Action(Verb.REPLACE, other.why), desired, other, recorded)
     why = "it is gone from the cloud"
     drift = "" if policy.drift is DriftPolicy.IGNORE else "gone from the cloud"
-    if _only_reported(recorded, frozenset(), policy):
+    differs = changed(target, properties, recorded) | target.pending_restore(recorded)
+    if _only_reported(recorded, differs, policy):
         return Decision(Action(Verb.REPORT, why), desired, Ready(), recorded, drift)
     if rtype.identity(recorded) is not None:
         recorded = replace(recorded, digests={}, references={}, state="Creating", confirmed=False)

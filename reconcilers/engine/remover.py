@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from reconcilers.engine import planner, recovery
+from reconcilers.engine import copying, planner, recovery
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.hooks import recorded_hooks
 from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Send, Wait
@@ -76,6 +76,9 @@ class ResourceRemover(ResourceDriver):
         with self.expected_form():
             action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view(), policy)
         self.begin(action)
+        if action.verb is planner.Verb.DELETE and copying.needs_copy(self.recorded, self.rtype):
+            await copying.copy_before_deletion(self)
+            return None
         match outcome:
             case Gone() | Ready():
                 return await self.forget()

@@ -8,6 +8,7 @@ from typing import Any
 from hot_translator import Definition
 from hot_translator.expression import Scope
 from reconcilers.digests import Digester
+from reconcilers.engine.restore import RESTORED, Restore
 from reconcilers.model import Desired, Recorded
 from reconcilers.resource_type import ResourceType
 
@@ -28,6 +29,8 @@ class Target:
     metadata: Mapping[str, Any]
     whole: str
     digester: Digester
+    restore: Restore | None = None
+    """Of what the resource was restored. ``template`` has its properties already."""
 
     @property
     def name(self) -> str:
@@ -40,10 +43,22 @@ class Target:
         return self.definition.deletion_policy == "Retain"
 
     @property
+    def copied(self) -> bool:
+        """Whether a copy of the resource is made before it is deleted."""
+        return self.definition.deletion_policy == "Snapshot"
+
+    @property
     def deletion_hooks(self) -> str:
         """The hooks of the resource's deletion, as its record keeps them."""
         hooks = self.definition.hooks
         return ",".join(sorted(hook for hook in hooks if hook.endswith("-delete"))) if hooks else ""
+
+    def pending_restore(self, recorded: Recorded) -> frozenset[str]:
+        """The properties that are still to be restored."""
+        restore = self.restore
+        if restore is None or recorded.data.get(RESTORED) == restore.nonce:
+            return frozenset()
+        return frozenset(restore.properties)
 
     def desire(self, properties: Mapping[str, Any], changed: frozenset[str], recorded: Recorded) -> Desired:
         """The desired state in the form that types take, for a record of this name."""
@@ -71,13 +86,25 @@ class Target:
 
 
 def target_of(
-    rtype: ResourceType, definition: Definition, requires: frozenset[str], scope: Scope, digester: Digester
+    rtype: ResourceType,
+    definition: Definition,
+    requires: frozenset[str],
+    scope: Scope,
+    digester: Digester,
+    restore: Restore | None = None,
 ) -> Target:
     """Evaluate a definition's functions. Raises TranslationError.
+
+    ``restore`` takes the place of some properties as long as it holds.
 
     That takes as long as the template's functions need. Do not call it on the event loop unless
     ``definition.is_constant``.
     """
     template = {**dict.fromkeys(rtype.schema.properties), **definition.resolve(scope)}
     metadata = definition.resolve_metadata(scope)
-    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester)
+    if restore is not None and restore.holds(definition.type, template, digester):
+        restore = restore.begun(template, digester)
+        template |= restore.properties
+    else:
+        restore = None
+    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester, restore)

@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from typing_extensions import override
 
 from reconcilers import metadata, own_items
+from reconcilers.copies import CopyType
 from reconcilers.model import Desired, Failed, Fault, Outcome, Pause, Ready, Recorded, Replace, Request, Send, Wait
 from reconcilers.registry import register
 from reconcilers.resource_type import Field, RestResource, same_name_fields
+from reconcilers.volume.copies import Backup, VolumeSnapshot
 
 VERSION = "3.47"
 """Takes a backup to make a volume from; extends volumes that are in use (3.42)."""
@@ -21,6 +24,7 @@ REATTACH = "reattach"
 """Key of the record: server and device that the volume was taken from, to be put back."""
 
 _OTHERS_METADATA = frozenset({"kiln-token", "readonly", "attached_mode"})
+_SOURCES = ("backup_id", "snapshot_id", "source_volid", "image")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -47,6 +51,9 @@ class Volume(RestResource):
         "metadata": Field("metadata", encode=metadata.texts, drift=False),
         "read_only": Field("readonly", create=False, drift=False),
     }
+
+    copies: ClassVar[Mapping[str, CopyType]] = {"Backup": Backup(), "Snapshot": VolumeSnapshot()}
+    kept_as = "Backup"
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
@@ -102,7 +109,15 @@ class Volume(RestResource):
 
     @override
     def update(self, desired: Desired, recorded: Recorded, observed: Any) -> Outcome:
-        for way in (self._texts, self._metadata, self._retype, self._restore, self._extend, self._read_only):
+        for way in (
+            self._texts,
+            self._metadata,
+            self._retype,
+            self._restore,
+            self._revert,
+            self._extend,
+            self._read_only,
+        ):
             outcome = way(desired, recorded, observed)
             if outcome is not None:
                 return outcome
@@ -113,7 +128,21 @@ class Volume(RestResource):
         size = desired.properties.get("size")
         if "size" in desired.changed and size and observed and size < observed.get("size", size):
             return Failed(f"a volume of {observed['size']} GiB cannot shrink to {size}", Fault.INVALID, "size")
+        if observed is not None:
+            desired = replace(desired, changed=desired.changed - desired.anew)  # restored in place
         return super().replacement(desired, recorded, observed)
+
+    # Snapshottable.
+
+    def copy_kind(self, observed: Any, preferred: frozenset[str]) -> str:
+        """See :class:`reconcilers.capabilities.Snapshottable`."""
+        if str(observed.get("status", "")).startswith("error"):
+            return ""
+        return next((kind for kind in self.copies if kind in preferred), self.kept_as)
+
+    def restored(self, kind: str, identity: str) -> Mapping[str, Any]:
+        """As in Heat, from a backup. A snapshot is reverted to."""
+        return {**dict.fromkeys(_SOURCES), "backup_id" if kind == "Backup" else "snapshot_id": identity}
 
     def _texts(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
         changed = desired.changed & {"name", "description"}
@@ -164,6 +193,14 @@ class Volume(RestResource):
             microversion=VERSION,
         )
         return self._take_out(recorded, observed) or Send(request, applies=frozenset({"backup_id"}))
+
+    def _revert(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
+        """Cinder goes back to the newest snapshot of a volume only, and only while the volume is not in use."""
+        if "snapshot_id" not in desired.anew or not desired.properties.get("snapshot_id"):
+            return None
+        body = {"revert": {"snapshot_id": desired.properties["snapshot_id"]}}
+        applies = frozenset({"snapshot_id"})
+        return self._take_out(recorded, observed) or self._action(recorded, body, applies=applies)
 
     def _extend(self, desired: Desired, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome | None:
         size = desired.properties.get("size")

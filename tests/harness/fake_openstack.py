@@ -37,6 +37,8 @@ KEYS = {
     "volumes": "volume",
     "flavors": "flavor",
     "images": "",
+    "backups": "backup",
+    "snapshots": "snapshot",
 }
 BUILDING = 1.0
 """Seconds until a server or volume is there, or gone."""
@@ -215,7 +217,7 @@ class FakeOpenStack:
             made = self._made(plural, request.body[KEYS[plural]])
             return 201, _wrapped(plural, made if plural != "servers" else {"id": made["id"]})
         item = self._held(table, parts[1])
-        act = self._act if plural == "servers" else self._extend
+        act = self._act if plural == "servers" else self._volume_action
         below = {
             "action": lambda request, item, _: act(request, item),
             "os-volume_attachments": self._attachment,
@@ -223,6 +225,10 @@ class FakeOpenStack:
         }
         if len(parts) > 2 and parts[2] in below:
             return below[parts[2]](request, item, parts[3:])
+        if plural == "backups" and parts[2:3] == ["restore"]:
+            volume = self._held(self.tables["volumes"], request.body["restore"]["volume_id"])
+            volume.setdefault("_restored", []).append(item["id"])
+            return 202, {"restore": {"backup_id": item["id"], "volume_id": volume["id"]}}
         if len(parts) > 2 and parts[2] in {"metadata", "tags"}:
             return self._entries(request, item, parts[2], parts[3:])
         if request.method == "DELETE":
@@ -242,11 +248,14 @@ class FakeOpenStack:
         """An action of Nova: it is accepted only in the right status, and takes BUILDING seconds."""
         action, arguments = next(iter(request.body.items()))
         shown = self._shown("servers", server)
-        begins, ends = {"suspend": ("ACTIVE", "SUSPENDED"), "resume": ("SUSPENDED", "ACTIVE")}.get(
-            action, ("ACTIVE", "")
-        )
+        power = {"suspend": ("ACTIVE", "SUSPENDED"), "resume": ("SUSPENDED", "ACTIVE")}
+        begins, ends = power.get(action, (shown["status"] if action == "createImage" else "ACTIVE", ""))
         if shown["status"] != begins or shown["OS-EXT-STS:task_state"]:
             raise Refused(409, f"Cannot '{action}' instance {server['id']} while it is in vm_state {shown['status']}")
+        if action == "createImage":
+            image = {"name": arguments["name"], "status": "active", "size": 1024, **arguments["metadata"]}
+            made = self._made("images", {**image, "_there": _now() + BUILDING, "_source": server["id"]})
+            return 202, {"image_id": made["id"]}
         if action == "rebuild":
             server["image"] = {"id": arguments["imageRef"]}
             server["_rebuilt"] = server.get("_rebuilt", 0) + 1
@@ -256,8 +265,11 @@ class FakeOpenStack:
         server.update(status=ends, _was=begins, _acting=action, _acted=_now() + BUILDING)
         return 202, None
 
-    def _extend(self, request: Request, volume: Item) -> tuple[int, Any]:
-        """Cinder's only action here: a volume grows."""
+    def _volume_action(self, request: Request, volume: Item) -> tuple[int, Any]:
+        """Cinder's actions here: a volume grows, or goes back to a snapshot."""
+        if "revert" in request.body:
+            volume.setdefault("_reverted", []).append(request.body["revert"]["snapshot_id"])
+            return 202, None
         volume["size"] = request.body["os-extend"]["new_size"]
         return 202, None
 
@@ -338,6 +350,10 @@ class FakeOpenStack:
             if _now() < item.get("_acted", 0.0):
                 shown |= {"status": item["_was"], "OS-EXT-STS:task_state": f"{item['_acting'].removesuffix('e')}ing"}
             shown["addresses"] = self._addresses(item)
+        elif plural == "images" and building:
+            shown["status"] = "queued"
+        elif plural in {"backups", "snapshots"}:
+            shown["status"] = "creating" if building else item.get("status", "available")
         elif plural == "volumes":
             there = item.get("status") or ("in-use" if item.get("attachments") else "available")
             shown["status"] = "deleting" if "_gone" in item else "creating" if building else there
@@ -390,6 +406,9 @@ class FakeOpenStack:
             self._boot(item)
         elif plural == "volumes":
             item["_there"] = _now() + BUILDING
+        elif plural in {"backups", "snapshots"}:
+            volume = self._held(self.tables["volumes"], item["volume_id"])
+            item |= {"_there": _now() + BUILDING, "size": volume["size"]}
         self.tables[plural][item["id"]] = item
         return item
 
@@ -429,6 +448,8 @@ class FakeOpenStack:
             raise Refused(403, f"(rule:delete_port) is disallowed by policy: {identity}")
         elif plural == "ports" and item["device_owner"].startswith("network:"):
             raise Refused(409, f"Port {identity} cannot be deleted directly via the port API")
+        elif plural == "volumes" and any(one["volume_id"] == identity for one in self.all("snapshots")):
+            raise Refused(400, f"Volume {identity} has dependent snapshots")
         elif plural == "routers" and any(port["device_id"] == identity for port in self.all("ports")):
             raise Refused(409, f"Router {identity} still has ports")
         elif plural in {"servers", "volumes"}:

@@ -82,7 +82,10 @@ capabilities: {drop: [ALL]}
   resources: [stackchangesets]
   verbs: [get, list, watch, create, delete]
 - apiGroups: [kiln.dev]
-  resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status, stackchangesets/status]
+  resources: [stacksnapshots]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [kiln.dev]
+  resources: [stacks/status, stackresources/status, stackrevisions/status, stackoperations/status, stackchangesets/status, stacksnapshots/status]
   verbs: [patch]
 # Inputs are read: templates, environments, files, parameters. Those that spec.outputsTo of a Stack names are written.
 - apiGroups: [""]

@@ -117,6 +117,15 @@ STACK_CHANGE_SETS: Final = Resource(
     watch=Watch(Relation.REQUEST),
 )
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ | _WRITE, watch=Watch(Relation.INPUT))
+STACK_SNAPSHOTS: Final = Resource(
+    GROUP,
+    VERSION,
+    "stacksnapshots",
+    "StackSnapshot",
+    verbs=_READ | {"patch", "delete"},
+    status_verbs=_PATCH,
+    watch=Watch(Relation.REQUEST),
+)
 SECRETS: Final = Resource(
     "",
     "v1",
@@ -150,8 +159,8 @@ SERVICE_CIDRS: Final = Resource(
 )
 
 KINDS: Final = (
-    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, STACK_CHANGE_SETS, CONFIG_MAPS, SECRETS, EVENTS),
-    *(LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
+    *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, STACK_CHANGE_SETS, STACK_SNAPSHOTS),
+    *(CONFIG_MAPS, SECRETS, EVENTS, LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
 )
 OWN_KINDS: Final = tuple(one for one in KINDS if one.group == GROUP)
 """The kinds of kiln.dev. Each has a CRD in crds/, in a file named by its plural."""

@@ -62,6 +62,8 @@ class StackStatus:
     """Resources that wait at hooks: ``NAME:pre-update``."""
     cleared_hooks: tuple[str, ...] = ()
     """Hooks that were cleared since the operation began, in the same form."""
+    restored: tuple[Mapping[str, Any], ...] = ()
+    """Resources that were restored from snapshots."""
     suspended_resources: tuple[str, ...] = ()
     """Names of the resources that StackOperations suspended."""
     groups: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class StackStatus:
             handled_operation=status.get("handledOperation") or "",
             pending_hooks=tuple(status.get("pendingHooks") or ()),
             cleared_hooks=tuple(status.get("clearedHooks") or ()),
+            restored=tuple(status.get("restored") or ()),
             suspended_resources=tuple(status.get("suspendedResources") or ()),
             groups=status.get("groups") or {},
             outputs=status.get("outputs") or {},

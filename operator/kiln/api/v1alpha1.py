@@ -21,6 +21,8 @@ FINALIZER = "kiln.dev/stack"
 """On a Stack: OpenStack resources of the Stack may still exist."""
 RESOURCE_FINALIZER = "kiln.dev/resource"
 """On a StackResource: its OpenStack resource may still exist, or the record is still needed."""
+SNAPSHOT_FINALIZER = "kiln.dev/snapshot"
+"""On a StackSnapshot: images, backups or snapshots that it made may still exist in OpenStack."""
 LABEL_STACK = "kiln.dev/stack"
 """On everything that a Stack owns: the Stack's name."""
 LABEL_GONE = "kiln.dev/gone"
@@ -104,6 +106,7 @@ class Operation(StrEnum):
     REPAIR = "Repair"
     SUSPEND = "Suspend"
     RESUME = "Resume"
+    RESTORE = "Restore"
 
 
 class Result(StrEnum):

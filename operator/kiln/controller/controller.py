@@ -18,6 +18,7 @@ from kiln.stack.proposals import Proposals
 from kiln.stack.reconciliation import StackReconciliation
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import SharedState
+from kiln.stack.snapshot_work import SnapshotWork
 from reconcilers.backoff import Backoff
 from reconcilers.cloud import session
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
@@ -66,6 +67,7 @@ class StackController:
             await orphans.release_orphans(self.shared.kube, self.shared.events, key)
         if stack is None:
             self.shared.forget(key)
+            await SnapshotWork(self.shared.kube, self.shared.requests, self.shared.events, key, logs.redact).abandon()
             await Operations(self.shared.kube, self.shared.requests, key).reject_all(f"there is no Stack {key.name}")
             return await self._proposals(key, run).after(Requeue.on_events(PassEnd.DELETED))
         pass_id = self._new_pass()

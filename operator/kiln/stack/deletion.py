@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
 from kiln.clouds.credentials import CredentialsError
@@ -43,9 +44,12 @@ class StackDeletion:
         refusal = objective.protected_from_deletion(spec, records)
         if refusal is not None:
             raise self._here.refusal(refusal.reason, refusal.message)
-        if records and spec.deletion_policy is DeletionPolicy.ORPHAN:
+        orphan = spec.deletion_policy is DeletionPolicy.ORPHAN
+        if orphan:
+            await self._here.snapshots.leave_all()
+        if records and orphan:
             await asyncio.gather(*(self._here.store.delete(recorded) for recorded in records))
-        elif records:
+        elif records or self._here.snapshots.held:
             requeue = await self._delete_resources(spec, decided, records)
             if requeue is not None:
                 await self._here.store.release()
@@ -68,7 +72,10 @@ class StackDeletion:
             access = await self._here.shared.last_access(self._here.stack)
             self._here.reporter.add_secrets(access.credential.hidden)
             key = await stack_secret.load_digest_key(self._here.kube, self._here.stack)
+            copying = partial(self._here.copying_context, access)
+            left = await self._here.snapshots.remove_all(copying, decided.time_left)
             result = await Engine(self._here.context(spec, decided, access, key), records).delete()
+            result.failures += left
         except CredentialsError as error:
             how = "restore them, or set spec.deletionPolicy to Orphan to keep the resources in OpenStack"
             message = f"{error.path}: {error.message}; {len(records)} resources remain: {how}"

@@ -2,7 +2,7 @@
 
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import RequestPhase, StackSpec
-from kiln.stack import objective, operations, power_operations
+from kiln.stack import objective, operations, power_operations, restores
 from kiln.stack.loading import Loaded
 from kiln.stack.operations import Effects, Operations, OperationType, Outcome, Rejection, StackOperation
 from kiln.stack.requeue import Requeue
@@ -61,6 +61,9 @@ class OperationRun:
         found = operations.effects(operation, before, self._here.generation, wanted, known)
         if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
             found = await self._mark(operation, loaded, found, digester)
+        if isinstance(found, Effects) and operation.type is OperationType.RESTORE:
+            snapshot = await self._here.snapshots.get(operation.snapshot)
+            found = restores.effects(operation, self._here.old, wanted, known, snapshot)
         if isinstance(found, Effects) and operation.type in power_operations.TYPES:
             found = power_operations.effects(operation, self._here.old, spec, loaded.records)
         if isinstance(found, Rejection):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kiln.api.kinds import STACK_OPERATIONS
 from kiln.api.stack_status import RollbackTarget, StackStatus
-from kiln.api.v1alpha1 import Key, Reason, RequestPhase, Result
+from kiln.api.v1alpha1 import Key, Operation, Reason, RequestPhase, Result
 from kiln.kube.client import Kube, NotFound
 from kiln.stack import clock
 from kiln.stack.requests import RequestIndex, is_finished
@@ -39,6 +39,15 @@ class OperationType(StrEnum):
     CLEAR_HOOK = "ClearHook"
     SUSPEND = "Suspend"
     RESUME = "Resume"
+    RESTORE = "Restore"
+
+
+SHOWN_AS: Final = {
+    OperationType.SUSPEND: Operation.SUSPEND,
+    OperationType.RESUME: Operation.RESUME,
+    OperationType.RESTORE: Operation.RESTORE,
+}
+"""What ``status.lastOperation`` calls them if nothing else is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class StackOperation:
     resource: str = ""
     reason: str = ""
     hook: str = ""
+    snapshot: str = ""
     running: bool = False
     physical_id: str = ""
 
@@ -74,6 +84,7 @@ class Effects:
     rollback: RollbackTarget | None = None
     cleared_hooks: tuple[str, ...] | None = None
     suspended_resources: tuple[str, ...] | None = None
+    restored: tuple[Mapping[str, Any], ...] | None = None
 
     def of(self, status: StackStatus) -> StackStatus:
         """The status with these changes. An operation that is running begins again, with all its time."""
@@ -109,6 +120,7 @@ def parse(obj: Mapping[str, Any]) -> StackOperation:
         resource=str(about.get("resource", "")),
         reason=str(unhealthy.get("reason", "")),
         hook=str(cleared.get("event", "")),
+        snapshot=str((spec.get("restore") or {}).get("snapshot", "")),
         running=status.get("phase") == RequestPhase.RUNNING,
         physical_id=str(status.get("physicalID", "")),
     )
@@ -129,7 +141,7 @@ def effects(
     begin = replace(AGAIN, handled_operation=operation.uid)
     resting = status.at_rest(generation) and not status.cancelled_revision
     match operation.type:
-        case OperationType.RETRY:
+        case OperationType.RETRY | OperationType.RESTORE:
             return begin
         case OperationType.CANCEL_UPDATE:
             return _cancellation(operation, status, wanted, begin, resting=resting)
@@ -214,6 +226,7 @@ def outcome(operation: StackOperation, final: StatusUpdate | None, end: PassEnd)
         return Outcome(RequestPhase.FAILED, f"{len(final.drifted)} resources differ from what was applied: {what}")
     aims = {
         OperationType.ROLLBACK: {Reason.ROLLED_BACK},
+        OperationType.RESTORE: {Reason.ROLLED_BACK, Reason.SUCCEEDED, Reason.SUSPENDED},
         OperationType.CANCEL_UPDATE: {Reason.ROLLED_BACK if operation.rollback else Reason.CANCELLED},
     }.get(operation.type)
     if operation.type is OperationType.MARK_UNHEALTHY and settled:

@@ -17,7 +17,7 @@ from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.kube.client import KubeError
 from kiln.redaction import Redaction, Redactor
-from kiln.stack import inputs, plan_report, power, stack_secret, validation
+from kiln.stack import inputs, plan_report, power, restores, stack_secret, validation
 from kiln.stack.inputs import Inputs
 from kiln.stack.plan_report import UNLIMITED, Limits
 from kiln.stack.resource_store import StackResourceStore
@@ -259,6 +259,7 @@ async def _context(
         known=names if status.last_operation else frozenset(),
         all_suspended=wished.whole,
         suspended=wished.resources,
+        restores=restores.parse(status.restored),
     )
     return ReconcileContext(
         policy,

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import Operation, PowerState, StackSpec
+from kiln.api.v1alpha1 import PowerState, StackSpec
 from kiln.stack.operations import Effects, OperationType, Rejection, StackOperation
 from reconcilers import registry
 from reconcilers.capabilities import suspendable
 from reconcilers.model import Recorded
 
-TYPES: Final = {OperationType.SUSPEND: Operation.SUSPEND, OperationType.RESUME: Operation.RESUME}
-"""The StackOperations of this module, with the operations that they are in ``status.lastOperation``."""
+TYPES: Final = frozenset({OperationType.SUSPEND, OperationType.RESUME})
+"""The StackOperations of this module."""
 MOST_SUSPENDED: Final = 100
 """Names that ``status.suspendedResources`` holds."""
 

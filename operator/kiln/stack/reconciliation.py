@@ -3,25 +3,28 @@
 All state is in Kubernetes and OpenStack, so a reconciliation may end anywhere.
 """
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 from hot_translator import Translation, TranslationError
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import StackSpec
+from kiln.clouds.credentials import CredentialsError
 from kiln.stack import (
     approval,
     clock,
     conditions,
     finalizer,
     objective,
+    operations,
     outputs,
-    power_operations,
     published_outputs,
+    restores,
     stack_secret,
     status,
 )
@@ -34,7 +37,7 @@ from kiln.stack.operations import OperationType
 from kiln.stack.published_outputs import OutputPublisher, Published
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.revisions import Revision, Revisions
-from kiln.stack.shared import SharedState
+from kiln.stack.shared import CloudAccess, SharedState
 from kiln.stack.stack_secret import SecretTaken
 from kiln.stack.surroundings import CREDENTIALS_RETRY, RETRY, Refused, Run, Surroundings
 from reconcilers.digests import Digester
@@ -43,6 +46,7 @@ from reconcilers.engine.control import TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.engine.guard import Guard
+from reconcilers.engine.progress import ReadyResource
 from reconcilers.errors import CloudError
 from reconcilers.model import DriftPolicy
 
@@ -57,6 +61,16 @@ MOST_WARNINGS: Final = 5
 UNVERIFIED: Final = "the cloud's certificate is not verified: clouds.yaml says verify: false"
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A Stack at rest, as its snapshots need it. ``timeout`` is in seconds."""
+
+    access: CloudAccess
+    ready: tuple[ReadyResource, ...]
+    revision: str
+    timeout: float
+
+
 class StackReconciliation:
     """One reconciliation. Raises ReconciliationEnded and KubeError; it reports all other errors in the status."""
 
@@ -66,10 +80,17 @@ class StackReconciliation:
         self.generation = self._here.generation
         self._operation = OperationRun(self._here)
         self._loader = Loader(self._here)
+        self._reached_state: Reached | None = None
+        """The Stack is at rest."""
 
     async def run(self) -> Requeue:
-        """Reconcile the Stack, and carry out its next StackOperation."""
-        return await self._operation.finish(await self._reconcile())
+        """Reconcile the Stack, carry out its next StackOperation, and make the snapshots that wait."""
+        requeue = await self._operation.finish(await self._reconcile())
+        snapshots, at = self._here.snapshots, self._reached_state
+        if at is not None:
+            context = partial(self._here.copying_context, at.access)
+            await snapshots.make(context, at.ready, at.revision, at.timeout)
+        return snapshots.sooner(requeue)
 
     async def _reconcile(self) -> Requeue:
         try:
@@ -82,6 +103,7 @@ class StackReconciliation:
             if deleting:
                 return await StackDeletion(self._here, self._operation).run(spec)
             self._here.stack = await finalizer.add_finalizer(self._here.kube, self._here.stack)
+            await self._remove_snapshots(spec)
             return await self._converge(spec, await self._loader.load())
         except SecretTaken as taken:
             refused = self._here.refusal(taken.reason, f"{taken.path}: {taken.message}", retry=CREDENTIALS_RETRY)
@@ -101,6 +123,15 @@ class StackReconciliation:
                 return Requeue(PassEnd.STALLED, CREDENTIALS_RETRY, RETRY)
             return Requeue(PassEnd.RETRY, error.retry_after, RETRY)
 
+    async def _remove_snapshots(self, spec: StackSpec) -> None:
+        """Delete what StackSnapshots hold that are being deleted. Their status says what hinders it."""
+        here = self._here
+        if not await here.snapshots.leaving():
+            return
+        with contextlib.suppress(CredentialsError, CloudError, TimedOut):
+            access = await here.shared.access(here.stack)
+            await here.snapshots.remove_leaving(partial(here.copying_context, access), spec.timeout)
+
     # Converging.
 
     async def _converge(self, spec: StackSpec, loaded: Loaded) -> Requeue:
@@ -119,7 +150,7 @@ class StackReconciliation:
         )
         before = await self._operation.begin(spec, loaded, wanted, [*known, wanted], Digester(key))
         operation = self._operation.operation
-        asked = power_operations.TYPES.get(operation.type) if operation is not None else None
+        asked = operations.SHOWN_AS.get(operation.type) if operation is not None else None
         decided = objective.decide(spec, before, self.generation, wanted, [*known, wanted], clock.now(), asked)
         if isinstance(decided, Refusal):
             raise impossible(self._here, decided, wanted)
@@ -142,10 +173,14 @@ class StackReconciliation:
             known=_names(translation) if decided.began_before else frozenset(),
             deployed=_names(deployed),
             guard=Guard(spec.protected_resources, granted.approved),
+            restores=restores.parse(before.restored),
         )
         engine = Engine(context, loaded.records)
         try:
             result = await (engine.converge(translation) if decided.target is not None else engine.delete())
+            if before.restored:
+                left = restores.after(before.restored, result)
+                self.reporter.effects = {**self.reporter.effects, "restored": left}
         except TimedOut:
             return await self._failed(spec, decided, EngineResult(), translation, engine, loaded, timed_out=True)
         awaited = await gate.interrupted() if approval.is_unapproved(result) else None
@@ -200,7 +235,10 @@ class StackReconciliation:
         if worked:
             self.reporter.observe_duration()
         keep = frozenset(revision.name for revision in (target, wanted) if revision is not None)
+        keep |= self._here.snapshots.revisions
         await revisions.prune(known, keep, spec.revision_history_limit)
+        at = target.name if target is not None else ""
+        self._reached_state = Reached(loaded.access, tuple(engine.context.ready.values()), at, spec.timeout)
         if published.problem is not None:
             return Requeue(PassEnd.STALLED, CREDENTIALS_RETRY)
         again = resync(spec)

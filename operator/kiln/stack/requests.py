@@ -40,6 +40,8 @@ class RequestIndex:
         self._open: defaultdict[Key, dict[tuple[str, str], RequestName]] = defaultdict(dict)
         self._expiry: dict[tuple[str, str, str], tuple[RequestName, float]] = {}
         self._intents: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+        self._held: defaultdict[Key, dict[tuple[str, str], str]] = defaultdict(dict)
+        """All objects, finished ones too, with the StackRevision that each needs."""
 
     def observe(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> Key | None:
         """Take in one event. Returns the Stack for which the event is news, or None."""
@@ -50,7 +52,11 @@ class RequestIndex:
             self._intents.pop(identity, None)
             self._expiry.pop(identity, None)
             self._close(key, plural, metadata["name"])
+            self._held[key].pop((plural, metadata["name"]), None)
+            if not self._held[key]:
+                del self._held[key]
             return key
+        self._held[key][plural, metadata["name"]] = str((obj.get("status") or {}).get("revision", ""))
         before = self._intents.get(identity)
         intent = (metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"))
         self._intents[identity] = intent
@@ -75,6 +81,11 @@ class RequestIndex:
         """The Stack's requests of one kind that have not finished, oldest first."""
         found = (one for one in self._open.get(key, {}).values() if one.resource is resource)
         return sorted(found, key=lambda one: (one.created, one.name))
+
+    def held(self, key: Key, resource: Resource) -> dict[str, str]:
+        """All objects of one kind that are about the Stack: their names, with the StackRevision that each needs."""
+        found = self._held.get(key, {}).items()
+        return {name: revision for (plural, name), revision in found if plural == resource.plural}
 
     def expired(self, now: float) -> list[RequestName]:
         """Finished requests whose time to live has passed. ``now`` is in seconds since the epoch."""

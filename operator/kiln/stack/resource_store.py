@@ -118,7 +118,7 @@ class StackResourceStore(ResourceStore):
             "requires": sorted(intent.requires),
             "data": dict(intent.data),
             "digests": dict(intent.digests),
-            "deletionPolicy": "Retain" if intent.retain else "Delete",
+            "deletionPolicy": _policy(intent),
             "external": intent.external,
             **({"seal": intent.seal} if intent.seal else {}),
         }
@@ -147,7 +147,7 @@ class StackResourceStore(ResourceStore):
             "digests": dict(sorted(recorded.digests.items())),
             "data": dict(recorded.data),
             "requires": sorted(recorded.requires),
-            "deletionPolicy": "Retain" if recorded.retain else "Delete",
+            "deletionPolicy": _policy(recorded),
             "references": dict(sorted(recorded.references.items())) or None,
             "attempts": recorded.attempts,
             "powerState": str(recorded.power) if recorded.power is not Power.RUNNING else None,
@@ -229,6 +229,10 @@ class StackResourceStore(ResourceStore):
         return self.stack["metadata"]["uid"] in v1alpha1.owner_uids(obj)
 
 
+def _policy(one: Recorded | Intent) -> str:
+    return "Retain" if one.retain else "Snapshot" if one.copied else "Delete"
+
+
 def _is_gone(obj: Mapping[str, Any]) -> bool:
     return v1alpha1.LABEL_GONE in (obj["metadata"].get("labels") or {})
 
@@ -252,6 +256,7 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
         state=status.get("state", "Creating"),
         message=status.get("message", ""),
         retain=status.get("deletionPolicy", spec.get("deletionPolicy")) == "Retain",
+        copied=status.get("deletionPolicy", spec.get("deletionPolicy")) == "Snapshot",
         external=bool(spec.get("external")),
         created_at=metadata.get("creationTimestamp", ""),
         version=metadata["resourceVersion"],

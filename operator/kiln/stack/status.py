@@ -63,6 +63,7 @@ class StatusUpdate:
     pending_hooks: tuple[str, ...] | None = None
     cleared_hooks: tuple[str, ...] | None = None
     suspended_resources: tuple[str, ...] | None = None
+    restored: tuple[Mapping[str, Any], ...] | None = None
     counts: Mapping[str, Any] | None = None
     failed: tuple[Mapping[str, str], ...] | None = None
     outputs: Mapping[str, Any] | None = None
@@ -162,6 +163,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("pendingHooks", report.pending_hooks),
         ("clearedHooks", report.cleared_hooks),
         ("suspendedResources", report.suspended_resources),
+        ("restored", report.restored),
         ("resources", report.counts),
         ("failedResources", report.failed),
         ("outputs", report.outputs),
@@ -351,7 +353,7 @@ _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
         *("handled_update_request", "handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
-        *("suspended_resources", "output_objects"),
+        *("suspended_resources", "output_objects", "restored"),
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 from kiln.api import v1alpha1
@@ -13,12 +14,14 @@ from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.shared import CloudAccess, SharedState
+from kiln.stack.snapshot_work import SnapshotWork
 from kiln.stack.status import StatusUpdate, StatusWriter
 from reconcilers.backoff import Backoff
 from reconcilers.engine.context import Policy, ReconcileContext, in_executor
 from reconcilers.engine.control import Control, Slot
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.hooks import Hooks
+from reconcilers.engine.progress import ProgressTracker
 from reconcilers.model import OnObstacle
 
 RETRY: Final = Backoff(first=5.0, longest=300.0)
@@ -58,6 +61,7 @@ class Surroundings:
         writer = StatusWriter(self.kube, stack, clock.stamp, shared.fence)
         self.reporter = StackReporter(stack, writer, shared.events, pass_id)
         self.store = StackResourceStore(self.kube, stack, clock.stamp, shared.fence, self.reporter.redact)
+        self.snapshots = SnapshotWork(self.kube, shared.requests, shared.events, self.key, self.reporter.redact)
 
     def spec(self) -> StackSpec:
         """The Stack's policies. Raises Refused."""
@@ -102,6 +106,21 @@ class Surroundings:
             unconfirmed=self.shared.unconfirmed,
             evaluate=in_executor(self.shared.evaluators),
             add_secrets=self.reporter.add_made_secrets,
+            note=partial(self.reporter.event, "Normal"),
+        )
+
+    def copying_context(self, access: CloudAccess, time_left: float) -> ReconcileContext:
+        """The context of calls for StackSnapshots."""
+        return ReconcileContext(
+            Policy(stack=self.key.name, stack_uid=self.stack["metadata"]["uid"], key=bytes(32)),
+            self.control(time_left),
+            access.cloud,
+            access.observer,
+            access.lookup,
+            self.store,
+            ProgressTracker(),
+            started=asyncio.get_running_loop().time(),
+            unconfirmed=self.shared.unconfirmed,
         )
 
 

@@ -1,0 +1,161 @@
+"""StackSnapshots on a real Nova, Glance and Cinder: make, restore, delete; and deletion_policy: Snapshot."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from harness import lab
+from harness.operator import Operator, eventually
+from harness.stacks import Namespace
+
+
+def template(*, policy: str = "delete") -> dict[str, Any]:
+    net = {"get_resource": "net"}
+    return {
+        "heat_template_version": "2021-04-16",
+        "resources": {
+            "net": {"type": "OS::Neutron::Net"},
+            "subnet": {"type": "OS::Neutron::Subnet", "properties": {"network": net, "cidr": "10.9.0.0/24"}},
+            "server": {
+                "type": "OS::Nova::Server",
+                "deletion_policy": policy,
+                "properties": {"image": "cirros", "flavor": "m1.tiny", "networks": [{"network": net}]},
+                "depends_on": "subnet",
+            },
+            "volume": {"type": "OS::Cinder::Volume", "properties": {"size": 1}},
+        },
+    }
+
+
+def snapshot(space: Namespace, name: str = "snap", **spec: Any) -> None:
+    space.apply(
+        {
+            "apiVersion": "kiln.dev/v1alpha1",
+            "kind": "StackSnapshot",
+            "metadata": {"name": name},
+            "spec": {"stackName": "s", "volumes": "Snapshot", **spec},
+        }
+    )
+
+
+def finished(space: Namespace, name: str = "snap", timeout: float = 240) -> dict[str, Any]:
+    def status() -> dict[str, Any]:
+        return dict((space.get("stacksnapshot", name) or {}).get("status") or {})
+
+    try:
+        eventually(lambda: status().get("completionTime"), timeout, space.every)
+    except TimeoutError:
+        raise TimeoutError(json.dumps(status(), indent=1)) from None
+    return status()
+
+
+def copies() -> set[str]:
+    """Ids of all images and volume snapshots that carry a token."""
+    cloud = lab.connection()
+    images = cloud.image.get("/images?limit=1000").json()["images"]
+    snapshots = cloud.block_storage.get("/snapshots/detail").json()["snapshots"]
+    return {one["id"] for one in images if "kiln-token" in one} | {
+        one["id"] for one in snapshots if "kiln-token" in one["metadata"]
+    }
+
+
+def physical(space: Namespace, name: str) -> str:
+    return str(space.resources("s")[name]["status"]["physicalID"])
+
+
+def test_a_snapshot_is_restored_after_the_server_was_deleted_by_hand_and_leaves_nothing(
+    kiln: Operator, space: Namespace
+) -> None:
+    before = copies()
+    space.stack("s", template())
+    space.ready("s")
+    snapshot(space)
+    status = finished(space)
+    assert status["readyToUse"], status
+    items = {one["resource"]: one for one in status["items"]}
+    assert {name: (one["kind"], one["state"]) for name, one in items.items()} == {
+        "server": ("Image", "Ready"),
+        "volume": ("Snapshot", "Ready"),
+    }
+    assert copies() - before == {one["id"] for one in items.values()}
+    cloud = lab.connection()
+    first = physical(space, "server")
+    cloud.compute.delete(f"/servers/{first}")
+    eventually(lambda: cloud.compute.get(f"/servers/{first}").status_code == 404, 60)
+    phase, message = space.operated(space.operate("s", "Restore", restore={"snapshot": "snap"}))
+    assert phase == "Succeeded", message
+    space.ready("s")
+    server = cloud.compute.get(f"/servers/{physical(space, 'server')}").json()["server"]
+    assert server["id"] != first
+    assert server["image"]["id"] == items["server"]["id"]
+    space.kubectl("delete", "stacksnapshot", "snap", "--timeout=120s", timeout=130)
+    assert copies() == before
+    space.delete("s")
+
+
+def test_a_running_server_is_rebuilt_from_the_image(kiln: Operator, space: Namespace) -> None:
+    space.stack("s", template())
+    space.ready("s")
+    snapshot(space)
+    image = next(one["id"] for one in finished(space)["items"] if one["kind"] == "Image")
+    identity = physical(space, "server")
+    assert space.operated(space.operate("s", "Restore", restore={"snapshot": "snap"}))[0] == "Succeeded"
+    server = lab.connection().compute.get(f"/servers/{identity}").json()["server"]
+    assert (server["id"], server["image"]["id"]) == (physical(space, "server"), image)
+
+
+def test_snapshots_are_deleted_with_their_stack(kiln: Operator, space: Namespace) -> None:
+    before = copies()
+    space.stack("s", template())
+    space.ready("s")
+    snapshot(space)
+    assert finished(space)["readyToUse"]
+    space.delete("s")
+    assert space.get("stacksnapshot", "snap") is None
+    assert copies() == before
+
+
+def test_a_cloud_without_a_backup_service_fails_the_snapshot(kiln: Operator, space: Namespace) -> None:
+    space.stack("s", template())
+    space.ready("s")
+    snapshot(space, volumes="Backup")
+    status = finished(space, timeout=400)
+    if status["readyToUse"]:
+        pytest.skip("this cloud has a backup service")
+    assert "spec.volumes: Snapshot" in status["message"]
+
+
+def test_a_kill_while_a_snapshot_is_made_doubles_nothing(space: Namespace, own_kiln: Operator) -> None:
+    before = copies()
+    own_kiln.start()
+    space.stack("s", template())
+    space.ready("s")
+    for number, seconds in enumerate((0.6, 1.0, 1.6)):
+        snapshot(space, f"snap{number}")
+        timer = threading.Timer(seconds, own_kiln.kill)
+        timer.start()
+        timer.join()
+        time.sleep(1)
+        own_kiln.start()
+        status = finished(space, f"snap{number}", 300)
+        assert status["readyToUse"], status
+    held = {one["id"] for number in range(3) for one in finished(space, f"snap{number}")["items"]}
+    assert copies() - before == held
+    space.delete("s")
+    assert copies() == before
+
+
+def test_the_deletion_policy_snapshot_keeps_an_image_and_names_it(kiln: Operator, space: Namespace) -> None:
+    before = copies()
+    space.stack("s", template(policy="snapshot"))
+    space.ready("s")
+    space.delete("s")
+    left = copies() - before
+    assert len(left) == 1
+    image = left.pop()
+    events = space.get("events")
+    assert any(image in one["message"] for one in events if one["reason"] == "Copied")
+    assert lab.connection().image.get(f"/images/{image}").json()["status"] == "active"
+    lab.connection().image.delete(f"/images/{image}")
