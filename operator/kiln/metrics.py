@@ -65,6 +65,9 @@ ACTIONS = Counter(
     registry=REGISTRY,
 )
 EVENTS_DROPPED = Counter("kiln_events_dropped_total", "Kubernetes Events that could not be written", registry=REGISTRY)
+HISTORY_DROPPED = Counter(
+    "kiln_history_dropped_total", "Entries of StackHistories that could not be written", registry=REGISTRY
+)
 LEADER = Gauge("kiln_leader", "1 while this replica holds the Lease of a shard", registry=REGISTRY)
 SHARDS = Gauge("kiln_shards", "Shards that this replica knows of, each with a Lease", registry=REGISTRY)
 

@@ -144,7 +144,7 @@ class Cleanup:
         """An old resource is gone. If another one has taken its place, report the state of that one."""
         ready = self.context.ready.get(name)
         if ready is not None:
-            self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
+            self.context.progress.move(name, ResourceProgress.ready(ready.recorded))
         elif all(one.name != name or one.key in self.context.deleted for one in self.context.written.values()):
             self.context.progress.leave(name)
 

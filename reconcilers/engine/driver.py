@@ -273,7 +273,9 @@ class ResourceDriver(ABC):
 
     def report(self, message: str = "", fault: Fault | None = None, request_id: str = "") -> None:
         """Report the state of the resource."""
-        progress = ResourceProgress(self.recorded.type, self.verb, message, fault, request_id)
+        progress = ResourceProgress(
+            self.recorded.type, self.verb, message, fault, request_id, self.recorded.physical_id or ""
+        )
         self.context.progress.move(self.recorded.name, progress)
 
     def begin(self, action: Action) -> None:

@@ -269,7 +269,7 @@ class Engine:
         if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
             self.context.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
         self.current.add(ready.recorded.key)
-        self.context.progress.move(name, ResourceProgress(ready.recorded.type, "Ready"))
+        self.context.progress.move(name, ResourceProgress.ready(ready.recorded))
 
     def _fail(self, error: ResourceError) -> None:
         self.result.failures.append(error)

@@ -126,7 +126,7 @@ class PowerDriver(ResourceDriver):
         ready = self.ready
         name = self.recorded.name
         self.context.settle(name, ReadyResource(ready.rtype, ready.desired, self.recorded, self.observed, ready.read))
-        self.context.progress.move(name, ResourceProgress(self.recorded.type, "Ready"))
+        self.context.progress.move(name, ResourceProgress.ready(self.recorded))
         return self.recorded
 
 

@@ -34,6 +34,13 @@ class ResourceProgress:
     message: str = ""
     fault: Fault | None = None
     request_id: str = ""
+    physical_id: str = ""
+    """The resource's id in the cloud, as far as it is known."""
+
+    @classmethod
+    def ready(cls, recorded: Recorded) -> "ResourceProgress":
+        """The resource is as desired."""
+        return cls(recorded.type, "Ready", physical_id=recorded.physical_id or "")
 
 
 class ProgressTracker:

@@ -116,6 +116,7 @@ STACK_CHANGE_SETS: Final = Resource(
     status_verbs=_PATCH,
     watch=Watch(Relation.REQUEST),
 )
+STACK_HISTORIES: Final = Resource(GROUP, VERSION, "stackhistories", "StackHistory", verbs=_WRITE | {"get", "list"})
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", verbs=_READ | _WRITE, watch=Watch(Relation.INPUT))
 STACK_SNAPSHOTS: Final = Resource(
     GROUP,
@@ -160,7 +161,7 @@ SERVICE_CIDRS: Final = Resource(
 
 KINDS: Final = (
     *(STACKS, STACK_RESOURCES, STACK_REVISIONS, STACK_OPERATIONS, STACK_CHANGE_SETS, STACK_SNAPSHOTS),
-    *(CONFIG_MAPS, SECRETS, EVENTS, LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
+    *(STACK_HISTORIES, CONFIG_MAPS, SECRETS, EVENTS, LEASES, ENDPOINT_SLICES, NODES, SERVICE_CIDRS),
 )
 OWN_KINDS: Final = tuple(one for one in KINDS if one.group == GROUP)
 """The kinds of kiln.dev. Each has a CRD in crds/, in a file named by its plural."""

@@ -173,6 +173,7 @@ class _Operator:
             informer.wait(),
             deletions.wait(),
             self._events.run(),
+            self._shared.history.run(),
             self._lead(),
             self._export_metrics(),
             self._delete_expired_requests(),
@@ -191,6 +192,7 @@ class _Operator:
             await informer.stop()
             clean = await self._queue.stop(self._settings.grace)
             await self._events.flush()
+            await self._shared.history.flush(at_once=True)
             if self._settings.lease and clean:
                 await self._release(tasks)
             log.info("Stopped")

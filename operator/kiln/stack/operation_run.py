@@ -72,6 +72,7 @@ class OperationRun:
             await self._operations.finish(operation, rejected)
             return before
         self.operation = await self._operations.begin(self.operation or operation)
+        self._here.reporter.request = self.operation.described
         self._here.reporter.effects = {**self._here.reporter.effects, **found.changes()}
         return found.of(before)
 

@@ -14,7 +14,7 @@ from kiln.api.kinds import STACK_OPERATIONS
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Key, Operation, Reason, RequestPhase, Result
 from kiln.kube.client import Kube, NotFound
-from kiln.stack import clock
+from kiln.stack import clock, requesters
 from kiln.stack.requests import RequestIndex, is_finished
 from kiln.stack.requeue import PassEnd
 from kiln.stack.revisions import Revision
@@ -65,6 +65,13 @@ class StackOperation:
     snapshot: str = ""
     running: bool = False
     physical_id: str = ""
+    requester: str = ""
+    """The field manager that created it."""
+
+    @property
+    def described(self) -> str:
+        """As who asked for an operation of the Stack."""
+        return f"StackOperation {self.name}" + (f" ({self.requester})" if self.requester else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,7 @@ def parse(obj: Mapping[str, Any]) -> StackOperation:
         snapshot=str((spec.get("restore") or {}).get("snapshot", "")),
         running=status.get("phase") == RequestPhase.RUNNING,
         physical_id=str(status.get("physicalID", "")),
+        requester=requesters.manager_of_spec(obj),
     )
 
 

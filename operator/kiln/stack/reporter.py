@@ -11,31 +11,44 @@ from hot_translator import Translation
 from kiln import logs, metrics
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import Condition
+from kiln.api.v1alpha1 import Condition, Result
 from kiln.kube.event_recorder import EventRecorder
 from kiln.redaction import Redactor
-from kiln.stack import conditions, status
+from kiln.stack import clock, conditions, requesters, status
+from kiln.stack.history import LONGEST, Entry, HistoryWriter
 from kiln.stack.objective import Objective
 from kiln.stack.status import StatusUpdate, StatusWriter
-from kiln.stack.transition_log import TransitionLog
+from kiln.stack.transition_log import Transition, TransitionLog
 from reconcilers.engine.progress import ProgressTracker, ResourceProgress
+from reconcilers.errors import request_id_of
 from reconcilers.model import Recorded
 
 log = logging.getLogger(__name__)
 
+_STATUSES = {Result.RUNNING: "InProgress", Result.SUCCEEDED: "Complete"}
 _REQUEST_ID = re.compile(r" \[req-[0-9a-zA-Z-]+\]")
 
 
 class StackReporter:
     """Reports one reconciliation of one Stack, never a hidden value."""
 
-    def __init__(self, stack: Mapping[str, Any], writer: StatusWriter, events: EventRecorder, pass_id: str) -> None:
+    def __init__(
+        self,
+        stack: Mapping[str, Any],
+        writer: StatusWriter,
+        events: EventRecorder,
+        pass_id: str,
+        history: HistoryWriter | None = None,
+    ) -> None:
         self.stack = stack
         self.generation: int = stack["metadata"]["generation"]
         self.old = StackStatus.parse(stack)
         self.writer = writer
         self.events = events
         self.pass_id = pass_id
+        self.history = history
+        self.request = ""
+        """The StackOperation that is carried out, and who created it; empty if there is none."""
         self.redact = Redactor()
         self._owner = str(v1alpha1.namespaced_name(stack))
         self.redact_outputs = self.redact.for_owner(self._owner)
@@ -47,6 +60,10 @@ class StackReporter:
         self._objective: Objective | None = None
         self.effects: Mapping[str, Any] = {}
         """Fields of the status that a StackOperation changed, for reports that say nothing of them."""
+        self._remembered: dict[str, Any] = dict(writer.status.get("lastOperation") or {})
+        """The operation that the history has."""
+        self._ids: dict[str, str] = {}
+        """Ids of resources, which a deletion does not repeat."""
         self.final: StatusUpdate | None = None
         """The last final status."""
         self.started = False
@@ -87,12 +104,52 @@ class StackReporter:
         """Report that work starts."""
         self.started = True
         await self.writer.now(self._running())
+        self._remember_operation()
 
     def _changed(self, name: str, progress: ResourceProgress) -> None:
-        self.transitions.record(name, progress)
+        transition = self.transitions.record(name, progress)
+        if transition is not None and self.history is not None:
+            self.history.add(self.stack, self._entry(transition))
         if self._objective is not None and (self.started or progress.state != "Ready"):
             self.started = True
             self.writer.later(self._running)
+
+    def _entry(self, transition: Transition) -> Entry:
+        progress = transition.progress
+        self._ids[transition.name] = progress.physical_id or self._ids.get(transition.name, "")
+        return Entry(
+            clock.stamp(),
+            transition.name,
+            transition.action,
+            transition.status,
+            reason=str(progress.fault or ""),
+            message=status.shown(progress.message, self.redact, LONGEST),
+            type=progress.type,
+            physical_id=self._ids[transition.name],
+            request_id=request_id_of(progress.request_id),
+        )
+
+    def _remember_operation(self) -> None:
+        """Put the operation into the history, if the status has just begun or ended one."""
+        last = self.writer.status.get("lastOperation") or {}
+        if self.history is None or not last or last == self._remembered:
+            return
+        known = self._remembered.get("startTime"), self._remembered.get("result")
+        self._remembered = dict(last)
+        if known == (last.get("startTime"), last.get("result")):
+            return
+        ended = "completionTime" in last
+        entry = Entry(
+            clock.stamp(),
+            "",
+            last["type"],
+            _STATUSES.get(last["result"], "Failed"),
+            reason=last["result"] if ended else "",
+            message=str(last.get("message", "")),
+            requested_by=str(last.get("requestedBy", "")),
+            resources=str((self.writer.status.get("resources") or {}).get("summary", "")) if ended else "",
+        )
+        self.history.add(self.stack, entry)
 
     def _running(self) -> StatusUpdate:
         if self._objective is None:
@@ -101,6 +158,9 @@ class StackReporter:
 
     def _redacted(self, update: StatusUpdate) -> StatusUpdate:
         effects = {name: value for name, value in self.effects.items() if getattr(update, name) is None}
+        if update.operation is not None:
+            asked = requesters.requested_by(update.operation, self.stack, self.request)
+            update = replace(update, requested_by=asked)
         return status.redacted(replace(update, pass_id=self.pass_id, **effects), self.redact, self.redact_outputs)
 
     async def report_final(self, update: StatusUpdate) -> None:
@@ -118,6 +178,7 @@ class StackReporter:
             kept = replace(state, message=self.old.message(Condition.READY))
             update = replace(update, state=kept)
         await self.writer.now(update)
+        self._remember_operation()
         log.info("%s: %s", state.reason, state.message)
         if before != (state.reason, _comparable(state.message)):
             self.event("Warning" if state.ready is False else "Normal", state.reason, state.message)

@@ -14,6 +14,7 @@ from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.kube.client import Kube
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
+from kiln.stack.history import HistoryWriter
 from kiln.stack.inputs import Inputs
 from kiln.stack.other_stacks import StackReferences
 from kiln.stack.requests import RequestIndex
@@ -69,6 +70,7 @@ class SharedState:
         self.unconfirmed = UnconfirmedCreates()
         self.requests = RequestIndex()
         self.references = StackReferences()
+        self.history = HistoryWriter(kube, fence)
 
     async def access(self, stack: Mapping[str, Any]) -> CloudAccess:
         """The way into the Stack's cloud. Raises CredentialsError, CloudError."""
@@ -111,6 +113,7 @@ class SharedState:
     def forget(self, key: Key) -> None:
         """The Stack does not exist any more: forget its secrets and its translations."""
         self._translations.forget(key)
+        self.history.forget(key)
         logs.redact.forget(str(key))
         logs.redact.forget(f"{key}#made")
 

@@ -14,6 +14,7 @@ from kiln.api.kinds import STACKS
 from kiln.api.stack_status import RollbackTarget
 from kiln.api.v1alpha1 import Condition, Operation, Reason, Result
 from kiln.kube.client import Kube, KubeError, NotFound
+from kiln.stack import operation_log
 from reconcilers.cloud.limits import printable
 from reconcilers.engine.progress import ProgressTracker
 
@@ -53,6 +54,8 @@ class StatusUpdate:
     operation: Operation | None = None
     result: Result = Result.RUNNING
     operation_message: str = ""
+    requested_by: str = ""
+    """Who asked for the operation, if it begins."""
     current_revision: str | None = None
     target_revision: str | None = None
     failed_revision: str | None = None
@@ -152,6 +155,9 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
     status["conditions"] = sorted(held.values(), key=lambda condition: order.index(condition["type"]))
     if report.operation is not None:
         status["lastOperation"] = _operation(old.get("lastOperation") or {}, report, now)
+        status["operations"] = operation_log.followed(
+            old.get("operations") or (), status["lastOperation"], report.target_revision or ""
+        )
     for key, value in (
         ("currentRevision", report.current_revision),
         ("targetRevision", report.target_revision),
@@ -184,11 +190,13 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
 def _operation(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
     running = report.result is Result.RUNNING
     same = old.get("type") == report.operation and old.get("result") == Result.RUNNING
+    requested_by = old.get("requestedBy", "") if same else report.requested_by
     return {
         "type": str(report.operation),
         "result": str(report.result),
         "startTime": old.get("startTime", now) if same else now,
         **({} if running else {"completionTime": now}),
+        **({"requestedBy": requested_by} if requested_by else {}),
         **({"message": report.operation_message} if report.operation_message else {}),
     }
 

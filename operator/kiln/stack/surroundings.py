@@ -59,7 +59,7 @@ class Surroundings:
         self.old = StackStatus.parse(stack)
         self.run_slot = run
         writer = StatusWriter(self.kube, stack, clock.stamp, shared.fence)
-        self.reporter = StackReporter(stack, writer, shared.events, pass_id)
+        self.reporter = StackReporter(stack, writer, shared.events, pass_id, shared.history)
         self.store = StackResourceStore(self.kube, stack, clock.stamp, shared.fence, self.reporter.redact)
         self.snapshots = SnapshotWork(self.kube, shared.requests, shared.events, self.key, self.reporter.redact)
 

@@ -37,6 +37,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "operation": st.sampled_from(Operation),
     "result": st.sampled_from(Result),
     "operation_message": texts,
+    "requested_by": texts,
     "counts": st.none() | st.fixed_dictionaries({"total": st.integers(), "summary": texts}),
     "failed": st.none()
     | st.lists(st.fixed_dictionaries({"name": names, "reason": texts, "message": texts, "requestID": texts})).map(
