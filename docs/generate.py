@@ -66,7 +66,7 @@ def _kind(crd: Mapping[str, Any]) -> str:
     ]
     lines += ["| field | type | |", "|---|---|---|"]
     for top in ("spec", "status"):
-        for path, one, required in _fields(schema["properties"][top], top):
+        for path, one, required in _fields(schema["properties"].get(top, {}), top):
             lines.append(f"| `{path}` | {_type(one)} | {_words(one, required=required)} |")
     return "\n".join(lines) + "\n"
 

@@ -31,6 +31,7 @@ from typing import Any
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import BY_PLURAL, STACKS, Relation
+from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Condition, Key
 from kiln.controller.workqueue import WorkQueue
 from kiln.stack.inputs import Reference, references
@@ -324,9 +325,7 @@ def _outputs(stack: Mapping[str, Any]) -> _Input:
     Its own references count too: they may close a circle, or open it.
     """
     metadata, status = stack["metadata"], stack.get("status") or {}
-    ready: Mapping[str, Any] = next(
-        (one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {}
-    )
+    ready = StackStatus.parse(stack).conditions.get(Condition.READY, {})
     parts = ("outputs", "outputErrors", "hiddenOutputs")
     used = sorted(one.name for one in _references(stack) if one.kind == _STACK)
     content = [metadata["uid"], used, *(status.get(part) for part in parts)]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACKS
+from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Condition, Key, Reason
 from kiln.kube.client import Kube
 from kiln.stack import published_outputs
@@ -61,9 +62,7 @@ async def output_of(kube: Kube, namespace: str, stack: str, output: str) -> Outp
     errors = status.get("outputErrors") or {}
     if output in errors:
         raise _waiting(f"the output {output!r} of the Stack {stack!r} has no value yet: {errors[output]}")
-    ready: Mapping[str, Any] = next(
-        (one for one in status.get("conditions") or () if one.get("type") == Condition.READY), {}
-    )
+    ready = StackStatus.parse(found).conditions.get(Condition.READY, {})
     if ready.get("status") == "True" and status.get("observedGeneration") == found["metadata"].get("generation"):
         names = ", ".join(sorted({*values, *hidden})[:_MOST_NAMED]) or "none"
         message = f"the Stack {stack!r} has no output {output!r} with a value; it has: {names}"
