@@ -99,7 +99,7 @@ async def load(session: Session, stack: Mapping[str, Any]) -> Editable:
     references = spec.get("parametersFrom") or []
     public = {
         **spec,
-        "parametersFrom": [one for one in references if "secretKeyRef" not in one],
+        "parametersFrom": [one for one in references if "configMapKeyRef" in one],
         "environments": [one for one in spec.get("environments") or () if "secretKeyRef" not in one],
         "filesFrom": [one for one in spec.get("filesFrom") or () if "secretRef" not in one],
     }
@@ -130,6 +130,9 @@ def _source(reference: Mapping[str, Any]) -> str:
     for kind, field in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
         if field in reference:
             return f"the key {reference[field]['key']} of the {kind} {reference[field]['name']}"
+    if "stackOutputRef" in reference:
+        source = reference["stackOutputRef"]
+        return f"the output {source['output']} of the Stack {source['stack']}"
     return "another object"
 
 
