@@ -119,9 +119,8 @@ def test_stacks_in_a_circle_say_so_and_can_be_deleted(kiln: Operator, space: Nam
         source = {"name": "p", "stackOutputRef": {"stack": other, "output": "o"}}
         space.stack(one, template, parametersFrom=[source])
     for name in "ab":
-        assert "a -> b -> a" in space.reason(name, "CircularReference", 60)["message"].replace(
-            "b -> a -> b", "a -> b -> a"
-        )
+        message = space.reason(name, "CircularReference", 60)["message"]
+        assert message.endswith("a -> b -> a" if name == "a" else "b -> a -> b")
     space.kubectl("delete", "stack", "a", "b", "--timeout=60s")
 
 

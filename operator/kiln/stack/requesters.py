@@ -20,7 +20,7 @@ def manager_of_spec(obj: Mapping[str, Any]) -> str:
         for entry in obj["metadata"].get("managedFields") or ()
         if "f:spec" in (entry.get("fieldsV1") or {}) and entry.get("manager") != OPERATOR
     ]
-    newest = max(found, key=lambda entry: str(entry.get("time", "")), default={})
+    newest: Mapping[str, Any] = max(found, key=lambda entry: str(entry.get("time", "")), default={})
     return str(newest.get("manager", ""))
 
 
