@@ -20,6 +20,8 @@ RUNS ?= 3
 FUZZ ?= 400
 PEERS ?=
 ONLY ?=
+RESULTS ?=
+SCENARIOS ?=
 KEEP ?=
 SCALE ?= 1
 JSON ?=
@@ -211,6 +213,12 @@ conformance: install ## compare the translator with vectors of Heat's results (V
 templates: install lab-up ## run real templates as Stacks and print a table (TEMPLATES=folder)
 	@echo "==> templates: $(TEMPLATES)"
 	@$(IN_LAB) $(BIN)/python tests/templates/run.py $(TEMPLATES)
+
+.PHONY: lives
+lives: export LAB_HEAT := 1
+lives: install lab-up ## run sequences of updates through real Heat and Kiln, print what differs (ONLY="rename-.*" RESULTS=folder)
+	@echo "==> lives: beside real Heat, on the lab"
+	@$(IN_LAB) $(BIN)/python tests/lives/run.py --only "$(ONLY)" $(if $(RESULTS),--results $(RESULTS)) $(SCENARIOS)
 
 .PHONY: verdicts
 verdicts: install ## run validate, graph and render over real templates: they must agree (TEMPLATES=folder)

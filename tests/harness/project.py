@@ -2,6 +2,7 @@
 
 import contextlib
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ _UNLIMITED = -1
 
 
 class Project:
-    """A project with one user, a member; made by the lab's admin and without quotas. Deleted at the end."""
+    """A project with one user, made by the lab's admin and without quotas. Deleted at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: Sequence[str] = ("member", "load-balancer_member")) -> None:
         path = Path(lab.environment()["OS_CLIENT_CONFIG_FILE"])
         settings: dict[str, Any] = yaml.safe_load(path.read_text())["clouds"][ADMIN]
         self.name = f"test-{uuid.uuid4().hex[:8]}"
@@ -28,7 +29,7 @@ class Project:
         identity = self.admin.identity
         self._project = identity.create_project(name=self.name, domain_id="default")
         self._user = identity.create_user(name=self.name, password=password, domain_id="default")
-        for role in ("member", "load-balancer_member"):
+        for role in roles:
             found = identity.find_role(role)
             if found is not None:
                 identity.assign_project_role_to_user(self._project, self._user, found)

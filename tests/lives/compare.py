@@ -1,0 +1,106 @@
+"""Compares how two sides went through one scenario, step by step."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lives.values import differences
+
+FAILED = frozenset({"failed", "refused"})
+EXPLAINED = Path(__file__).with_name("explained.yaml")
+_MEMBER = re.compile(r"(?:^|(?<=/))[a-z0-9]{12}(?=/|$)")
+"""The name of a member of an AutoScalingGroup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: ``what`` is outcome, resource, change, state, live, output or left; ``where`` says of which."""
+
+    step: int
+    what: str
+    where: str
+    heat: Any
+    kiln: Any
+
+    def __str__(self) -> str:
+        at = f"step {self.step} {self.what} {self.where}".rstrip()
+        return f"{at}\n      heat: {str(self.heat)[:300]}\n      kiln: {str(self.kiln)[:300]}"
+
+
+def compared(heat: Sequence[Mapping[str, Any]], kiln: Sequence[Mapping[str, Any]]) -> list[Difference]:
+    """All differences. Where one side failed, what follows from that is not told again."""
+    found: list[Difference] = []
+    apart: set[str] = set()
+    for number, (left, right) in enumerate(zip(heat, kiln, strict=False)):
+        if left.get("begun") or right.get("begun"):
+            continue
+        outcomes = {left["outcome"], right["outcome"]}
+        if len(outcomes) > 1 and not outcomes <= FAILED:
+            told = [f"{side['outcome']}: {side['reason']}" for side in (left, right)]
+            found.append(Difference(number, "outcome", "", *told))
+        failed = bool(outcomes & FAILED)
+        for one in _of_resources(number, left, right, apart):
+            if failed:
+                apart.add(one.where.split(" ")[0])
+            else:
+                found.append(one)
+        if not failed:
+            for what in ("outputs", "left"):
+                seen = differences(left[what], right[what])
+                found += [Difference(number, what, where, one, other) for where, one, other in seen]
+    return found
+
+
+def _of_resources(
+    number: int, left: Mapping[str, Any], right: Mapping[str, Any], apart: set[str]
+) -> Iterator[Difference]:
+    ours, theirs = _renamed(left["resources"]), _renamed(right["resources"])
+    for name in sorted({*ours, *theirs}):
+        one, other = ours.get(name), theirs.get(name)
+        if one is None or other is None:
+            only = one or other or {}
+            if only["change"] != "none" or only["state"] == "ready":
+                yield Difference(number, "resource", name, one and one["state"], other and other["state"])
+            continue
+        if one["state"] != other["state"]:
+            yield Difference(number, "state", name, one["state"], other["state"])
+        if one["change"] != other["change"] and name not in apart:
+            yield Difference(number, "change", name, one["change"], other["change"])
+        for where, value, another in differences(one["live"], other["live"]):
+            yield Difference(number, "live", f"{name} {where}", value, another)
+
+
+def _renamed(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Members of AutoScalingGroups by their order: each side has its own names for them."""
+    found: dict[str, Any] = {}
+    for name, row in resources.items():
+        number = 0
+        while (key := _MEMBER.sub(f"*{number}", name)) in found:
+            number += 1
+        found[key] = row
+    return found
+
+
+class Explanations:
+    """Differences that docs/deviations.md explains: ``scenario``, ``what`` and ``where`` are patterns."""
+
+    def __init__(self, path: Path = EXPLAINED) -> None:
+        self._rows = yaml.safe_load(path.read_text()) or []
+
+    def of(self, scenario: str, difference: Difference) -> str:
+        """The words of deviations.md that explain the difference; empty if none do."""
+        for row in self._rows:
+            values = (scenario, difference.what, difference.where)
+            patterns = (row.get("scenario", ".*"), row.get("what", ".*"), row.get("where", ".*"))
+            if all(re.fullmatch(pattern, value) for pattern, value in zip(patterns, values, strict=True)):
+                return str(row["because"])
+        return ""
+
+    def unfounded(self, deviations: str) -> list[str]:
+        """Explanations that are not in the text of deviations.md."""
+        text = " ".join(deviations.split())
+        return [row["because"] for row in self._rows if " ".join(row["because"].split()) not in text]
