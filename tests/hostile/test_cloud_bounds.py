@@ -226,8 +226,8 @@ async def test_check_is_asked_after_the_wait_and_before_the_request_leaves(serve
 
 async def test_who_waits_for_patience_holds_no_slot(server, connect):
     made = await connect()
-    cloud = Cloud(made.connection, made.executor, limits=SMALL, concurrency=1)
-    server.modes["net"] = evil.fixed(429, {}, Retry_After="300")
+    cloud = Cloud(made.connection, made.executor, limits=Limits(deadline=30.0), concurrency=1)
+    server.modes["net"] = evil.fixed(429, {}, Retry_After="20")
     await refusal(cloud, POST)
     waiting = asyncio.ensure_future(cloud.send(POST))
     await asyncio.sleep(0.05)
