@@ -107,7 +107,9 @@ class Lease:
             await asyncio.sleep(self._retry)
             try:
                 # A process that was suspended and resumed notices here that the Lease has expired.
-                kept = self.valid() and await asyncio.wait_for(self._try(), self._renew_deadline)
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes as the call returns.
+                async with asyncio.timeout(self._renew_deadline):
+                    kept = self.valid() and await self._try()
             except (KubeError, TimeoutError) as error:
                 kept = True
                 log.warning("The lease %s/%s could not be renewed: %r", self._namespace, self._name, error)

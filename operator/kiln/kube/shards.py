@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from kiln.api.kinds import LEASES
 from kiln.api.v1alpha1 import Key
-from kiln.kube.client import Kube, KubeError
+from kiln.kube.client import Forbidden, Kube, KubeError
 from kiln.kube.leader_election import Lease, clock
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,12 @@ class Shard:
         while True:
             try:
                 others = await self._others()
+            except Forbidden as error:
+                if self.shards == 1:
+                    # Replicas of several shards have the same rights, and do not work without this one.
+                    log.warning("Working without a look at other leases: %s", error)
+                    return
+                log.error("Grant the right to list leases; shards do not work without it: %s", error)  # noqa: TRY400
             except KubeError as error:
                 log.warning("The leases of the other shards cannot be read: %s", error)
             else:

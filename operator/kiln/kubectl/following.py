@@ -46,7 +46,8 @@ class Follower:
     async def next(self, timeout: float | None = None) -> Change | None:  # noqa: ASYNC109 - the wait is the point
         """The next change; None after ``timeout`` seconds without one. Raises KubeError if it may not be watched."""
         try:
-            change = await asyncio.wait_for(self.changes.get(), timeout)
+            async with asyncio.timeout(timeout):
+                change = await self.changes.get()
         except TimeoutError:
             return None
         if isinstance(change, KubeError):

@@ -14,6 +14,7 @@ import yaml
 from hot_translator import Pseudo, ResolutionError, parse_environment, parse_template, translate
 from kiln import cli, metrics, settings
 from kiln.api.v1alpha1 import Condition, Reason
+from kiln.kubectl import cli as plugin
 from kiln.stack.requeue import PassEnd
 from reconcilers.model import Fault, Send
 from reconcilers.resource_type import RestResource
@@ -145,6 +146,19 @@ def test_commands_and_options_of_kiln_exist() -> None:
             for option in (word.partition("=")[0] for word in words[2:] if word.startswith("-") and word != "-"):
                 assert re.search(rf"(^|[\s\[,]){re.escape(option)}\b", known), f"{page}: kiln {words[1]} {option}"
     assert used
+
+
+def test_commands_and_options_of_the_plugin_exist_and_all_are_described() -> None:
+    used = set()
+    for page, words in commands():
+        if words[:2] == ["kubectl", "stack"]:
+            assert words[2] in plugin.COMMANDS, f"{page}: kubectl stack {words[2]}"
+            used.add(words[2])
+            known = plugin.command_parser(words[2]).format_help()
+            for option in (word.partition("=")[0] for word in words[3:] if word.startswith("-") and word != "-"):
+                assert re.search(rf"(^|[\s\[,]){re.escape(option)}\b", known), f"{page}: {words[2]} {option}"
+    assert {"why", "diff", "undo"} <= used
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", TEXTS["docs/kubectl.md"], re.M)) == set(plugin.COMMANDS)
 
 
 def test_options_of_the_operator_in_pages_and_chart_exist() -> None:

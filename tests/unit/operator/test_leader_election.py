@@ -148,3 +148,17 @@ async def test_a_lease_that_was_lost_for_a_moment_never_counts_as_held_again(kub
     assert not lease.valid()
     with pytest.raises(LeaseLost):
         await holding
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_cancellation_at_any_moment_of_a_renewal_ends_the_holding(kube, steps: int):
+    lease = lease_of(kube, "a")
+    await lease.acquire()
+    holding = asyncio.ensure_future(lease.hold())
+    await asyncio.sleep(1.5)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    holding.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(holding, return_exceptions=True)
+    assert holding.cancelled()

@@ -9,6 +9,7 @@ from harness.fake_kube import FakeKube
 
 from kiln.api.kinds import LEASES
 from kiln.api.v1alpha1 import Key
+from kiln.kube.client import Forbidden
 from kiln.kube.leader_election import LeaseLost
 from kiln.kube.shards import ANNOTATION_SHARDS, Shard, lease_name, shard_of
 
@@ -170,3 +171,15 @@ async def test_leases_of_other_releases_do_not_count(kube):
     replicas = [Replica(kube, f"r{i}", 3) for i in range(3)]
     await watched(replicas, 10)
     assert all_are_served(replicas)
+
+
+@pytest.mark.parametrize(("shards", "works"), [(1, True), (2, False)])
+async def test_without_the_right_to_list_leases_one_replica_works_and_several_do_not(kube, shards: int, works: bool):
+    def refuse(verb: str, plural: str, _body: Any) -> None:
+        if (verb, plural) == ("list", LEASES.plural):
+            raise Forbidden(403, "Forbidden", "leases")
+
+    kube.refuse = refuse
+    replicas = [Replica(kube, f"r{i}", shards) for i in range(shards)]
+    await watched(replicas, 20)
+    assert all(one.settled is works for one in replicas)
