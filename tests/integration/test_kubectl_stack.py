@@ -142,9 +142,12 @@ def test_a_failure_is_explained_and_tried_again(plugin: Plugin, space: Namespace
 def test_ctrl_c_ends_the_view_and_nothing_else(plugin: Plugin, space: Namespace) -> None:
     space.apply({**manifest(space), "spec": {**manifest(space)["spec"], "paused": True}})
     assert "is paused" in plugin("wait", "web", code=1)
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and so whatever they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     watching = subprocess.Popen(
         plugin.command("events", "web", "-f"), env=lab.environment(), stdout=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     time.sleep(3)
     space.kubectl("patch", "stack", "web", "--type=merge", "-p", '{"spec": {"paused": false}}')
     space.ready("web")
@@ -198,7 +201,7 @@ def test_kubectl_finds_the_plugin_and_completes_its_arguments(plugin: Plugin, sp
 
     def kubectl(*arguments: str) -> str:
         return subprocess.run(
-            ["kubectl", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=True
+            ["kubectl", *arguments], env=environment, capture_output=True, text=True, timeout=180, check=True
         ).stdout
 
     assert "web" in kubectl("stack", "list", "-n", space.name)

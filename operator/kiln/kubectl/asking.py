@@ -9,8 +9,7 @@ from kiln.api.kinds import STACK_OPERATIONS
 from kiln.api.v1alpha1 import API_VERSION, RequestPhase, parse_duration
 from kiln.kubectl.following import following
 from kiln.kubectl.output import Style
-from kiln.kubectl.session import CommandError, Session
-from kiln.tools.command_line import UsageError
+from kiln.kubectl.session import USAGE, CommandError, Session
 from reconcilers.cloud.limits import printable
 
 FAILED: Final = 1
@@ -36,7 +35,7 @@ async def ask(session: Session, name: str, arguments: argparse.Namespace, what: 
     try:
         timeout = parse_duration(arguments.timeout)
     except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from error
+        raise CommandError(f"--timeout: {error}", USAGE) from error
     body = {
         "apiVersion": API_VERSION,
         "kind": STACK_OPERATIONS.kind,

@@ -15,10 +15,7 @@ from kubernetes.config import ConfigException
 
 from kiln.kube.client import KubeError
 from kiln.kubectl.session import CommandError, Session, add_connection_options
-from kiln.tools.command_line import UsageError
 
-USAGE: Final = 2
-"""Exit code for an invalid command line, the same as argparse's."""
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells give it."""
 
@@ -71,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parsed(argv)
     try:
         return asyncio.run(_run(arguments))
-    except (UsageError, CommandError) as error:
+    except CommandError as error:
         print(f"kubectl stack {arguments.command}: {error}", file=sys.stderr)
-        return USAGE if isinstance(error, UsageError) else error.code
+        return error.code
     except (KubeError, ConfigException) as error:
         print(f"kubectl stack {arguments.command}: {error}", file=sys.stderr)
         return 1

@@ -12,10 +12,9 @@ from kiln.api.kinds import STACKS
 from kiln.kube.client import Kube
 from kiln.kubectl.clouds import Overlay, clouds, overlaid
 from kiln.kubectl.output import Paint, Style
-from kiln.kubectl.session import CommandError, Session, add_output_option, stack_name
+from kiln.kubectl.session import USAGE, CommandError, Session, add_output_option, stack_name
 from kiln.stack import inputs, plan_report
 from kiln.stack.planning import StackPlan, plan_stack
-from kiln.tools.command_line import UsageError
 
 CHANGES: Final = 1
 FAILED: Final = 2
@@ -45,9 +44,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 async def main(session: Session, arguments: argparse.Namespace) -> int:
     """Exit code 0: nothing would change; 1: something would; 2: it cannot be said."""
     if bool(arguments.stack) == bool(arguments.filename):
-        raise UsageError("give a Stack, or a manifest (-f)")
+        raise CommandError("give a Stack, or a manifest (-f)", USAGE)
     if arguments.delete and not arguments.stack:
-        raise UsageError("--delete needs a Stack")
+        raise CommandError("--delete needs a Stack", USAGE)
     if arguments.filename:
         plans = await _of_manifest(session, documents(arguments.filename))
     else:

@@ -12,11 +12,14 @@ from kiln.api.kinds import STACK_RESOURCES, STACK_REVISIONS, STACKS
 from kiln.api.v1alpha1 import LABEL_STACK, owner_uids
 from kiln.kube.client import Forbidden, Json, Kube, configuration
 from kiln.kubectl import output
-from kiln.kubectl.graphs import graph_of
 from kiln.kubectl.output import Paint
 from kiln.kubectl.views import Graph, StackView
 
 _PREFIXES: Final = ("stack/", "stacks/", "stk/", "stacks.kiln.dev/", "stack.kiln.dev/")
+
+
+USAGE: Final = 2
+"""Exit code for an invalid command line, the same as argparse's."""
 
 
 class CommandError(Exception):
@@ -99,6 +102,9 @@ class Session:
         if not revision:
             return None
         if revision not in self._graphs:
+            # The translator takes a second to import; most commands, and completion, do without it.
+            from kiln.kubectl.graphs import graph_of  # noqa: PLC0415
+
             try:
                 found = await self.kube.get(STACK_REVISIONS, self.namespace, revision)
             except Forbidden:

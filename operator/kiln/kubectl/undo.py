@@ -3,9 +3,8 @@
 import argparse
 
 from kiln.kubectl import asking, history
-from kiln.kubectl.session import Session
+from kiln.kubectl.session import USAGE, CommandError, Session
 from kiln.stack.operations import OperationType
-from kiln.tools.command_line import UsageError
 
 DESCRIPTION = """Go back to an earlier revision, and stay there until the Stack's spec changes.
 
@@ -27,7 +26,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 async def main(session: Session, arguments: argparse.Namespace) -> int:
     """The exit code of :func:`kiln.kubectl.asking.ask`; 1 if there is no such revision."""
     if arguments.to_revision < 0:
-        raise UsageError("--to-revision: the number of a revision is positive")
+        raise CommandError("--to-revision: the number of a revision is positive", USAGE)
     stack = await session.stack(arguments.stack)
     if arguments.to_revision:
         history.numbered(await history.load(session, stack), arguments.to_revision)

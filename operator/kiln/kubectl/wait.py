@@ -13,9 +13,8 @@ from kiln.kubectl import output, progress
 from kiln.kubectl.following import Collection, Follower, following
 from kiln.kubectl.output import Paint, Style
 from kiln.kubectl.progress import TIMED_OUT, Goal, Verdict
-from kiln.kubectl.session import Session
+from kiln.kubectl.session import USAGE, CommandError, Session
 from kiln.kubectl.views import StackView
-from kiln.tools.command_line import UsageError
 
 DESCRIPTION = """Watch a Stack until it is ready (or, with --for deleted, gone), with a live view at a terminal and
 a line for each change elsewhere. Ctrl-C ends the view and nothing else: the operator goes on.
@@ -43,7 +42,7 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
     try:
         timeout = parse_duration(arguments.timeout)
     except ValueError as error:
-        raise UsageError(f"--timeout: {error}") from error
+        raise CommandError(f"--timeout: {error}", USAGE) from error
     view = await session.view(arguments.stack)
     shown: Picture | Journal | None = None
     if not arguments.quiet:

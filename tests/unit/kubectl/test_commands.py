@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -310,3 +312,12 @@ def test_completion_ends_with_the_directive_that_kubectl_reads(named: None, caps
 def test_every_command_takes_a_namespace_after_its_name() -> None:
     for command in cli.COMMANDS:
         assert isinstance(cli.command_parser(command), argparse.ArgumentParser)
+
+
+def test_completion_and_quick_commands_do_without_the_translator() -> None:
+    script = (
+        "import sys; from kiln.kubectl import cli, completion, listing, tree, wait, why, events, history;"
+        "print([name for name in sys.modules if name.split('.')[0] in ('hot_translator', 'openstack', 'kopf')])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
