@@ -70,7 +70,7 @@ def test_a_snapshot_is_restored_after_the_server_was_deleted_by_hand_and_leaves_
 ) -> None:
     before = copies()
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     snapshot(space)
     status = finished(space)
     assert status["readyToUse"], status
@@ -86,7 +86,7 @@ def test_a_snapshot_is_restored_after_the_server_was_deleted_by_hand_and_leaves_
     eventually(lambda: cloud.compute.get(f"/servers/{first}").status_code == 404, 60)
     phase, message = space.operated(space.operate("s", "Restore", restore={"snapshot": "snap"}))
     assert phase == "Succeeded", message
-    space.ready("s")
+    space.ready("s", 500)
     server = cloud.compute.get(f"/servers/{physical(space, 'server')}").json()["server"]
     assert server["id"] != first
     assert server["image"]["id"] == items["server"]["id"]
@@ -97,7 +97,7 @@ def test_a_snapshot_is_restored_after_the_server_was_deleted_by_hand_and_leaves_
 
 def test_a_running_server_is_rebuilt_from_the_image(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     snapshot(space)
     image = next(one["id"] for one in finished(space)["items"] if one["kind"] == "Image")
     identity = physical(space, "server")
@@ -109,7 +109,7 @@ def test_a_running_server_is_rebuilt_from_the_image(kiln: Operator, space: Names
 def test_snapshots_are_deleted_with_their_stack(kiln: Operator, space: Namespace) -> None:
     before = copies()
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     snapshot(space)
     assert finished(space)["readyToUse"]
     space.delete("s")
@@ -119,7 +119,7 @@ def test_snapshots_are_deleted_with_their_stack(kiln: Operator, space: Namespace
 
 def test_a_cloud_without_a_backup_service_fails_the_snapshot(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     snapshot(space, volumes="Backup")
     status = finished(space, timeout=400)
     if status["readyToUse"]:
@@ -131,7 +131,7 @@ def test_a_kill_while_a_snapshot_is_made_doubles_nothing(space: Namespace, own_k
     before = copies()
     own_kiln.start()
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     for number, seconds in enumerate((0.6, 1.0, 1.6)):
         snapshot(space, f"snap{number}")
         timer = threading.Timer(seconds, own_kiln.kill)
@@ -150,7 +150,7 @@ def test_a_kill_while_a_snapshot_is_made_doubles_nothing(space: Namespace, own_k
 def test_the_deletion_policy_snapshot_keeps_an_image_and_names_it(kiln: Operator, space: Namespace) -> None:
     before = copies()
     space.stack("s", template(policy="snapshot"))
-    space.ready("s")
+    space.ready("s", 500)
     space.delete("s")
     left = copies() - before
     assert len(left) == 1

@@ -50,9 +50,9 @@ def updated_at(space: Namespace, name: str) -> str:
 
 def test_a_stack_is_suspended_dependants_first_and_resumed_in_reverse(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     space.stack("s", template(), powerState="Suspended")
-    assert space.ready("s")["status"]["lastOperation"]["type"] == "Suspend"
+    assert space.ready("s", 500)["status"]["lastOperation"]["type"] == "Suspend"
     assert space.condition("s", "Suspended")["status"] == "True"
     assert statuses(space) == {"db": "SUSPENDED", "web": "SUSPENDED"}
     assert updated_at(space, "web") <= updated_at(space, "db")
@@ -62,16 +62,16 @@ def test_a_stack_is_suspended_dependants_first_and_resumed_in_reverse(kiln: Oper
     eventually(lambda: statuses(space)["db"] == "ACTIVE", 60)
     space.resync("s")
     eventually(lambda: statuses(space) == {"db": "SUSPENDED", "web": "SUSPENDED"}, 120)
-    space.ready("s")
+    space.ready("s", 500)
     space.stack("s", template())
-    assert space.ready("s")["status"]["lastOperation"]["type"] == "Resume"
+    assert space.ready("s", 500)["status"]["lastOperation"]["type"] == "Resume"
     assert statuses(space) == {"db": "ACTIVE", "web": "ACTIVE"}
     assert updated_at(space, "db") <= updated_at(space, "web")
 
 
 def test_a_suspended_stack_is_updated_and_stays_suspended(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template(), powerState="Suspended")
-    space.ready("s")
+    space.ready("s", 500)
     volume = {"type": "OS::Cinder::Volume", "properties": {"size": 1}}
     attachment = {
         "type": "OS::Cinder::VolumeAttachment",
@@ -79,24 +79,24 @@ def test_a_suspended_stack_is_updated_and_stays_suspended(kiln: Operator, space:
     }
     more = {"new": server(), "db": server(metadata={"a": "b"}), "volume": volume, "attachment": attachment}
     space.stack("s", template(**more), powerState="Suspended")
-    assert space.ready("s")["status"]["lastOperation"]["type"] == "Update"
+    assert space.ready("s", 500)["status"]["lastOperation"]["type"] == "Update"
     assert statuses(space) == {"db": "SUSPENDED", "web": "SUSPENDED", "new": "SUSPENDED"}
 
 
 def test_a_suspension_in_the_middle_of_an_update(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     space.stack("s", template(new=server(after="web")))
     eventually(lambda: space.get("stack", "s")["status"]["lastOperation"]["type"] == "Update", 60)
     space.stack("s", template(new=server(after="web")), powerState="Suspended")
-    space.ready("s")
+    space.ready("s", 500)
     assert statuses(space) == {"db": "SUSPENDED", "web": "SUSPENDED", "new": "SUSPENDED"}
 
 
 def test_a_kill_in_the_middle_of_a_suspension_and_of_a_resumption(space: Namespace, own_kiln: Operator) -> None:
     own_kiln.start()
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     for state, expected in (("Suspended", "SUSPENDED"), ("Running", "ACTIVE")):
         space.stack("s", template(), powerState=state)
         timer = threading.Timer(1.2, own_kiln.kill)
@@ -104,13 +104,13 @@ def test_a_kill_in_the_middle_of_a_suspension_and_of_a_resumption(space: Namespa
         timer.join()
         time.sleep(1)
         own_kiln.start()
-        space.ready("s")
+        space.ready("s", 500)
         assert statuses(space) == {"db": expected, "web": expected}
 
 
 def test_one_server_is_suspended_and_resumed_by_stack_operations(kiln: Operator, space: Namespace) -> None:
     space.stack("s", template())
-    space.ready("s")
+    space.ready("s", 500)
     assert space.operated(space.operate("s", "Suspend", suspend={"resource": "web"}))[0] == "Succeeded"
     assert statuses(space) == {"db": "ACTIVE", "web": "SUSPENDED"}
     assert space.get("stack", "s")["status"]["suspendedResources"] == ["web"]
