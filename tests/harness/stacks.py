@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import lab
+from harness import lab, reading
 from harness.operator import eventually
 
 SECRET = "openstack"
@@ -22,7 +22,7 @@ class Namespace:
     def __init__(self, name: str = "") -> None:
         self.name = name or f"test-{uuid.uuid4().hex[:8]}"
         self.every = 0.3
-        """Seconds between looks while something is waited for; each costs a process."""
+        """Seconds between looks while something is waited for."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}})
         self.credentials(Path(lab.environment()["OS_CLIENT_CONFIG_FILE"]).read_text())
 
@@ -55,6 +55,9 @@ class Namespace:
 
     def get(self, kind: str, name: str = "") -> Any:
         """An object as JSON, or all of a kind as a list; None where there is none."""
+        resource = reading.find(kind)
+        if resource is not None:
+            return reading.get(resource, self.name, name)
         printed = self.kubectl("get", kind, *([name] if name else []), "-o", "json", "--ignore-not-found")
         if not printed.strip():
             return None if name else []
