@@ -57,11 +57,13 @@ class ResourceType(ABC):
         So do Heat's clients; see :func:`reconcilers.normal_forms.given`.
         """
         return {
-            name: value if value is None or name in self.empty_counts else self._asked(name, value)
+            name: value if value is None or value is True or value is False else self._asked(name, value)
             for name, value in properties.items()
         }
 
     def _asked(self, name: str, value: Any) -> Any:
+        if name in self.empty_counts:
+            return value
         schema = self.schema.properties.get(name)
         if value == "" and schema is not None and schema.default:
             return schema.default

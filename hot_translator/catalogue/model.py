@@ -128,6 +128,11 @@ class TypeSchema:
     deferred_auth: bool = False
     replace_on_check_failed: bool = True
 
+    @cached_property
+    def nothing_given(self) -> Mapping[str, None]:
+        """Every property without a value."""
+        return dict.fromkeys(self.properties)
+
     def has_attribute(self, name: str) -> bool:
         """Whether get_attr may name it. ``show`` is known for every type, as in Heat."""
         return name in self.attributes or name == "show" or self.any_attribute or self.placeholder

@@ -199,9 +199,9 @@ def _unguarded(
             recorded = replace(recorded, power=Power.RUNNING)
     if isinstance(outcome, Ready) and not outcome.applies and not desired.changed:
         found = reported and not repaired
-        usual = Action(Verb.REPORT, reported, drifted=drift) if found else _at_rest(target, recorded)
-    else:
-        usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
+        action = Action(Verb.REPORT, reported, drifted=drift) if found else _at_rest(target, recorded)
+        return Decision(action, desired, outcome, recorded, reported)
+    usual = Action(Verb.UPDATE, properties=desired.changed, drifted=repaired if reported else frozenset())
     return Decision(_action_of(outcome, usual), desired, outcome, recorded, reported)
 
 
@@ -227,7 +227,8 @@ def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Record
         fits = fits and UNHEALTHY not in recorded.data
         return (fits, recorded.serial)
 
-    return max((one for one in candidates if one.type == type_name), key=rank, default=None)
+    ours = [one for one in candidates if one.type == type_name]
+    return max(ours, key=rank, default=None) if len(ours) > 1 else next(iter(ours), None)
 
 
 def unchanged(target: Target, recorded: Recorded) -> frozenset[str]:

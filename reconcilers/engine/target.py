@@ -100,7 +100,7 @@ def target_of(
     That takes as long as the template's functions need. Do not call it on the event loop unless
     ``definition.is_constant``.
     """
-    template = {**dict.fromkeys(rtype.schema.properties), **definition.resolve(scope)}
+    template = {**rtype.schema.nothing_given, **definition.resolve(scope)}
     metadata = definition.resolve_metadata(scope)
     if restore is not None and restore.holds(definition.type, template, digester):
         restore = restore.begun(template, digester)
