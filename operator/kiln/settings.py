@@ -73,6 +73,13 @@ class Settings:
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", Option("lowest level that is logged"))
     log_format: Literal["json", "text"] = _setting("text", Option("format of log lines"))
+    tracing: bool = _setting(
+        False,  # noqa: FBT003 - the default
+        Option(
+            "send traces by OpenTelemetry, to where its variables (OTEL_EXPORTER_OTLP_ENDPOINT) say; "
+            "needs the package's extra `tracing`"
+        ),
+    )
     lease: bool = _setting(
         True,  # noqa: FBT003 - the default
         Option("work without a Lease; safe only if no other replica ever runs", names=("--no-lease",)),
@@ -159,7 +166,7 @@ def _how(field: dataclasses.Field[Any], kind: Any, option: Option) -> dict[str, 
     """Arguments of ``add_argument`` for a setting of this type."""
     default = option.default or field.default
     if kind is bool:
-        return {"action": "store_false", "default": None, "help": option.help}
+        return {"action": "store_false" if field.default else "store_true", "default": None, "help": option.help}
     how: dict[str, Any] = {"default": None, "help": f"{option.help} (default: {default})"}
     if option.metavar:
         how["metavar"] = option.metavar

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final
 
 from hot_translator.budget import Budget, limited
-from kiln import logs
+from kiln import logs, tracing
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run
@@ -73,22 +73,32 @@ class StackController:
         pass_id = self._new_pass()
         session.request_id.set(pass_id)
         budget = Budget(size=MAX_FUNCTION_OUTPUT, cpu=MAX_FUNCTION_CPU)
-        with logs.context(stack=str(key), pass_id=pass_id), limited(budget):
+        with (
+            logs.context(stack=str(key), pass_id=pass_id),
+            limited(budget),
+            tracing.reconciliation(str(key), pass_id) as ended,
+        ):
             this = StackReconciliation(self.shared, stack, run, pass_id)
             try:
-                return await self._proposals(key, run).after(await this.run())
+                requeue = await self._proposals(key, run).after(await this.run())
             except KubeError as error:
+                ended(PassEnd.KUBERNETES_FAILED)
                 if error.status in PERMANENT_STATUSES:
                     with contextlib.suppress(KubeError):
                         await this.reporter.report_final(conditions.kubernetes_refused(this.generation, str(error)))
                 raise
-            except ReconciliationEnded:
+            except ReconciliationEnded as error:
+                ended(error.reason)
                 raise
             except Exception as error:
+                ended(PassEnd.BROKEN)
                 # A bug in Kiln. The queue logs the error and retries, even if the status cannot be written.
                 with contextlib.suppress(KubeError):
                     await this.reporter.report_final(conditions.broken(this.generation, error, pass_id))
                 raise
+            else:
+                ended(requeue.end)
+                return requeue
             finally:
                 await this.reporter.writer.close()
 

@@ -20,12 +20,13 @@ import sys
 import time
 from collections.abc import Coroutine
 from functools import partial
+from importlib import metadata
 from typing import Any, Final
 
 import urllib3
 from kubernetes.config import ConfigException
 
-from kiln import logs, metrics
+from kiln import logs, metrics, tracing
 from kiln.api.kinds import STACK_RESOURCES
 from kiln.clouds import address_guard
 from kiln.clouds.address_guard import AddressGuard, default_denied
@@ -85,6 +86,11 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     if settings.shards > 1 and not settings.lease:
         parser.error("--shards needs Leases: leave --no-lease out")
     logs.configure(settings.log_level, settings.log_format)
+    if settings.tracing:
+        try:
+            tracing.start(metadata.version("kiln"))
+        except tracing.MissingExtra as error:
+            parser.error(str(error))
     # All types, now: the first reconciliation would hold the event loop while their modules are imported.
     registry.load()
     tune_gc()
@@ -101,6 +107,7 @@ async def _run_until_exit(settings: Settings) -> None:
     ``asyncio.run`` would wait for tasks and threads at its end, and those may wait for answers that nobody needs.
     """
     code = await _Operator(settings).run()
+    tracing.flush()
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hot_translator import GroupState, Pseudo, Translation
-from kiln import logs, metrics
+from kiln import logs, tracing
 from kiln.api.v1alpha1 import Key
 from kiln.clouds import credentials
 from kiln.clouds.connections import CloudConnections
@@ -93,7 +93,7 @@ class SharedState:
         connection = await self._clouds.get(credential)
         site = self._sites.get(credential.digest)
         if site is None or site.cloud.connection is not connection:
-            cloud = Cloud(connection, self._executor, metrics.cloud_call, fence=self.fence, limits=self._clouds.limits)
+            cloud = Cloud(connection, self._executor, tracing.cloud_call, fence=self.fence, limits=self._clouds.limits)
             site = CloudAccess(cloud, Observer(cloud), Lookup(cloud), credential)
             # It may have been closed while it was made; then this one is for the caller alone.
             if self._clouds.keeps(credential.digest):
