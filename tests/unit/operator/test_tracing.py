@@ -1,6 +1,8 @@
 """Traces: a span for each reconciliation, and in it one for each call."""
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -61,3 +63,32 @@ def test_without_tracing_calls_are_counted_and_nothing_else_happens() -> None:
         "kiln_openstack_calls_total", {"service": "network", "method": "GET", "outcome": "2xx"}
     )
     assert after == (before or 0) + 1
+
+
+def test_spans_are_sent_to_where_the_variables_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    try:
+        tracing.start("1.2.3")
+        with tracing.reconciliation("shop/web", "req-1"):
+            pass
+        tracing.flush()
+    finally:
+        tracing.use(None)
+        server.shutdown()
+    ((path, body),) = received
+    assert path == "/v1/traces"
+    assert b"reconcile" in body
+    assert b"shop/web" in body
