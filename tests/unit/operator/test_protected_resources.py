@@ -59,3 +59,12 @@ async def test_a_rollback_does_not_delete_what_is_protected(web: OneStack) -> No
     await web.run()
     assert web.condition() == ("False", "Protected")
     assert web.nets() == ["more"]
+
+
+async def test_a_protected_resource_cannot_be_marked_unhealthy(web: OneStack) -> None:
+    web.apply({"net": NET}, protectedResources=["net"])
+    await web.run()
+    name = web.ask("MarkUnhealthy", markUnhealthy={"resource": "net"})
+    await web.run()
+    assert web.result(name) == ("Failed", "spec.protectedResources forbids to replace the resource")
+    assert web.condition() == ("True", "Succeeded")
