@@ -9,6 +9,7 @@ from kiln.stack.requeue import Requeue
 from kiln.stack.revisions import Revision
 from kiln.stack.surroundings import Surroundings
 from reconcilers.digests import Digester
+from reconcilers.engine.guard import Guard
 
 NEXT_OPERATION = 0.05
 """Seconds until the reconciliation that carries out the next StackOperation."""
@@ -60,7 +61,7 @@ class OperationRun:
             return before
         found = operations.effects(operation, before, self._here.generation, wanted, known)
         if isinstance(found, Effects) and operation.type is OperationType.MARK_UNHEALTHY:
-            found = await self._mark(operation, loaded, found, digester)
+            found = await self._mark(operation, spec, loaded, found, digester)
         if isinstance(found, Effects) and operation.type is OperationType.RESTORE:
             snapshot = await self._here.snapshots.get(operation.snapshot)
             found = restores.effects(operation, self._here.old, wanted, known, snapshot)
@@ -91,7 +92,7 @@ class OperationRun:
         return found.of(self._here.old)
 
     async def _mark(
-        self, operation: StackOperation, loaded: Loaded, found: Effects, digester: Digester
+        self, operation: StackOperation, spec: StackSpec, loaded: Loaded, found: Effects, digester: Digester
     ) -> Effects | Rejection:
         """Mark a resource unhealthy, once: a later reconciliation of the operation finds another resource."""
         marked = operations.marked(operation, loaded.records, digester)
@@ -102,6 +103,8 @@ class OperationRun:
         definition = loaded.translation.definitions.get(marked.name)
         if definition is not None and "replace" in definition.restricted_actions:
             return Rejection("replace is restricted for the resource by the environment")
+        if Guard(spec.protected_resources).protects(marked):
+            return Rejection("spec.protectedResources forbids to replace the resource")
         if operation.running and operation.physical_id != (marked.physical_id or ""):
             return found
         self.operation = await self._operations.begin(operation, marked.physical_id or "")

@@ -57,7 +57,8 @@ async def test_a_rollback_does_not_delete_what_is_protected(web: OneStack) -> No
     web.kube.objects["stacks", "ns", "web"]["spec"]["protectedResources"] = ["more"]
     await web.run()
     await web.run()
-    assert web.condition() == ("False", "Protected")
+    assert web.condition() == ("False", "RollbackIncomplete")
+    assert "more: spec.protectedResources: it must not be deleted" in web.message()
     assert web.nets() == ["more"]
 
 
