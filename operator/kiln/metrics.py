@@ -65,6 +65,9 @@ ACTIONS = Counter(
     registry=REGISTRY,
 )
 EVENTS_DROPPED = Counter("kiln_events_dropped_total", "Kubernetes Events that could not be written", registry=REGISTRY)
+CLOUD_EVENTS = Counter(
+    "kiln_cloud_events_total", "CloudEvents about operations by result: sent, dropped", ["result"], registry=REGISTRY
+)
 HISTORY_DROPPED = Counter(
     "kiln_history_dropped_total", "Entries of StackHistories that could not be written", registry=REGISTRY
 )

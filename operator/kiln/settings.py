@@ -119,6 +119,8 @@ class Settings:
             "none",
         ),
     )
+    events_sink: str = _setting("", Option("where operations on Stacks are told of, as CloudEvents over HTTP", "URL"))
+    events_sink_file: str = _setting("", Option("a file that holds this URL, as a mounted Secret", "FILE"))
     limits: Limits = DEFAULT
     """Bounds on what a cloud may answer; each has an option of its own, ``--cloud-limit-NAME``."""
     cloud_idle: float = 1800.0

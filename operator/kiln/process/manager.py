@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any, Final
@@ -43,6 +44,7 @@ from kiln.kube.leader_election import LeaseLost
 from kiln.kube.shards import MOST as MOST_SHARDS
 from kiln.kube.shards import Shard
 from kiln.process import debug, http
+from kiln.process.cloud_events import CloudEvents, read_url
 from kiln.redaction import Redactor
 from kiln.settings import Settings, add_options, from_arguments
 from kiln.stack.requests import delete_expired
@@ -85,6 +87,10 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         parser.error(f"--shards: a number from 1 to {MOST_SHARDS} is wanted, not {settings.shards}")
     if settings.shards > 1 and not settings.lease:
         parser.error("--shards needs Leases: leave --no-lease out")
+    try:
+        settings = replace(settings, events_sink=read_url(settings.events_sink, settings.events_sink_file))
+    except (ValueError, OSError) as error:
+        parser.error(f"--events-sink: {error}")
     logs.configure(settings.log_level, settings.log_format)
     if settings.tracing:
         try:
@@ -130,12 +136,15 @@ class _Operator:
             self._lease_kube, settings.lease_namespace, settings.lease_name, settings.identity, settings.shards
         )
         metrics.SHARDS.set(settings.shards)
+        self._sink = CloudEvents(settings.events_sink) if settings.events_sink else None
         share = settings.cloud_threads_per_namespace
         self._guard = AddressGuard((*default_denied(), *settings.denied_networks), settings.allowed_networks)
         self._clouds = CloudConnections(self._guard, settings.limits, threads=share, idle=settings.cloud_idle)
         self._shared = SharedState(
             self._kube, self._clouds, self._events, self._fence, threads=settings.cloud_threads, share=share
         )
+        if self._sink is not None:
+            self._shared.history.tell = self._sink.tell
         self._controller = StackController(self._shared)
         self._queue = WorkQueue(
             self._controller.run,
@@ -185,6 +194,8 @@ class _Operator:
             self._export_metrics(),
             self._delete_expired_requests(),
         )
+        if self._sink is not None:
+            parts += (self._sink.run(),)
         if address_guard.in_cluster():
             parts += (address_guard.keep_informed(self._guard, self._kube),)
         tasks = [asyncio.ensure_future(part) for part in parts]

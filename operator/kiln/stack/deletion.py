@@ -1,7 +1,6 @@
 """Deletes a Stack: its OpenStack resources first, then its finalizer. It needs neither template nor parameters."""
 
 import asyncio
-import logging
 from functools import partial
 
 from kiln.api.v1alpha1 import DeletionPolicy, StackSpec
@@ -15,8 +14,6 @@ from reconcilers.engine.control import TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.model import Recorded
-
-log = logging.getLogger(__name__)
 
 
 class StackDeletion:
@@ -57,8 +54,7 @@ class StackDeletion:
         self._here.store.expect_garbage_collection()
         await stack_secret.release(self._here.kube, self._here.stack)
         if await finalizer.remove_finalizer(self._here.kube, self._here.stack):
-            self._here.reporter.observe_duration()
-            log.info("deleted")
+            self._here.reporter.report_deleted()
         # Nothing is left in the cloud, so the Stack need not wait for this. After a crash kiln.stack.orphans does it.
         await self._here.store.release()
         return Requeue.on_events(PassEnd.DELETED)

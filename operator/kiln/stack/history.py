@@ -94,6 +94,8 @@ class HistoryWriter:
     def __init__(self, kube: Kube, fence: Callable[[], bool]) -> None:
         self._kube = kube
         self._fence = fence
+        self.tell: Callable[[Mapping[str, Any], Entry], None] = lambda _stack, _entry: None
+        """Called with each operation of a Stack that begins or ends."""
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
         """By the uids of Stacks."""
         self._next: OrderedDict[str, int] = OrderedDict()
@@ -103,6 +105,8 @@ class HistoryWriter:
     def add(self, stack: Mapping[str, Any], entry: Entry) -> None:
         """Note what happened. Returns at once; never raises."""
         uid = stack["metadata"]["uid"]
+        if not entry.path:
+            self.tell(stack, entry)
         pending = self._pending.get(uid)
         if pending is None:
             if len(self._pending) >= MOST_STACKS:

@@ -11,7 +11,7 @@ from hot_translator import Translation
 from kiln import logs, metrics
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import Condition, Result
+from kiln.api.v1alpha1 import Condition, Operation, Result
 from kiln.kube.event_recorder import EventRecorder
 from kiln.redaction import Redactor
 from kiln.stack import clock, conditions, requesters, status
@@ -150,6 +150,13 @@ class StackReporter:
             resources=str((self.writer.status.get("resources") or {}).get("summary", "")) if ended else "",
         )
         self.history.add(self.stack, entry)
+
+    def report_deleted(self) -> None:
+        """Report that nothing of the Stack is left. Its history goes with it."""
+        self.observe_duration()
+        if self.history is not None:
+            self.history.tell(self.stack, Entry(clock.stamp(), "", str(Operation.DELETE), "Complete"))
+        log.info("deleted")
 
     def _running(self) -> StatusUpdate:
         if self._objective is None:
