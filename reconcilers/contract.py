@@ -139,6 +139,34 @@ class ResourceType(ABC):
         """Properties of the template that have another value in the cloud."""
         return frozenset()
 
+    # Resources that existed before the Stack.
+
+    keeps: ClassVar[frozenset[str]] = frozenset()
+    """Attributes with secrets that only the creation gives (a generated password). They are taken over with the
+    resource, from Heat's ``resource_data`` of the same names; see ``Desired.kept``."""
+
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        """The physical id of an existing resource. ``given`` is Heat's id; a relation has one of its own in Kiln.
+
+        ``draft`` is the record with the data that follows from the properties.
+        """
+        return given
+
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        """The request that puts the record's ownership token into an existing resource; None if it cannot carry it.
+
+        It changes nothing else. What has the token already needs none.
+        """
+        return None
+
+    def imported_name(self, observed: Any) -> str:
+        """The name of an existing resource, which becomes the physical name of its record; empty if it has none."""
+        return str(observed.get("name") or "") if isinstance(observed, Mapping) else ""
+
+    def imported_data(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The record's data for what Heat kept beside the id (``resource_data``)."""
+        return {}
+
     # How the engine reads it.
 
     listing: ClassVar[str] = ""

@@ -24,6 +24,23 @@ UNHEALTHY: Final = "unhealthy"
 """In a record's data: somebody asked to replace the resource. The value says why."""
 
 
+IMPORTED: Final = "imported"
+"""In a record's data: the resource existed before the Stack and was taken over; see :class:`ImportState`."""
+IMPORTED_ID: Final = "imported id"
+"""In a record's data: the id under which a resource was taken over."""
+
+
+class ImportState(StrEnum):
+    """How far a resource that existed before the Stack has been taken over. Only what is TAKEN is changed or deleted."""
+
+    PENDING = "pending"
+    """Its record exists. Nothing was sent yet, or the answer is not recorded."""
+    READ_ONLY = "read-only"
+    """It was found and compared. It does not carry the Stack's token, because nothing may be written."""
+    TAKEN = "taken"
+    """It belongs to the Stack."""
+
+
 class DriftPolicy(StrEnum):
     """How to treat resources that others changed (``spec.drift`` of a Stack)."""
 
@@ -165,6 +182,8 @@ class Desired:
     wanted: frozenset[str] = frozenset()
     anew: frozenset[str] = frozenset()
     """Those of ``changed`` that are applied again even if the resource shows them: it is restored from a copy."""
+    kept: Mapping[str, str] | None = None
+    """Secrets that were taken over with the resource, by attribute; None for a resource that the Stack created."""
     key: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
 
     @property
@@ -227,6 +246,8 @@ class Recorded:
     power: Power = Power.RUNNING
     seal: str = ""
     """Proof that the operator wrote type, token, id and data: see :mod:`reconcilers.engine.seals`."""
+    origin: str = ""
+    """The logical name that the token was made from, if ``spec.moves`` renamed the resource since; else empty."""
     found: bool = False
     """The intent existed when this process stored it: another process may be creating the resource right now."""
 
@@ -252,6 +273,35 @@ class Intent:
     external: bool = False
     attempts: int = 0
     seal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A resource that exists and is to be taken over instead of creating one.
+
+    ``physical_id`` is the id that the user or Heat's file gives, ``path`` the place where it is given, for messages.
+    ``data`` is what Heat kept beside the id (``resource_data``). Some of it is secret, so the repr omits it.
+    """
+
+    physical_id: str
+    path: str
+    data: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Which resources to take over, and under which rules (``spec.adopt`` of a Stack). ``imports`` are by logical name.
+
+    ``read_only``: nothing is written to OpenStack at all. ``holds``: what differs between the template and a resource
+    that was taken over is only reported. ``takes_from_others``: a resource with the token of another Stack is taken
+    over. ``returns``: a rollback, which leaves resources alone that were taken over.
+    """
+
+    imports: Mapping[str, Import] = field(default_factory=dict)
+    read_only: bool = False
+    holds: bool = False
+    takes_from_others: bool = False
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,18 @@ class RestResource(ResourceType):
         return {**body, self.token_field: {**(body.get(self.token_field) or {}), "kiln-token": recorded.token}}
 
     @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        """A description keeps its text; where that leaves no room for the token, there is none."""
+        if self.token_field != "description" or self.owned(observed, recorded):
+            return None
+        text = str(observed.get("description") or "")
+        body = self.stamp({"description": text.rpartition(TOKEN)[0].rstrip() if TOKEN in text else text}, recorded)
+        if not self.owned(body, recorded):
+            return None
+        path, version = self.path(recorded), self.microversion
+        return Send(Request(self.service, self.update_method, path, self.wrap(body), microversion=version))
+
+    @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
         held = item.get(self.token_field)
         if isinstance(held, Mapping):
@@ -330,6 +342,10 @@ class Association(ResourceType):
 
     delete_first: ClassVar[bool] = True
     carries_token: ClassVar[bool] = False
+
+    @override
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        return self.identity(draft) or given
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:

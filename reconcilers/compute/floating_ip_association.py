@@ -41,6 +41,10 @@ class FloatingIPAssociation(ResourceType):
         return recorded.physical_name
 
     @override
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        return self.identity(draft) or given
+
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
         seen = observed or {}
         server = recorded.data.get("server", "")

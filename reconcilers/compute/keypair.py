@@ -35,6 +35,7 @@ class KeyPair(ResourceType):
     plural = "keypairs"
     microversion = "2.10"
     delete_first = True
+    keeps = frozenset({"private_key"})
 
     @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
@@ -46,6 +47,10 @@ class KeyPair(ResourceType):
     @override
     def identity(self, recorded: Recorded) -> str | None:
         return recorded.data.get("name")
+
+    @override
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        return self.identity(draft) or given
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
@@ -93,6 +98,8 @@ class KeyPair(ResourceType):
 
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
+        if desired.kept is not None and not desired.properties.get("public_key"):
+            return frozenset()  # it was taken over, so it does not follow from the seed
         shown = _unwrapped(observed).get("public_key")
         same = shown is None or shown.strip() == _public_key(desired)
         return frozenset() if same else frozenset({"public_key"})
@@ -150,6 +157,8 @@ def _private_key(desired: Desired | None) -> str:
     """Heat's: there is one only if the pair was made here and the template asks to keep it."""
     if desired is None or desired.properties.get("public_key") or not desired.properties.get("save_private_key"):
         return ""
+    if desired.kept is not None:
+        return desired.kept.get("private_key", "")
     return ssh_key.private(ssh_key.derive(desired.seed))
 
 

@@ -106,6 +106,15 @@ class Server(RestResource):
         return super().owned(item, recorded) or item.get("description") == TOKEN + recorded.token
 
     @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        """Metadata that leaves no room takes no token."""
+        held = observed.get("metadata") or {}
+        if self.owned(observed, recorded) or len(held.keys() - {server_body.TOKEN_KEY}) >= server_body.MOST_METADATA:
+            return None
+        body = {"metadata": {server_body.TOKEN_KEY: recorded.token}}
+        return Send(Request(self.service, "POST", f"{self.path(recorded)}/metadata", body))
+
+    @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
         return desired.changed - (frozenset() if server_body.carries_tags(desired.properties) else {"tags"})
 

@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from hot_translator import UNKNOWN
 from reconcilers.cloud.calls import Caller
@@ -21,10 +21,12 @@ from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
 from reconcilers.engine.restore import Restore
 from reconcilers.errors import CloudError
-from reconcilers.model import POSSIBLE_DUPLICATE, DriftPolicy, Intent, OnObstacle, Recorded, Request
+from reconcilers.model import POSSIBLE_DUPLICATE, Adoption, DriftPolicy, Fault, Intent, OnObstacle, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 T = TypeVar("T")
+
+READ_ONLY: Final = "spec.adopt.readOnly is set, so nothing is written to OpenStack"
 
 
 class ResourceStore(Protocol):
@@ -64,6 +66,9 @@ class Policy:
     """Names of the resources of the revision that was reached last."""
     on_obstacle: OnObstacle = OnObstacle.HOLD
     guard: Guard = UNGUARDED
+    adoption: Adoption = field(default_factory=Adoption)
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Secrets that were taken over with resources, by ownership token."""
     known: frozenset[str] = frozenset()
     """Names that may have resources without records. They are looked for before new ones are created."""
     hooks: Hooks = NO_HOOKS
@@ -151,6 +156,8 @@ class ReconcileContext:
 
     async def send(self, request: Request) -> Answer:
         """Send a request for this reconciliation, past the dispatch. Raises CloudError and what ``check`` raises."""
+        if self.policy.adoption.read_only and request.method not in {"GET", "HEAD"}:
+            raise CloudError(Fault.INVALID, READ_ONLY)
         return await self.cloud.send(request, self.caller)
 
     def check(self) -> None:

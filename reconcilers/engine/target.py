@@ -1,7 +1,7 @@
 """The desired state of one resource: its definition with all functions evaluated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,8 @@ class Target:
     digester: Digester
     restore: Restore | None = None
     """Of what the resource was restored. ``template`` has its properties already."""
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Secrets that were taken over with resources, by ownership token."""
 
     @property
     def name(self) -> str:
@@ -70,6 +72,7 @@ class Target:
             metadata=self.metadata,
             wanted=self.definition.attributes_used,
             key=partial(self.digester.seed, recorded.token),
+            kept=self.kept.get(recorded.token),
         )
 
     def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
@@ -92,6 +95,7 @@ def target_of(
     scope: Scope,
     digester: Digester,
     restore: Restore | None = None,
+    kept: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Target:
     """Evaluate a definition's functions. Raises TranslationError.
 
@@ -107,4 +111,4 @@ def target_of(
         template |= restore.properties
     else:
         restore = None
-    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester, restore)
+    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester, restore, kept or {})

@@ -32,6 +32,7 @@ class RandomString(Local):
 
     type = "OS::Heat::RandomString"
     secret_attributes = frozenset({"value"})
+    keeps = frozenset({"value"})
 
     @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
@@ -42,6 +43,8 @@ class RandomString(Local):
     def attributes(self, desired: Desired | None, recorded: Recorded, observed: Any) -> dict[str, Any]:
         if desired is None:
             return {}
+        if desired.kept is not None:
+            return {"value": desired.kept["value"]}
         return {"value": generate(desired.seed, desired.properties["length"], _pools(desired.properties))}
 
     @override

@@ -30,6 +30,10 @@ class RoleAssignment(ResourceType):
         return recorded.data.get(self.holder)
 
     @override
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        return self.identity(draft) or given
+
+    @override
     def step(self, desired: Desired | None, recorded: Recorded, observed: Any) -> Outcome:
         if desired is None:
             return self.relations(frozenset(), recorded, observed).end() or Gone()

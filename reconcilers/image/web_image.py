@@ -69,6 +69,19 @@ class WebImage(RestResource):
         return item.get(_TOKEN) == recorded.token
 
     @override
+    def token_of(self, item: Mapping[str, Any]) -> str | None:
+        held = item.get(_TOKEN)
+        return held if isinstance(held, str) else None
+
+    @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        if self.owned(observed, recorded):
+            return None
+        operation = "replace" if _TOKEN in observed else "add"
+        body = [{"op": operation, "path": f"/{_TOKEN}", "value": recorded.token}]
+        return Send(Request(self.service, "PATCH", self.path(recorded), body, headers=_PATCH))
+
+    @override
     def find(self, recorded: Recorded) -> Request:
         return Request(self.service, "GET", self.collection, params={_TOKEN: recorded.token})
 

@@ -136,6 +136,13 @@ class Octavia(RestResource):
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
         return TOKEN + recorded.token in (item.get("tags") or [])
 
+    @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        if self.owned(observed, recorded):
+            return None
+        body = self.wrap(self.stamp({"tags": tags(observed.get("tags"))}, recorded))
+        return Send(Request(self.service, "PUT", self.path(recorded), body, lane=self.lane(recorded)))
+
     def same_stack(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
         """Whether an item was made by the Stack that ``recorded`` belongs to."""
         held = item.get("tags") or []

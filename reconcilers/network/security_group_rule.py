@@ -72,6 +72,11 @@ class SecurityGroupRule(Neutron):
         return self.stamp(body, recorded), frozenset()
 
     @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        """Nobody can change a rule."""
+        return None
+
+    @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         outcome = super().create(desired, recorded)
         if POSSIBLE_DUPLICATE not in recorded.data:

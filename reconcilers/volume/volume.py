@@ -64,6 +64,13 @@ class Volume(RestResource):
         return {**super().body(desired), **({"multiattach": True} if desired.properties.get("multiattach") else {})}
 
     @override
+    def claim(self, recorded: Recorded, observed: Any) -> Send | None:
+        if self.owned(observed, recorded):
+            return None
+        body = {"metadata": {"kiln-token": recorded.token}}
+        return Send(Request(self.service, "POST", f"{self.path(recorded)}/metadata", body, microversion=VERSION))
+
+    @override
     def create(self, desired: Desired, recorded: Recorded) -> Outcome:
         wrong = _source_problem(desired.properties)
         if wrong is not None:
