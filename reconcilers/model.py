@@ -31,7 +31,7 @@ IMPORTED_ID: Final = "imported id"
 
 
 class ImportState(StrEnum):
-    """How far a resource that existed before the Stack has been taken over. Only what is TAKEN is changed or deleted."""
+    """How far an existing resource has been taken over. Only what is TAKEN is changed or deleted."""
 
     PENDING = "pending"
     """Its record exists. Nothing was sent yet, or the answer is not recorded."""

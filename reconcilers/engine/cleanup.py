@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconcilers import registry
-from reconcilers.engine import cascade
+from reconcilers.engine import cascade, planner
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import identified
 from reconcilers.engine.graph import run_in_dependency_order
@@ -45,6 +45,7 @@ class Cleanup:
         ready = (one.recorded for one in self.context.ready.values())
         self._kept = {(one.type, one.physical_id) for one in ready if one.physical_id is not None}
         guard = self.context.policy.guard
+        going = planner.leaving(going, self.context.policy.adoption)
         # What is refused stays in the cloud, as what is retained does, and holds what it requires.
         staying = {key: replace(one, retain=one.retain or guard.removal(one) is not None) for key, one in going.items()}
         self._parents, after = cascade.deletion_order(staying)

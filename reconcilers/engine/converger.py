@@ -10,8 +10,8 @@ from typing_extensions import override
 from reconcilers import secret_values
 from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
-from reconcilers.engine import planner, power, recovery, seals
-from reconcilers.engine.context import ReconcileContext
+from reconcilers.engine import adoption, planner, power, recovery, seals
+from reconcilers.engine.context import READ_ONLY, ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified, intended_name
 from reconcilers.engine.planner import Decision, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
@@ -136,7 +136,7 @@ class ResourceConverger(ResourceDriver):
                 properties = self.known_properties()
                 if properties is None:
                     return None
-                decision = planner.decide(self.target, properties, recorded, observed, self.context.policy)
+                decision = adoption.decide(self.target, properties, recorded, observed, self.context.policy)
         except CloudError:
             return None  # the driver meets it again, and says so
         if decision.action.verb is not Verb.NONE or self.needs_reads(decision.desired, observed):
@@ -182,7 +182,7 @@ class ResourceConverger(ResourceDriver):
             self.observed = await self.look()
         with self.expected_form():
             policy = self.context.policy
-            decision = planner.decide(self.target, properties, self.recorded, self.view(), policy, self.accepted)
+            decision = adoption.decide(self.target, properties, self.recorded, self.view(), policy, self.accepted)
         self.recorded = decision.recorded
         self.begin(decision.action)
         if decision.drift:
@@ -269,6 +269,13 @@ class ResourceConverger(ResourceDriver):
     async def create_record(self, *, attempts: int = 0) -> None:
         """Store the intent to create a resource. Sends nothing."""
         properties = self.properties or {}
+        if not self.candidates:
+            draft = await self.importable(properties)
+            if draft is not None:
+                await self.create_import(properties, draft)
+                return
+        if self.context.policy.adoption.read_only and self.rtype.service:
+            raise self.failure(f"{READ_ONLY}, and spec.adopt names no resource for this one", Fault.INVALID)
         lost = [] if self.candidates else await self.lost(properties)
         serial = lost[-1] if lost else 1 + max((other.serial for other in self.candidates), default=-1)
         for older in lost[:-1]:
@@ -286,6 +293,33 @@ class ResourceConverger(ResourceDriver):
         self.fresh = not begun_before and not renamed
         if self.fresh:
             self.context.unconfirmed.intended(recorded.token)
+
+    async def importable(self, properties: Mapping[str, Any]) -> Recorded | None:
+        """The record of the existing resource that ``spec.adopt`` names for this one; None if there is none.
+
+        What was deployed before and is gone is created again. Raises ResourceError, CloudError.
+        """
+        policy, rtype = self.context.policy, self.rtype
+        given = policy.adoption.imports.get(self.target.name)
+        if given is None or not (rtype.service or rtype.keeps):
+            return None
+        draft = adoption.draft_of(rtype, self.intent(properties, 0), given)
+        self.observed = await adoption.read(self.context, rtype, draft)
+        if rtype.service and self.observed is None and self.target.name in policy.deployed:
+            return None
+        refusal = adoption.refusal(rtype, given, draft, self.observed, policy.adoption)
+        if refusal:
+            raise self.failure(refusal, Fault.INVALID)
+        return adoption.named(rtype, draft, self.observed)
+
+    async def create_import(self, properties: Mapping[str, Any], draft: Recorded) -> None:
+        """Store the intent to take over a resource. Sends nothing."""
+        observed, intent = self.observed, adoption.intent_of(self.intent(properties, 0), draft)
+        self.context.progress.move(self.target.name, ResourceProgress(intent.type, "Creating"))
+        intent = replace(intent, seal=seals.of(self.context.digester, intent))
+        self.adopt_record(await self.context.store.create(intent))
+        self.observed = observed
+        self.candidates.append(self.recorded)
 
     async def replace_record(self) -> None:
         """Somebody deleted the StackResource by hand. A new record takes over the existing resource."""
@@ -327,8 +361,10 @@ class ResourceConverger(ResourceDriver):
         if POSSIBLE_DUPLICATE in self.recorded.data and self.taken_over:
             await self.remove_duplicates()
         progress, target, name = self.context.progress, self.target, self.recorded.name
+        if decision.action.verb is Verb.IMPORT:
+            progress.imported[name] = decision.drift
         if decision.action.verb is not Verb.REPORT:
-            drift = progress.drifted.pop(name, "")
+            drift = "" if decision.action.verb is Verb.IMPORT else progress.drifted.pop(name, "")
             if drift:
                 progress.repaired[name] = drift
             digester, properties = self.context.digester, self.properties or {}

@@ -25,7 +25,7 @@ from reconcilers.engine.control import ReconciliationEnded, TimedOut
 from reconcilers.engine.planner import Action
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.errors import RETRIED, CloudError
-from reconcilers.model import POSSIBLE_DUPLICATE, Fault, Pause, Recorded, Send, Wait
+from reconcilers.model import IMPORTED_ID, POSSIBLE_DUPLICATE, Fault, Pause, Recorded, Send, Wait
 from reconcilers.resource_type import ResourceType
 
 log = logging.getLogger(__name__)
@@ -344,6 +344,8 @@ def identified(rtype: ResourceType, recorded: Recorded) -> Recorded:
     """The record with its physical id, if the id follows from the data that was recorded before the first call."""
     if recorded.physical_id is not None or not recorded.key:
         return recorded
+    if IMPORTED_ID in recorded.data:
+        return replace(recorded, physical_id=recorded.data[IMPORTED_ID], confirmed=True)
     return replace(recorded, physical_id=rtype.identity(recorded))
 
 

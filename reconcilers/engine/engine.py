@@ -232,8 +232,9 @@ class Engine:
             reason = f"Kiln cannot make a snapshot of {definition.type}: use Retain or Delete"
             raise ResourceError(name, definition.type, reason, Fault.INVALID, at="deletion_policy")
         try:
-            restore = self.context.policy.restores.get(name)
-            target = target_of(rtype, definition, requires, scope or self.context, self.context.digester, restore)
+            context = self.context
+            restore, kept = context.policy.restores.get(name), context.policy.kept
+            target = target_of(rtype, definition, requires, scope or context, context.digester, restore, kept)
         except TranslationError as error:
             raise _refused(definition, error) from error
         if target.restore is not None:

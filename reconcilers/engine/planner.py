@@ -12,13 +12,16 @@ from reconcilers.engine.target import Target
 from reconcilers.model import (
     HOOK,
     HOOKS,
+    IMPORTED,
     POSSIBLE_DUPLICATE,
     UNHEALTHY,
+    Adoption,
     Desired,
     DriftPolicy,
     Failed,
     Fault,
     Gone,
+    ImportState,
     OnObstacle,
     Outcome,
     Pause,
@@ -48,6 +51,8 @@ class Verb(StrEnum):
     """It failed or disappeared, so a new one is created."""
     ADOPT = "Adopt"
     """Its StackResource is being deleted, so a new record takes over the resource."""
+    IMPORT = "Import"
+    """It existed before the Stack, and ``spec.adopt`` names it: it is taken over as it is."""
     REFER = "Refer"
     """It belongs to others (``external_id``). It is read and never changed."""
     DELETE = "Delete"
@@ -207,13 +212,33 @@ def _unguarded(
 
 def decide_removal(rtype: ResourceType, recorded: Recorded, observed: Any, policy: Policy) -> tuple[Action, Outcome]:
     """Decide what to do with a resource that is not desired any more."""
-    if recorded.retain or recorded.external:
-        return Action(Verb.LEAVE, "deletion_policy: Retain" if recorded.retain else "external_id"), Gone()
+    reason = why_left(recorded, policy.adoption)
+    if reason:
+        return Action(Verb.LEAVE, reason), Gone()
     refused = policy.guard.removal(recorded)
     if refused is not None:
         return Action(Verb.REFUSE, refused.reason), refused
     # Ask the type even if the resource does not exist: something beside it may be left.
     return Action(Verb.DELETE), rtype.step(None, recorded, observed)
+
+
+def why_left(recorded: Recorded, adoption: Adoption) -> str:
+    """Why a resource stays in the cloud when it leaves the Stack; empty if it is deleted."""
+    state = recorded.data.get(IMPORTED)
+    if adoption.read_only:
+        return "spec.adopt.readOnly"
+    if state is not None and state != ImportState.TAKEN:
+        return "it was not taken over yet"
+    if state is not None and adoption.returns:
+        return "it existed before the Stack"
+    if recorded.external:
+        return "external_id"
+    return "deletion_policy: Retain" if recorded.retain else ""
+
+
+def leaving(records: Mapping[str, Recorded], adoption: Adoption) -> dict[str, Recorded]:
+    """Records of resources that leave the Stack, by key. Those whose resource stays in the cloud have ``retain``."""
+    return {key: replace(one, retain=bool(why_left(one, adoption))) for key, one in records.items()}
 
 
 def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Recorded | None:

@@ -13,11 +13,11 @@ from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
 from reconcilers import registry, secret_values
 from reconcilers.digests import Digester
-from reconcilers.engine import cascade, external, planner
+from reconcilers.engine import adoption, cascade, external, planner
 from reconcilers.engine.comparison import Change, compare
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
-from reconcilers.engine.driver import intended_name
+from reconcilers.engine.driver import NOT_OBSERVED, intended_name
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.foresight import (
     NO_CALLS,
@@ -236,10 +236,14 @@ class Preview:
         hidden = target.definition.hidden_properties
         self.context.add_secrets(list(secret_values.of_properties(target.rtype.schema, properties, hidden)))
         self.identities[name] = (target.whole, recorded.physical_id or "", str(recorded.serial))
-        if not recorded.key or not recorded.confirmed:
+        if not recorded.key and not driver.candidates and not unknown:
+            draft = await driver.importable(properties)
+            driver.recorded = recorded = recorded if draft is None else draft
+        if not recorded.confirmed:
             self._continue(driver, with_old=True)
             return await self._created(driver, properties, unknown)
-        driver.observed = await driver.look() if target.rtype.service else None
+        if driver.observed is NOT_OBSERVED:
+            driver.observed = await driver.look() if target.rtype.service else None
         if unknown:
             action = self._undecided(target, driver, properties, unknown)
             self._continue(driver, with_old=action.verb not in RENEWED or driver.observed is None)
@@ -266,7 +270,7 @@ class Preview:
     async def _decide(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Decision:
         """The planner's decision, after the reads that the type requests."""
         for _ in range(MOST_READS):
-            decision = planner.decide(driver.target, properties, driver.recorded, driver.view(), self.context.policy)
+            decision = adoption.decide(driver.target, properties, driver.recorded, driver.view(), self.context.policy)
             outcome = decision.outcome
             if not (isinstance(outcome, Send) and outcome.into and outcome.request.method == "GET"):
                 break
@@ -279,7 +283,7 @@ class Preview:
         action = Action(Verb.CREATE, properties=_given(properties), unknown=unknown)
         if not unknown:
             draft = self._draft(driver, properties)
-            decided = planner.decide(driver.target, properties, draft, None, self.context.policy).action
+            decided = adoption.decide(driver.target, properties, draft, None, self.context.policy).action
             if decided.verb is Verb.REFUSE:
                 return decided
         self.calls[driver.target.name] = await self._creation(driver, properties, unknown)
@@ -403,6 +407,7 @@ class Preview:
     async def _removals(self, going: list[Recorded]) -> None:
         """Plan the deletion of records, as the cleanup at the end of a reconciliation does it."""
         policy = self.context.policy
+        going = list(planner.leaving({one.key: one for one in going}, policy.adoption).values())
         first = set(self.first.values())
         staying = {
             one.key: replace(one, retain=one.retain or policy.guard.removal(one) is not None)

@@ -51,6 +51,8 @@ class ProgressTracker:
         self.drifted: dict[str, str] = {}
         """Drift that is not repaired, or not yet, by resource."""
         self.repaired: dict[str, str] = {}
+        self.imported: dict[str, str] = {}
+        """Resources that were taken over, each with what differs from the template."""
         self._changed = changed
 
     def move(self, name: str, progress: ResourceProgress) -> None:
