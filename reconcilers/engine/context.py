@@ -131,6 +131,8 @@ class ReconcileContext:
     """Called with the secret texts of a resource before they are used."""
     note: Callable[[str, str], None] = _ignore_note
     """Called with the reason and message of what people have to know: of a copy that was kept."""
+    spent: dict[str, set[int]] = field(default_factory=dict)
+    """Serial numbers of a logical name that resources have which were renamed since."""
     ready: dict[str, ReadyResource] = field(default_factory=dict)
     snapshots: dict[tuple[Any, ...], Snapshot] = field(default_factory=dict)
     unreadable: dict[tuple[Any, ...], CloudError] = field(default_factory=dict)

@@ -266,6 +266,16 @@ class ResourceConverger(ResourceDriver):
             return []
         return [0] if await recovery.shows(self.context, self.rtype, blank) else []
 
+    @property
+    def spent(self) -> set[int]:
+        """Serial numbers of this name that resources have which were renamed since."""
+        return self.context.spent.get(self.target.name, set())
+
+    @property
+    def next_serial(self) -> int:
+        """The serial number of a new resource of this name."""
+        return 1 + max([*(other.serial for other in self.candidates), *self.spent], default=-1)
+
     async def create_record(self, *, attempts: int = 0) -> None:
         """Store the intent to create a resource. Sends nothing."""
         properties = self.properties or {}
@@ -277,7 +287,8 @@ class ResourceConverger(ResourceDriver):
         if self.context.policy.adoption.read_only and self.rtype.service:
             raise self.failure(f"{READ_ONLY}, and spec.adopt names no resource for this one", Fault.INVALID)
         lost = [] if self.candidates else await self.lost(properties)
-        serial = lost[-1] if lost else 1 + max((other.serial for other in self.candidates), default=-1)
+        lost = [serial for serial in lost if serial not in self.spent]
+        serial = lost[-1] if lost else self.next_serial
         for older in lost[:-1]:
             # It is removed at the end, like every record of a resource that is not desired.
             surplus = await self.context.store.create(self.intent(properties, older))
@@ -303,7 +314,7 @@ class ResourceConverger(ResourceDriver):
         given = policy.adoption.imports.get(self.target.name)
         if given is None or not (rtype.service or rtype.keeps):
             return None
-        draft = adoption.draft_of(rtype, self.intent(properties, 0), given)
+        draft = adoption.draft_of(rtype, self.intent(properties, self.next_serial), given)
         self.observed = await adoption.read(self.context, rtype, draft)
         if rtype.service and self.observed is None and self.target.name in policy.deployed:
             return None
@@ -314,7 +325,7 @@ class ResourceConverger(ResourceDriver):
 
     async def create_import(self, properties: Mapping[str, Any], draft: Recorded) -> None:
         """Store the intent to take over a resource. Sends nothing."""
-        observed, intent = self.observed, adoption.intent_of(self.intent(properties, 0), draft)
+        observed, intent = self.observed, adoption.intent_of(self.intent(properties, self.next_serial), draft)
         self.context.progress.move(self.target.name, ResourceProgress(intent.type, "Creating"))
         intent = replace(intent, seal=seals.of(self.context.digester, intent))
         self.adopt_record(await self.context.store.create(intent))

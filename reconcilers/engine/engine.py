@@ -86,6 +86,8 @@ class Engine:
         self.records: dict[str, list[Recorded]] = defaultdict(list)
         for recorded in records:
             self.records[recorded.name].append(recorded)
+            if recorded.origin:
+                context.spent.setdefault(recorded.origin, set()).add(recorded.serial)
         self.current: set[str] = set()
         """Keys of the records of desired resources. All other resources are removed at the end."""
         self.prepared: dict[str, tuple[ResourceConverger, asyncio.Task[Any]]] = {}

@@ -22,6 +22,10 @@ MAX_TOTAL: Final = 1_250_000
 """Bytes of all inputs of one Stack. A StackRevision holds them, and Kubernetes accepts objects of up to 1.5 MiB."""
 
 
+ADOPT_SOURCES: Final = {"fromSecret": "Secret", "fromConfigMap": "ConfigMap"}
+"""Keys of ``spec.adopt`` that refer to objects, with the kind of the object."""
+
+
 class Reference(NamedTuple):
     """A ConfigMap, Secret or other Stack in the Stack's namespace."""
 
@@ -79,6 +83,8 @@ def references(stack: Mapping[str, Any], *, credentials: bool = False) -> frozen
     """
     spec: Mapping[str, Any] = stack.get("spec") or {}
     found = {reference for _, reference in _references(spec)}
+    adopt = spec.get("adopt") or {}
+    found |= {Reference(kind, adopt[key]["name"]) for key, kind in ADOPT_SOURCES.items() if key in adopt}
     secret = (spec.get("cloudCredentialsRef") or {}).get("secretName")
     if credentials and secret:
         found.add(Reference("Secret", secret))

@@ -1,21 +1,23 @@
 """Loads what a reconciliation begins with: inputs, access to the cloud, records, translations."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hot_translator import Pseudo, Translation, TranslationError
+from hot_translator import GroupState, Pseudo, Translation, TranslationError
 from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.v1alpha1 import Reason
 from kiln.clouds.credentials import CredentialsError
-from kiln.stack import conditions, inputs, objective, other_stacks, status, validation
+from kiln.stack import adoption, conditions, inputs, moves, objective, other_stacks, status, validation
 from kiln.stack.inputs import Inputs, InputsError
+from kiln.stack.moves import Move
 from kiln.stack.objective import Objective, Refusal
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.revisions import Revision, Revisions
 from kiln.stack.shared import CloudAccess
 from kiln.stack.surroundings import CREDENTIALS_RETRY, LOOK_AGAIN, Refused, Surroundings
-from reconcilers.model import Recorded
+from reconcilers.model import Adoption, Import, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,12 @@ class Loaded:
     pseudo: Pseudo
     records: list[Recorded]
     translation: Translation
+    imports: Mapping[str, Import]
+    """The resources to take over (``spec.adopt``), by logical name."""
+    groups: Mapping[str, GroupState]
+    moves: tuple[Move, ...]
+    stored: list[Recorded]
+    """The records under the names that are stored; ``records`` have those of the template."""
 
 
 class Loader:
@@ -45,6 +53,8 @@ class Loader:
             raise self._here.refusal(Reason.CIRCULAR_REFERENCE, message)
         try:
             found = await inputs.load(self._here.kube, self._here.stack)
+            imports = await adoption.load(self._here.kube, self._here.stack)
+            renames = moves.parse(self._here.stack.get("spec") or {})
         except InputsError as error:
             if error.waits:
                 message = f"{error.path}: {error.message}"
@@ -60,13 +70,36 @@ class Loader:
         self._here.reporter.add_secrets(access.credential.hidden)
         pseudo = await self._pseudo(access)
         records = await self._here.store.load()
-        groups = validation.group_states(records, self._here.old.groups)
+        groups = adoption.group_states(moves.both_ways(records, renames), self._here.old, imports)
         try:
             translation = await self._here.shared.translation(self._here.key, found, pseudo, groups)
         except TranslationError as error:
             raise self._here.refusal(error.kind, status.format_problems(error)) from error
         self._here.reporter.add_secrets(translation.hidden_values)
-        return Loaded(found, access, pseudo, records, translation)
+        try:
+            if not self._here.old.current_revision:
+                adoption.check_names(imports, translation)
+            moved = moves.towards(records, renames, translation.definitions)
+        except InputsError as error:
+            raise self._here.refusal(error.reason, f"{error.path}: {error.message}") from error
+        return Loaded(found, access, pseudo, moved, translation, imports, groups, renames, records)
+
+    async def rename(self, loaded: Loaded, target: Translation | None) -> None:
+        """Store new names of records, before anything is planned with them. A rollback may have the old names."""
+        if target is not None and loaded.moves:
+            loaded.records[:] = moves.towards(loaded.records, loaded.moves, target.definitions, strict=False)
+        for one in moves.changed(loaded.stored, loaded.records):
+            stored = await self._here.store.save(one)
+            loaded.records[:] = [stored if held.key == stored.key else held for held in loaded.records]
+            log.info("resources.%s: renamed in the template", one.name)
+
+    async def adopted(self, decided: Objective, loaded: Loaded) -> tuple[Adoption, Mapping[str, Mapping[str, str]]]:
+        """The rules of ``spec.adopt``, and secrets that were taken over with resources, by token."""
+        stack, records = self._here.stack, loaded.records
+        new = adoption.secrets_of(loaded.imports, records, loaded.translation, stack["metadata"]["uid"])
+        kept = await adoption.keep(self._here.kube, stack, new, records)
+        self._here.reporter.add_made_secrets(text for values in kept.values() for text in values.values() if text)
+        return adoption.rules(stack, loaded.imports, returns=decided.rolling_back), kept
 
     async def _pseudo(self, access: CloudAccess) -> Pseudo:
         control = self._here.control(float("inf"))
@@ -111,8 +144,7 @@ class Loader:
         try:
             found = await revisions.inputs(revision)
             self._here.reporter.add_secrets(found.hidden_values)
-            groups = validation.group_states(loaded.records, self._here.old.groups)
-            translation = await self._here.shared.translation(self._here.key, found, loaded.pseudo, groups)
+            translation = await self._here.shared.translation(self._here.key, found, loaded.pseudo, loaded.groups)
         except (TranslationError, InputsError) as error:
             why = self._here.reporter.redact(str(error))
             log.warning("the StackRevision %s does not translate any more: %s", revision.name, why)

@@ -3,13 +3,13 @@
 import asyncio
 import secrets as random_bytes
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from typing_extensions import override
 
-from hot_translator import Pseudo, Translation, TranslationError, has_unknown
+from hot_translator import GroupState, Pseudo, Translation, TranslationError, has_unknown
 from hot_translator.budget import tenant
 from hot_translator.errors import raise_all
 from hot_translator.loader import forget_places
@@ -17,7 +17,7 @@ from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.kube.client import KubeError
 from kiln.redaction import Redaction, Redactor
-from kiln.stack import inputs, plan_report, power, restores, stack_secret, validation
+from kiln.stack import adoption, inputs, moves, plan_report, power, restores, stack_secret, validation
 from kiln.stack.inputs import Inputs
 from kiln.stack.plan_report import UNLIMITED, Limits
 from kiln.stack.resource_store import StackResourceStore
@@ -178,38 +178,46 @@ async def _preview(
     tenant.set(stack["metadata"]["namespace"])
     access = await shared.last_access(stack) if delete else await shared.access(stack)
     records = await StackResourceStore(shared.kube, stack, str, fence=lambda: False).load()
+    renames = moves.parse(stack.get("spec") or {})
+    imports = await adoption.load(shared.kube, stack) if not delete else {}
+    groups = adoption.group_states(moves.both_ways(records, renames), StackStatus.parse(stack), imports)
     secrets_of = collector or PlanSecrets(str(v1alpha1.namespaced_name(stack)))
     secrets_of.add(access.credential.hidden)
     loaded, deployed = _Loaded(secrets_of.redact), None
     if not delete:
         given = proposed or await inputs.load(shared.kube, stack)
         secrets_of.add(given.hidden_values)
-        translation = await _translated(shared, stack, access, given, records)
+        translation = await _translated(shared, stack, access, given, groups)
+        records = moves.towards(records, renames, translation.definitions)
         raise_all(list(translation.broken_rules))
         await validation.check_lookups(translation, access.lookup)
         secrets_of.add(translation.hidden_values)
         loaded = _Loaded(secrets_of.redact, given, translation)
-        deployed = await _deployed(shared, stack, access, records)
+        deployed = await _deployed(shared, stack, access, groups)
         if deployed is not None:
             secrets_of.add(deployed.hidden_values)
     context = await _context(shared, stack, access, loaded.translation, records, control or Control())
     context.add_secrets = secrets_of.add
+    kept = await stack_secret.adopted(shared.kube, stack)
+    uid = context.policy.stack_uid
+    if loaded.translation is not None:
+        kept = {**adoption.secrets_of(imports, records, loaded.translation, uid), **kept}
+    secrets_of.add(text for values in kept.values() for text in values.values() if text)
+    context.policy = replace(context.policy, adoption=adoption.rules(stack, imports), kept=kept)
     return Preview(Engine(context, records), deployed), loaded
 
 
 async def _translated(
-    shared: SharedState, stack: Mapping[str, Any], access: CloudAccess, given: Inputs, records: list[Recorded]
+    shared: SharedState, stack: Mapping[str, Any], access: CloudAccess, given: Inputs, groups: Mapping[str, GroupState]
 ) -> Translation:
     metadata = stack["metadata"]
     project = await access.cloud.project_id()
     pseudo = Pseudo(v1alpha1.heat_name(stack), metadata.get("uid", ""), project, access.cloud.region)
-    status = StackStatus.parse(stack)
-    groups = validation.group_states(records, status.groups)
     return await shared.translation(v1alpha1.namespaced_name(stack), given, pseudo, groups)
 
 
 async def _deployed(
-    shared: SharedState, stack: Mapping[str, Any], access: CloudAccess, records: list[Recorded]
+    shared: SharedState, stack: Mapping[str, Any], access: CloudAccess, groups: Mapping[str, GroupState]
 ) -> Translation | None:
     """The translation of the revision that was reached last; None if it cannot be read or does not translate.
 
@@ -223,7 +231,7 @@ async def _deployed(
         found = next((one for one in await revisions.load() if one.name == name), None)
         if found is None:
             return None
-        return await _translated(shared, stack, access, await revisions.inputs(found), records)
+        return await _translated(shared, stack, access, await revisions.inputs(found), groups)
     except (TranslationError, KubeError):
         return None
 

@@ -163,6 +163,8 @@ class StackReconciliation:
         granted = await gate.enter(spec, decided)
         if isinstance(granted, Awaiting):
             return await self._await_approval(spec, granted, loaded)
+        await self._loader.rename(loaded, translation if decided.target is not None else None)
+        rules, kept = await self._loader.adopted(decided, loaded)
         self.reporter.register(decided, loaded.records, translation if decided.target is not None else None)
         if not decided.announced or self.reporter.effects:
             await self.reporter.report_started()
@@ -174,6 +176,8 @@ class StackReconciliation:
             deployed=_names(deployed),
             guard=Guard(spec.protected_resources, granted.approved),
             restores=restores.parse(before.restored),
+            adoption=rules,
+            kept=kept,
         )
         engine = Engine(context, loaded.records)
         try:
@@ -210,6 +214,7 @@ class StackReconciliation:
         target, wanted = decided.target, decided.wanted
         if target is not None and not target.deployed:
             await revisions.mark_deployed(target, clock.stamp())
+        self.reporter.report_imported()
         self.reporter.report_repaired()
         worked = self.reporter.started or bool(self.reporter.progress.repaired)
         if worked and target is not None:

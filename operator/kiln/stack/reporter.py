@@ -194,6 +194,15 @@ class StackReporter:
         """Emit a Kubernetes Event on the Stack."""
         self.events.emit(self.stack, reason, self.redact(message), kind)
 
+    def report_imported(self) -> None:
+        """Report resources that were taken over, with what differs from the template."""
+        found = self.progress.imported
+        if found:
+            differ = {name: how for name, how in sorted(found.items()) if how}
+            named = "; ".join(f"{name} ({how})" for name, how in list(differ.items())[:5])
+            what = f"; {len(differ)} differ from the template: {named}" if differ else ""
+            self.event("Normal", "Adopted", f"{len(found)} existing resources were taken over{what}")
+
     def report_repaired(self) -> None:
         """Report corrected drift with an Event and a log line."""
         if self.progress.repaired:

@@ -140,6 +140,7 @@ class StackResourceStore(ResourceStore):
         self._check()
         status = {
             "state": recorded.state,
+            "logicalName": recorded.name if recorded.origin else None,
             "physicalID": recorded.physical_id,
             "confirmed": recorded.confirmed,
             "message": shown(recorded.message, self.redact) or None,
@@ -243,7 +244,8 @@ def recorded_of(obj: Mapping[str, Any]) -> Recorded:
     status: Mapping[str, Any] = obj.get("status") or {}
     return Recorded(
         key=metadata["name"],
-        name=spec["logicalName"],
+        name=status.get("logicalName", spec["logicalName"]),
+        origin=spec["logicalName"] if "logicalName" in status else "",
         type=spec["type"],
         token=spec["token"],
         physical_name=spec.get("physicalName", ""),

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -86,6 +87,42 @@ async def digest_key(kube: Kube, stack: Mapping[str, Any]) -> bytes | None:
     metadata = stack["metadata"]
     secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
     return _key_of(secret.get("data") or {}) if secret is not None and _ours(secret, stack) else None
+
+
+async def keep_adopted(
+    kube: Kube, stack: Mapping[str, Any], new: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Secrets that were taken over with resources, by token. ``new`` ones are stored and never replace any."""
+    metadata = stack["metadata"]
+    name = secret_name(metadata["name"])
+    secret = await kube.get(SECRETS, metadata["namespace"], name)
+    if secret is None or not _ours(secret, stack):
+        return {token: dict(values) for token, values in new.items()}
+    held = _adopted_of(secret.get("data") or {})
+    wanted = {**{token: dict(values) for token, values in new.items()}, **held}
+    if wanted != held:
+        same = {field: secret["metadata"][field] for field in ("uid", "resourceVersion")}
+        text = base64.b64encode(json.dumps(wanted, sort_keys=True).encode()).decode()
+        await kube.patch(SECRETS, metadata["namespace"], name, {"metadata": same, "data": {"adopted": text}})
+    return wanted
+
+
+async def adopted(kube: Kube, stack: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Secrets that were taken over with resources, by ownership token."""
+    metadata = stack["metadata"]
+    secret = await kube.get(SECRETS, metadata["namespace"], secret_name(metadata["name"]))
+    return _adopted_of(secret.get("data") or {}) if secret is not None and _ours(secret, stack) else {}
+
+
+def _adopted_of(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What somebody has broken counts as absent."""
+    try:
+        held = json.loads(base64.b64decode(data.get("adopted") or "", validate=True) or "{}")
+    except ValueError:
+        return {}
+    return (
+        {token: values for token, values in held.items() if isinstance(values, dict)} if isinstance(held, dict) else {}
+    )
 
 
 def _key_of(data: Mapping[str, Any]) -> bytes | None:

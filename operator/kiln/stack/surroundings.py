@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import StackSpec
-from kiln.stack import clock, conditions
+from kiln.stack import adoption, clock, conditions
 from kiln.stack.objective import Objective
 from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
@@ -91,6 +91,7 @@ class Surroundings:
             hooks=Hooks(spec.hooks, frozenset(map(_hook, self.reporter.cleared_hooks))),
             guard=Guard(spec.protected_resources),
             on_obstacle=OnObstacle.GO_ON if decided.rolling_back else OnObstacle.HOLD,
+            adoption=adoption.rules(self.stack, {}, returns=decided.rolling_back),
             all_suspended=decided.power.whole,
             suspended=decided.power.resources,
         )
@@ -112,7 +113,12 @@ class Surroundings:
     def copying_context(self, access: CloudAccess, time_left: float) -> ReconcileContext:
         """The context of calls for StackSnapshots."""
         return ReconcileContext(
-            Policy(stack=self.key.name, stack_uid=self.stack["metadata"]["uid"], key=bytes(32)),
+            Policy(
+                stack=self.key.name,
+                stack_uid=self.stack["metadata"]["uid"],
+                key=bytes(32),
+                adoption=adoption.rules(self.stack, {}),
+            ),
             self.control(time_left),
             access.cloud,
             access.observer,
