@@ -32,6 +32,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "plan": Command("kiln.tools.plan", "print what the operator would do about a Stack"),
     "version": Command("kiln.tools.version", "print the version"),
     "convert": Command("kiln.tools.convert", "write a template with types that OpenStack still has"),
+    "import-heat": Command("kiln.tools.import_heat", "print manifests that take over a stack of a live Heat"),
+    "export": Command("kiln.tools.export", "write the file with which Heat takes a Stack over"),
     "pack": Command("kiln.tools.pack", "make a Stack manifest of a template and all that it names"),
 }
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 from hot_translator import GroupState, Pseudo, Translation, TranslationError, has_unknown
 from hot_translator.budget import tenant
 from hot_translator.errors import raise_all
+from hot_translator.expression import Scope
 from hot_translator.loader import forget_places
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
@@ -29,7 +30,7 @@ from reconcilers.engine.control import Control
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.preview import Plan, Preview
-from reconcilers.engine.progress import ProgressTracker
+from reconcilers.engine.progress import ProgressTracker, ReadyResource
 from reconcilers.model import Intent, Recorded
 
 
@@ -155,6 +156,25 @@ async def stack_outputs(shared: SharedState, stack: Mapping[str, Any]) -> StackO
             else:
                 values[name] = value
     return StackOutputs(values, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A Stack as it is: its inputs, its translation, and its resources that exist. The values may be secret."""
+
+    inputs: Inputs = field(repr=False)
+    translation: Translation = field(repr=False)
+    ready: Mapping[str, ReadyResource] = field(repr=False)
+    scope: Scope = field(repr=False)
+
+
+async def existing(shared: SharedState, stack: Mapping[str, Any]) -> Existing:
+    """What exists of a Stack. Raises the same errors as :func:`plan_stack`."""
+    preview, loaded = await _preview(shared, stack)
+    await preview.plan(loaded.translation)
+    if loaded.inputs is None or loaded.translation is None:
+        raise RuntimeError("a plan that is no deletion has inputs")
+    return Existing(loaded.inputs, loaded.translation, preview.context.ready, preview.scope)
 
 
 @dataclass(frozen=True, slots=True)
