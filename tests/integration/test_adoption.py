@@ -1,0 +1,229 @@
+"""Stacks that the real Heat made come under Kiln, and go back: only with LAB_HEAT=1."""
+
+import argparse
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness import lab
+from harness.operator import Operator, eventually
+from harness.proxy import FaultProxy
+from harness.stacks import Namespace
+
+from kiln.tools import export, import_heat
+
+pytestmark = pytest.mark.skipif(os.environ.get("LAB_HEAT") != "1", reason="needs the real Heat: LAB_HEAT=1")
+
+CLOUD = "demo"
+LIMIT = 240.0
+
+
+def template(dns: str = "9.9.9.9") -> dict[str, Any]:
+    """What Heat's users have most: a server in a network of its own, a volume in it, a group, a password."""
+
+    def of(name: str) -> dict[str, str]:
+        return {"get_resource": name}
+
+    return {
+        "heat_template_version": "2018-08-31",
+        "parameters": {"secret": {"type": "string", "hidden": True}, "size": {"type": "number", "default": 1}},
+        "resources": {
+            "net": {"type": "OS::Neutron::Net", "properties": {"value_specs": {"mtu": 1400}}},
+            "subnet": {
+                "type": "OS::Neutron::Subnet",
+                "properties": {"network": of("net"), "cidr": "10.77.0.0/24", "dns_nameservers": [dns]},
+            },
+            "router": {"type": "OS::Neutron::Router"},
+            "leg": {
+                "type": "OS::Neutron::RouterInterface",
+                "properties": {"router": of("router"), "subnet": of("subnet")},
+            },
+            "rules": {"type": "OS::Neutron::SecurityGroup", "properties": {"rules": [{"protocol": "icmp"}]}},
+            "port": {
+                "type": "OS::Neutron::Port",
+                "properties": {"network": of("net"), "security_groups": [of("rules")]},
+                "depends_on": "subnet",
+            },
+            "server": {
+                "type": "OS::Nova::Server",
+                "properties": {
+                    "image": "cirros",
+                    "flavor": "m1.tiny",
+                    "networks": [{"port": of("port")}],
+                    "metadata": {"purpose": "test"},
+                },
+            },
+            "volume": {"type": "OS::Cinder::Volume", "properties": {"size": {"get_param": "size"}}},
+            "disk": {
+                "type": "OS::Cinder::VolumeAttachment",
+                "properties": {"volume_id": of("volume"), "instance_uuid": of("server")},
+            },
+            "password": {"type": "OS::Heat::RandomString", "properties": {"length": 20}},
+            "nets": {
+                "type": "OS::Heat::ResourceGroup",
+                "properties": {"count": 2, "resource_def": {"type": "OS::Neutron::Net"}},
+            },
+        },
+        "outputs": {"password": {"value": {"get_attr": ["password", "value"]}}},
+    }
+
+
+TAKEN = 12
+"""Resources that have something in the cloud: all but the password and the group itself."""
+MARKED = 9
+"""Those of them that can carry the token: not the two relations, and no rule of the group."""
+
+
+@pytest.fixture
+def heat() -> Iterator[Any]:
+    """A connection with the name of a stack, which is deleted at the end."""
+    connection = lab.connection(CLOUD)
+    yield connection
+    for stack in connection.orchestration.stacks():
+        if stack.name.startswith("kiln-adopt-"):
+            connection.orchestration.delete_stack(stack, ignore_missing=True)
+
+
+def in_heat(connection: Any, body: dict[str, Any]) -> str:
+    """Let Heat make a stack. Returns its name."""
+    name = f"kiln-adopt-{uuid.uuid4().hex[:6]}"
+    made = connection.orchestration.create_stack(name=name, template=body, parameters={"secret": "hush-hush-1"})
+    connection.orchestration.wait_for_status(made, "CREATE_COMPLETE", ["CREATE_FAILED"], interval=2, wait=LIMIT)
+    return name
+
+
+def imported(capsys: pytest.CaptureFixture[str], name: str, space: Namespace, *options: str) -> list[dict[str, Any]]:
+    """The manifests that ``kiln import-heat`` prints."""
+    parser = argparse.ArgumentParser()
+    import_heat.add_command(parser.add_subparsers(), "")
+    given = ["import-heat", name, "--os-cloud", CLOUD, "--name", "web", "-n", space.name, *options]
+    arguments = parser.parse_args(given)
+    capsys.readouterr()
+    assert import_heat.main(arguments) == 0
+    return list(yaml.safe_load_all(capsys.readouterr().out))
+
+
+def ids(connection: Any, name: str) -> set[str]:
+    return {one.physical_resource_id for one in connection.orchestration.resources(name, nested_depth=5)}
+
+
+def ready(space: Namespace, generation: int = 1) -> dict[str, Any]:
+    """Wait until the Stack is Ready in this generation."""
+
+    def look() -> dict[str, Any] | None:
+        status = (space.get("stack", "web") or {}).get("status") or {}
+        held = {one["type"]: one for one in status.get("conditions", ())}
+        condition = held.get("Ready", {})
+        done = condition.get("status") == "True" and condition.get("observedGeneration", 0) >= generation
+        return held if done else None
+
+    return eventually(look, LIMIT)
+
+
+def changes(proxy: FaultProxy) -> list[tuple[str, str, str]]:
+    """All writes but those of Keystone: tokens are asked for by POST."""
+    return [(one.service, one.method, one.path) for one in proxy.changes if one.service != "identity"]
+
+
+def test_a_stack_of_heat_is_taken_over_updated_and_deleted(
+    space: Namespace, own_kiln: Operator, heat: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = in_heat(heat, template())
+    before = ids(heat, name)
+    text = Path(lab.environment()["OS_CLIENT_CONFIG_FILE"]).read_text()
+    with FaultProxy(text, CLOUD) as proxy:
+        space.credentials(proxy.clouds_yaml)
+        own_kiln.start()
+        manifests = imported(capsys, name, space, "--read-only")
+        assert "hush-hush-1" not in json.dumps([one for one in manifests if one["kind"] != "Secret"])
+        space.apply(*manifests)
+        ready(space)
+        assert changes(proxy) == []
+
+        del manifests[-1]["spec"]["adopt"]["readOnly"]
+        space.apply(*manifests)
+        ready(space, 2)
+        sent = changes(proxy)
+        print("writes at adoption:", *sent, sep="\n  ")
+        assert len(sent) == MARKED
+        taken = {one["status"]["physicalID"] for one in space.get("stackresources") if one["status"].get("physicalID")}
+        assert len(taken & before) >= TAKEN - 2
+
+        changed = template(dns="8.8.4.4")
+        manifests[-1]["spec"]["templateBody"] = json.dumps(changed)
+        space.apply(*manifests)
+        ready(space, 3)
+        more = changes(proxy)[len(sent) :]
+        assert [(service, method) for service, method, _ in more] == [("network", "PUT")]
+        subnet = next(one for one in heat.network.subnets(cidr="10.77.0.0/24") if one.dns_nameservers == ["8.8.4.4"])
+        assert subnet.id in before
+
+        space.kubectl("delete", "stack", "web", "--timeout=180s", timeout=200)
+    assert heat.network.find_subnet(subnet.id) is None
+
+
+def test_kills_in_the_middle_of_an_adoption_and_a_move_lose_nothing(
+    space: Namespace, own_kiln: Operator, heat: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = in_heat(heat, template())
+    before = ids(heat, name)
+    manifests = imported(capsys, name, space)
+    own_kiln.start()
+    space.apply(*manifests)
+    eventually(lambda: len(space.get("stackresources")) >= 3, LIMIT)
+    own_kiln.kill()
+    own_kiln.start()
+    ready(space)
+
+    moved = template()
+    moved["resources"]["machine"] = moved["resources"].pop("server")
+    moved["resources"]["disk"]["properties"]["instance_uuid"] = {"get_resource": "machine"}
+    moved["resources"]["pool"] = moved["resources"].pop("nets")
+    spec = manifests[-1]["spec"]
+    spec["templateBody"] = json.dumps(moved)
+    spec["moves"] = [{"from": "server", "to": "machine"}, {"from": "nets", "to": "pool"}]
+    space.apply(*manifests)
+    eventually(lambda: any("logicalName" in one["status"] for one in space.get("stackresources")), LIMIT)
+    own_kiln.kill()
+    own_kiln.start()
+    ready(space, 2)
+    now = {one["status"].get("physicalID") for one in space.get("stackresources")}
+    assert len(now & before) >= TAKEN - 2
+    assert len([one for one in heat.compute.servers() if one.id in before]) == 1
+
+
+def test_an_exported_stack_is_adopted_by_heat(
+    space: Namespace, own_kiln: Operator, heat: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_kiln.start()
+    body = template()
+    space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "p"}, "stringData": {"s": "hush-hush-1"}})
+    given = [{"name": "secret", "secretKeyRef": {"name": "p", "key": "s"}}]
+    space.stack("web", body, cloud=CLOUD, parametersFrom=given, deletionPolicy="Orphan")
+    ready(space)
+    made = {one["status"]["physicalID"] for one in space.get("stackresources")}
+    for key, value in lab.environment().items():
+        monkeypatch.setenv(key, value)
+    parser = argparse.ArgumentParser()
+    export.add_command(parser.add_subparsers(), "")
+    path = tmp_path / "web.json"
+    assert export.main(parser.parse_args(["export", "web", "-n", space.name, "-o", str(path)])) == 0
+    assert path.stat().st_mode & 0o077 == 0
+    space.kubectl("delete", "stack", "web", "--timeout=60s", timeout=80)
+    name = f"kiln-adopt-{uuid.uuid4().hex[:6]}"
+    file = json.loads(path.read_text())
+    answer = heat.orchestration.post(
+        "/stacks",
+        json={"stack_name": name, "adopt_stack_data": json.dumps(file), "environment": file["environment"], "files": {}},
+    )
+    if answer.status_code == 400 and "adopt" in answer.text.lower() and "not supported" in answer.text.lower():
+        pytest.skip("this Heat was configured without enable_stack_adopt")
+    assert answer.status_code == 201, answer.text
+    stack = heat.orchestration.get_stack(name)
+    heat.orchestration.wait_for_status(stack, "ADOPT_COMPLETE", ["ADOPT_FAILED"], interval=2, wait=LIMIT)
+    assert len(ids(heat, name) & made) >= TAKEN - 2
