@@ -111,4 +111,6 @@ def target_of(
         template |= restore.properties
     else:
         restore = None
-    return Target(rtype, definition, requires, template, metadata, digester.whole(template), digester, restore, kept or {})
+    return Target(
+        rtype, definition, requires, template, metadata, digester.whole(template), digester, restore, kept or {}
+    )
