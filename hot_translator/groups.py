@@ -16,6 +16,7 @@ from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import Attribute, Dynamic, Through, is_dynamic, leaves, settled
 from hot_translator.functions.base import LaterError, Path
 from hot_translator.members import (
+    Batching,
     GroupResult,
     GroupState,
     WithoutNulls,
@@ -148,9 +149,8 @@ class Group:
             reason = TOO_DEEP.format(self._place.tree.limits.depth)
             self._refuse_with(InvalidTemplate(f"{self._sections.path}.type", reason))
         names = self.member_names() if raw and self._sound else []
-        policy = self._sections.update_policy
         self._place.tree.translated_groups[self.name] = GroupResult(
-            self._type, tuple(names), self.removed, policy if isinstance(policy, dict) else {}
+            self._type, tuple(names), self.removed, **(self._batching() if names else {})
         )
         return names
 
@@ -266,7 +266,6 @@ class Group:
             self.entity(name).define()
             if len(self._place.tree.problems) > before:
                 break  # the others would only say it again
-        self._warn_of_batches()
         defined = self._place.tree.definitions
         members = frozenset(full for name in names if (full := self.inner_place.name(name)) in defined)
         define(
@@ -279,17 +278,15 @@ class Group:
             whole=Whole("group", members, self.reference()),
         )
 
-    def _warn_of_batches(self) -> None:
-        """Warn of batches, which are checked and not carried out: where they are wanted, an outage would surprise."""
-        sections = self._sections
-        policy = sections.update_policy if isinstance(sections.update_policy, dict) else {}
-        written = [(str(sections.path), "update_policy", name) for name in policy if policy[name]]
-        if self.raw.get("rolling_updates"):
-            written.append((str(sections.properties_path), "", "rolling_updates"))
-        for path, section, name in written:
-            where = ".".join(part for part in (path, section, name) if part)
-            reason = f"{name} is not carried out yet: all members are made and changed at once"
-            sections.warn(InvalidTemplate(where, reason))
+    def _batching(self) -> dict[str, Batching | None]:
+        """The batches of the group. What is wrong with the policy is reported where it is checked."""
+        policy = self._sections.update_policy
+        try:
+            given = {name: settled(value) for name, value in policy.items()} if isinstance(policy, dict) else {}
+            update = given.get("rolling_update") or self.known("rolling_updates")
+            return {"creation": Batching.of(given.get("batch_create")), "update": Batching.of(update)}
+        except (TranslationError, TypeError, ValueError):
+            return {}
 
     def _limit(self, size: int, key: str) -> int:
         limit = self._place.tree.limits.resources

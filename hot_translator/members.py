@@ -1,4 +1,4 @@
-"""The members of groups: their names, their definitions, and the batches in which they change. Pure arithmetic."""
+"""The members of groups: their names, their definitions, and the batches in which they change."""
 
 from __future__ import annotations
 
@@ -71,17 +71,50 @@ class GroupState:
 
 
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """How many members are created or changed at once, how many stay as they are meanwhile, and the seconds between."""
+
+    size: int
+    in_service: int = 0
+    pause: float = 0.0
+
+    @classmethod
+    def of(cls, policy: Any) -> Batching | None:
+        """A policy of the template (``max_batch_size``, ``min_in_service``, ``pause_time``); None if there is none.
+
+        Raises TypeError and ValueError for what the catalogue refuses.
+        """
+        if not isinstance(policy, Mapping) or not policy:
+            return None
+        return cls(
+            int(policy.get("max_batch_size") or 1),
+            int(policy.get("min_in_service") or 0),
+            float(policy.get("pause_time") or 0),
+        )
+
+    def at_once(self, total: int) -> int:
+        """The size of a batch in a group of this many members.
+
+        Heat makes more members for a while where ``min_in_service`` leaves too few to change. Here the batch is
+        smaller, down to one member.
+        """
+        return max(1, min(self.size, total - self.in_service))
+
+
+@dataclass(frozen=True, slots=True)
 class GroupResult:
     """A group as it was translated.
 
     ``type`` is its type, ``members`` are the local names of its members in order, ``removed`` is to be kept for the
-    next translation (:class:`GroupState`), ``update_policy`` is the group's section, compiled.
+    next translation (:class:`GroupState`). ``creation`` and ``update`` are the batches in which members are created and
+    changed; None: all at once.
     """
 
     type: str
     members: tuple[str, ...]
     removed: frozenset[str] = frozenset()
-    update_policy: Mapping[str, Any] = field(default_factory=dict)
+    creation: Batching | None = None
+    update: Batching | None = None
 
 
 def scaled_names(group: str, size: int, existing: Sequence[str]) -> list[str]:
@@ -104,26 +137,6 @@ def scaled_size(minimum: int, maximum: int, desired: int | None, current: int | 
     """An AutoScalingGroup's size: desired_capacity if given, else what it has (or the minimum), within its limits."""
     size = desired if desired is not None else current if current is not None else minimum
     return max(minimum, min(size, maximum))
-
-
-def batches(target: int, current: int, batch_size: int, min_in_service: int) -> Iterator[tuple[int, int]]:
-    """Heat's rolling update: for each batch the capacity during it, and how many members it may change or add.
-
-    The capacity may exceed the target for a while, so that ``min_in_service`` members stay in service.
-    """
-    updated = 0
-    while not updated >= current == target:
-        capacity, changes = next_batch(target, current, updated, batch_size, min_in_service)
-        yield capacity, changes
-        updated += changes - max(capacity - max(current, target), 0)
-        current = capacity
-
-
-def next_batch(target: int, current: int, updated: int, batch_size: int, min_in_service: int) -> tuple[int, int]:
-    """The capacity during the next batch, and how many members it may change or add."""
-    floor = min(min_in_service, target, current)
-    changes = min(max(batch_size, 1), max(target - updated, 0))
-    return changes + max(min(current, target - changes), floor), changes
 
 
 class Indexed(Dynamic):

@@ -17,7 +17,8 @@ from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry, secret_values
 from reconcilers.capabilities import Snapshottable
-from reconcilers.engine import external
+from reconcilers.engine import batches, external
+from reconcilers.engine.batches import Barrier
 from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded
@@ -113,13 +114,21 @@ class Engine:
             self.context.progress.leave(name)
         cleanup = Cleanup(self.context, self.result, self.all_records())
         cleanup.leaving = [one for one in self.all_records() if one.name not in definitions]
+        barriers = batches.arranged(translation.groups, sweep.waiting, self.context.policy.deployed)
+        requires = barriers.added_to({name: needs[name] for name in sweep.waiting})
+
+        async def work(name: str) -> bool:
+            if name in barriers.between:
+                return await self._pause_between(barriers.between[name])
+            return await self._one(definitions[name], needs[name], sweep.waiting[name], cleanup)
+
+        def ahead(name: str) -> None:
+            if name not in barriers.between:
+                self._ahead(definitions[name], needs[name], cleanup)
+
         async with self.context.background, self._early_intents():
-            never = await run_in_dependency_order(
-                {name: needs[name] for name in sweep.waiting},
-                lambda name: self._one(definitions[name], needs[name], sweep.waiting[name], cleanup),
-                lambda name: self._ahead(definitions[name], needs[name], cleanup),
-            )
-        self.result.blocked += sorted(never)
+            never = await run_in_dependency_order(requires, work, ahead)
+        self.result.blocked += sorted(never - barriers.between.keys())
         if self.result.complete:
             await cleanup.run(self._left_over())
         elif self._goes_on():
@@ -127,6 +136,13 @@ class Engine:
         if self.result.complete:
             await PowerChanges(self.context, self.result).run(needs)
         return self.result
+
+    async def _pause_between(self, barrier: Barrier) -> bool:
+        """Let the pause between two batches pass, if the one before was changed."""
+        changed = any(action.changes for name, action in self.result.actions.items() if name in barrier.after)
+        if barrier.pause and changed:
+            await self.context.control.pause(barrier.pause)
+        return True
 
     async def delete(self) -> Result:
         """Delete all recorded resources in reverse order, from the records alone."""

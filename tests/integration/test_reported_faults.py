@@ -344,7 +344,6 @@ def test_a_failure_that_stays_the_same_is_one_event_and_one_write(place: Place, 
     assert managers == earlier
 
 
-@pytest.mark.xfail(strict=True, reason="batches of groups are not carried out yet, and validate warns of that")
 def test_servers_of_a_group_change_one_after_another(place: Place, stack: str) -> None:
     place.ready(stack, "rolling-update", parameters={"v": "one"})
     place.ready(stack, "rolling-update", parameters={"v": "two"})

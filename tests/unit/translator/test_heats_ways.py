@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hot_translator import Limits, Translation, parse_environment
+from hot_translator.members import Batching
 
 Translate = Callable[..., Translation]
 Refuse = Callable[..., list[str]]
@@ -274,23 +275,34 @@ def test_the_size_of_a_scaling_group_must_be_a_number(refused: Refuse) -> None:
     assert problem == "resources.g.properties.desired_capacity: Value '' is not an integer"
 
 
-def test_batches_are_warned_of_since_they_are_not_carried_out(translated: Translate) -> None:
+def test_groups_say_in_which_batches_their_members_are_created_and_changed(translated: Translate) -> None:
     text = """
     heat_template_version: 2018-08-31
+    parameters: {pause: {type: number, default: 5}}
     resources:
       g:
         type: OS::Heat::ResourceGroup
-        update_policy: {rolling_update: {max_batch_size: 1}, batch_create: {max_batch_size: 2}}
+        update_policy:
+          rolling_update: {max_batch_size: "2", min_in_service: 1, pause_time: {get_param: pause}}
+          batch_create: {max_batch_size: 2}
         properties: {count: 2, resource_def: {type: OS::Heat::None}}
+      plain: {type: OS::Heat::ResourceGroup, properties: {count: 2, resource_def: {type: OS::Heat::None}}}
       a:
         type: OS::Heat::AutoScalingGroup
-        properties: {min_size: 1, max_size: 1, rolling_updates: {max_batch_size: 1}, resource: {type: OS::Heat::None}}
+        properties: {min_size: 1, max_size: 1, rolling_updates: {max_batch_size: 3}, resource: {type: OS::Heat::None}}
+      b:
+        type: OS::Heat::AutoScalingGroup
+        properties: {min_size: 1, max_size: 1, resource: {type: OS::Heat::None}}
     """
-    assert [warning.path for warning in translated(text).warnings] == [
-        "resources.g.update_policy.rolling_update",
-        "resources.g.update_policy.batch_create",
-        "resources.a.properties.rolling_updates",
-    ]
+    found = translated(text)
+    assert found.warnings == ()
+    batches = {name: (group.creation, group.update) for name, group in found.groups.items()}
+    assert batches == {
+        "g": (Batching(2), Batching(2, 1, 5.0)),
+        "plain": (None, None),
+        "a": (None, Batching(3)),
+        "b": (None, Batching(1)),
+    }
 
 
 # implicit dependencies

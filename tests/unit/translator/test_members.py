@@ -3,12 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hot_translator.expression import Reference
 from hot_translator.members import (
-    batches,
+    Batching,
     indexed_names,
     removed_names,
     scaled_names,
@@ -39,32 +37,17 @@ def test_removed_names(policies: Any, mode: str, removed: set[str], members: Any
     assert removed_names(policies, mode, frozenset(removed), members) == expected
 
 
-@given(st.integers(0, 6), st.integers(0, 6), st.integers(1, 4), st.integers(0, 6))
-def test_batches_end_at_the_target_and_keep_enough_in_service(target: int, current: int, size: int, keep: int) -> None:
-    updated, capacity = 0, current
-    for new_capacity, changes in batches(target, current, size, keep):
-        assert 0 <= changes <= size
-        # members that keep serving unchanged while the batch is made
-        assert new_capacity - changes >= min(keep, target, capacity) or new_capacity == target == 0
-        updated += changes - max(new_capacity - max(capacity, target), 0)
-        capacity = new_capacity
-    assert capacity == target
-    assert updated >= target
-
-
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ((4, 0, 2, 0), [(2, 2), (4, 2)]),
-        ((4, 4, 2, 0), [(4, 2), (4, 2)]),
-        ((4, 4, 2, 3), [(5, 2), (5, 2), (4, 1)]),
-        ((2, 4, 1, 0), [(2, 1), (2, 1)]),
-        ((0, 0, 1, 0), []),
-        ((3, 3, 3, 3), [(6, 3), (6, 3), (3, 0)]),
-    ],
+    ("size", "in_service", "total", "expected"),
+    [(2, 0, 5, 2), (9, 0, 5, 5), (3, 3, 5, 2), (3, 4, 5, 1), (3, 9, 5, 1), (1, 0, 0, 1)],
 )
-def test_batches_as_heat_counts_them(arguments: tuple[int, int, int, int], expected: list[tuple[int, int]]) -> None:
-    assert list(batches(*arguments)) == expected
+def test_a_batch_leaves_enough_members_in_service(size: int, in_service: int, total: int, expected: int) -> None:
+    assert Batching(size, in_service).at_once(total) == expected
+
+
+@pytest.mark.parametrize("policy", [None, {}, "", []])
+def test_without_a_policy_there_are_no_batches(policy: Any) -> None:
+    assert Batching.of(policy) is None
 
 
 def test_sizes_of_a_scaling_group() -> None:
