@@ -38,6 +38,17 @@ ADVICE: Final[Mapping[str, str]] = {
     Reason.INTERNAL_ERROR: _REPORT,
     Reason.PAUSED: "set spec.paused to false when the operator is to go on",
     Reason.CANCELLED: "change the spec, or go on with it: kubectl stack retry {stack} -n {namespace}",
+    Reason.HOOK_PENDING: "clear the hook that the message names: create a StackOperation with the type ClearHook",
+    Reason.WAITING_FOR_STACK: "wait, or create the other Stack: Kiln notices it and goes on",
+    Reason.CIRCULAR_REFERENCE: "remove one of the references between the Stacks that the message names",
+    Reason.DELETION_BLOCKED: "delete the Stacks that the message names first, or force it: "
+    "kubectl annotate stk {stack} -n {namespace} kiln.dev/force-delete=true",
+    Reason.SUSPENDED: "set spec.powerState to Running to resume",
+    Reason.SUSPENDING: _WATCH,
+    Reason.RESUMING: _WATCH,
+    Reason.AWAITING_APPROVAL: "read the plan that the message names (kubectl get stkcs -n {namespace}) and approve it, "
+    "or change the spec",
+    Reason.PROTECTED: "change the template, or take the resource out of spec.protectedResources",
     "ResolutionFailed": _CORRECT,
     Fault.TRANSIENT: "check the service; Kiln retries by itself. At once: kubectl stack retry {stack} -n {namespace}",
     Fault.RATE_LIMITED: "nothing; lower spec.maxConcurrency if it lasts",
