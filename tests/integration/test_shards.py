@@ -44,7 +44,7 @@ def works_from_to(operator: Operator) -> dict[str, tuple[str, str]]:
     for line in operator.log.read_text().splitlines():
         if line.startswith("{"):
             entry = json.loads(line)
-            if "stack" in entry:
+            if "pass_id" in entry:
                 times[entry["stack"]].append(entry["time"])
     return {stack: (min(found), max(found)) for stack, found in times.items()}
 

@@ -211,7 +211,8 @@ class EventFilter:
         for key in self._users.get(identity, ()):
             stack = self._stacks[key]
             if changed or (before is None and (kind == "ADDED" or self._stale(key, stack))):
-                log.info("%s: the %s %s changed", key, *identity[1], extra={"stack": str(key)})
+                if self._serves(key):
+                    log.info("%s: the %s %s changed", key, *identity[1], extra={"stack": str(key)})
                 self._changed(key)
 
     def _released(self, key: Key, names: frozenset[str]) -> None:
