@@ -1,6 +1,8 @@
 """``spec.updateApproval: Manual``: what waits, what an approval lets go, and which approvals come too late."""
 
 import json
+import random
+import re
 from typing import Any
 
 import pytest
@@ -260,3 +262,55 @@ async def test_a_stack_that_is_switched_to_automatic_does_not_wait_any_more(web:
     await web.run()
     assert web.nets() == ["other"]
     assert web.in_phase("Stale") == [name]
+
+
+def random_template(dice: random.Random) -> dict[str, Any]:
+    """Networks with subnets and ports, a server and volumes, in many states."""
+    found: dict[str, Any] = {}
+    for number in range(3):
+        if dice.random() < 0.8:
+            found[f"net{number}"] = net(dice.choice(["x", "y"]))
+            where = {"network": {"get_resource": f"net{number}"}}
+            # A subnet whose addresses are in use cannot be replaced, so ports are in the last network.
+            if number < 2:
+                subnet = {**where, "cidr": f"10.{number}.{dice.randrange(2)}.0/24", "name": dice.choice("ab")}
+                found[f"subnet{number}"] = {"type": "OS::Neutron::Subnet", "properties": subnet}
+            else:
+                found[f"port{number}"] = {
+                    "type": "OS::Neutron::Port",
+                    "properties": {**where, "name": dice.choice("ab")},
+                }
+    if dice.random() < 0.5:
+        found["server"] = server(name=dice.choice("ab"), config_drive=dice.random() < 0.5)
+    if dice.random() < 0.5:
+        found["volume"] = {"type": "OS::Cinder::Volume", "properties": {"size": 1, "name": dice.choice("ab")}}
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_requests_of_an_approved_plan_are_those_that_are_sent(web: OneStack, seed: int) -> None:
+    dice = random.Random(seed)
+    compared = 0
+    for _ in range(4):
+        web.apply(random_template(dice), **MANUAL, maxConcurrency=1)
+        before = len(web.cloud.calls)
+        if (await web.run()).end is not PassEnd.AWAITING_APPROVAL:
+            continue  # nothing to do
+        assert not [one for one in web.cloud.calls[before:] if one.method != "GET"]
+        (name,) = web.in_phase("Ready")
+        changes = web.change_sets()[name]["changes"]
+        planned = [call for change in changes for call in change.get("calls", ())]
+        assert not [change for change in changes if change.get("moreCalls")]
+        web.approve(name)
+        before = len(web.cloud.calls)
+        await web.run()
+        assert web.condition() == ("True", "Succeeded"), web.message()
+        done = [f"{one.method} {one.service} {one.path}" for one in web.cloud.calls[before:] if one.method != "GET"]
+        assert sorted(map(anonymous, done)) == sorted(map(anonymous, planned))
+        compared += len(done)
+    assert compared
+
+
+def anonymous(call: str) -> str:
+    """A request without ids."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\{[^}]*\}", "ID", call)
