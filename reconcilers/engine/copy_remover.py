@@ -7,6 +7,7 @@ from typing_extensions import override
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.copying import Keep
 from reconcilers.engine.remover import ResourceRemover
+from reconcilers.errors import CloudError
 from reconcilers.model import Recorded
 from reconcilers.resource_type import ResourceType
 
@@ -17,6 +18,20 @@ class CopyRemover(ResourceRemover):
     def __init__(self, context: ReconcileContext, rtype: ResourceType, recorded: Recorded, keep: Keep) -> None:
         super().__init__(context, rtype, recorded)
         self._keep = keep
+        self._complete = recorded.state == "Ready"
+        self.left = ""
+        """Why the copy was left in OpenStack; empty: it is gone."""
+
+    @override
+    async def advance(self) -> bool | None:
+        """A copy that was never complete and that OpenStack cannot delete (without a backup service) is left."""
+        try:
+            return await super().advance()
+        except CloudError as error:
+            if error.status != 404 or self._complete:
+                raise
+            self.left = error.message
+            return await self.forget()
 
     @override
     async def save(self) -> None:

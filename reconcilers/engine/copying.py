@@ -88,7 +88,7 @@ class CopyDriver(ResourceDriver):
             case Pause():
                 await self.pause(outcome)
             case Failed():
-                raise self.failure(f"its copy {outcome.reason}", outcome.fault)
+                raise self.failure(f"its copy {outcome.reason}{self.hint}", outcome.fault)
             case Gone() | Replace():
                 raise self.failure("its copy is gone", Fault.RESOURCE)
         return None
@@ -111,11 +111,15 @@ class CopyDriver(ResourceDriver):
         await self.save()
         return self.recorded
 
+    @property
+    def hint(self) -> str:
+        """What may help, for messages."""
+        return f"; {self.copy_type.hint}" if self.copy_type.hint else ""
+
     @override
     async def handle_cloud_error(self, error: CloudError) -> None:
-        hint = f"; {self.copy_type.hint}" if self.copy_type.hint and not self.recorded.confirmed else ""
         if self.error_count + 1 >= ERRORS and error.fault is Fault.TRANSIENT:
-            raise self.failure(error.message + hint, error.fault, request_id=error.request_id) from error
+            raise self.failure(error.message + self.hint, error.fault, request_id=error.request_id) from error
         await super().handle_cloud_error(error)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from reconcilers.copies import GIB, SOURCE, TOKEN_KEY, CopyType
-from reconcilers.model import Desired, Recorded, Request, Send
+from reconcilers.model import Desired, Outcome, Recorded, Request, Send, Wait
 
 VERSION = "3.47"
 """Backups have metadata since 3.43."""
@@ -29,6 +29,13 @@ class VolumeCopy(CopyType):
             "metadata": {TOKEN_KEY: recorded.token},
         }
         return Send(Request(self.service, "POST", self.collection, self.wrap(body), microversion=VERSION), creates=True)
+
+    @override
+    def remove(self, recorded: Recorded, observed: Any) -> Outcome:
+        """Cinder answers 404 too if it has no service that could delete the copy, so that is no sign of its end."""
+        if self.leaving(observed):
+            return Wait("being deleted")
+        return Send(Request(self.service, "DELETE", self.path(recorded), microversion=VERSION))
 
     @override
     def size(self, observed: Mapping[str, Any]) -> int:

@@ -272,6 +272,10 @@ class SnapshotWork:
             raise driver.failure("its copy could not be deleted in time", Fault.TRANSIENT) from error
         except CloudError as error:
             raise driver.failure(error.message, error.fault) from error
+        if driver.left:
+            where = f"resources.{recorded.name}: the {item.kind} {recorded.physical_id}"
+            message = shown(f"{where}, which was never complete, stays in OpenStack: {driver.left}", self.redact)
+            self.events.emit(items.obj, "LeftInCloud", message, "Warning")
 
     async def _let_go(self, snapshot: StackSnapshot) -> None:
         obj = snapshot.obj

@@ -334,9 +334,39 @@ def test_a_copy_that_goes_wrong_fails_the_snapshot_and_is_deleted_with_it() -> N
         await web.pass_()
         assert web.of()["phase"] == "Failed"
         assert "resources.volume: its copy went to status error: the disk is full" in web.of()["message"]
+        assert "spec.volumes: Snapshot" in web.of()["message"]  # no backup service may look like this too
         await web.drop_snapshot()
         await web.pass_()
         assert web.copies() == NOTHING
+
+    virtual.run(life())
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_backup_that_cinder_cannot_delete_is_left_only_if_it_was_never_complete(failed: bool) -> None:
+    """Without a backup service Cinder takes a backup, sets it to error, and answers 404 to its deletion."""
+
+    async def life() -> None:
+        web = await snapped()
+        backup = web.cloud.all("backups")[0]
+        if failed:
+            items = web.kube.objects["stacksnapshots", "ns", "snap"]["status"]["items"]
+            next(one for one in items if one["kind"] == "Backup")["state"] = "Failed"
+            backup["status"] = "error"
+        no_service = Refused(404, "Service cinder-backup could not be found.")
+        web.cloud.fault = lambda one: no_service if one.method == "DELETE" and "/backups/" in one.path else None
+        await web.drop_snapshot()
+        await web.pass_()
+        assert web.cloud.sent("DELETE", "backups")
+        assert len(web.cloud.sent("DELETE", "backups")) == 1
+        assert (web.kube.find("stacksnapshots", "snap") is None) == failed
+        if not failed:
+            assert "cinder-backup could not be found" in web.of()["message"]
+            web.cloud.fault = lambda _one: None
+            await web.pass_()
+            assert web.copies() == NOTHING
+        else:
+            assert "LeftInCloud" in web.services.told.reasons
 
     virtual.run(life())
 
