@@ -210,7 +210,8 @@ class _Operator:
             await informer.stop()
             clean = await self._queue.stop(self._settings.grace)
             await self._events.flush()
-            await self._shared.history.flush(at_once=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._shared.history.flush(at_once=True), 3.0)
             if self._settings.lease and clean:
                 await self._release(tasks)
             log.info("Stopped")

@@ -36,6 +36,8 @@ MOST_STACKS: Final = 20_000
 LONGEST: Final = 256
 """Characters of one text of an entry."""
 _TRIES: Final = 3
+_REFUSALS: Final = frozenset({400, 403, 404, 413, 422})
+"""Statuses after which the same entries are not sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +149,19 @@ class HistoryWriter:
             entries = list(islice(pending.entries, count))
             try:
                 await self._write(pending.stack, entries)
-            except (Forbidden, NotFound) as error:
-                # The namespace is being deleted, or the Stack is gone.
-                log.debug("entries of a StackHistory are dropped: %s", error)
-                self._written(uid, pending, entries)
-                metrics.HISTORY_DROPPED.inc(count)
             except KubeError as error:
-                log.warning("a StackHistory cannot be written now: %s", error)
-                pending.not_before = asyncio.get_running_loop().time() + RETRY
-            else:
-                self._written(uid, pending, entries)
+                if error.status not in _REFUSALS:
+                    log.warning("a StackHistory cannot be written now: %s", error)
+                    pending.not_before = asyncio.get_running_loop().time() + RETRY
+                    continue
+                # The namespace is being deleted, the Stack is gone, or Kubernetes does not accept the entries.
+                level = logging.DEBUG if isinstance(error, Forbidden | NotFound) else logging.WARNING
+                log.log(level, "entries of a StackHistory are dropped: %s", error)
+                metrics.HISTORY_DROPPED.inc(count)
+            except (KeyError, TypeError, ValueError):
+                log.exception("a StackHistory has an unexpected form; its entries are dropped")
+                metrics.HISTORY_DROPPED.inc(count)
+            self._written(uid, pending, entries)
 
     def _written(self, uid: str, pending: _Pending, entries: list[Entry]) -> None:
         """Remove entries from what waits. New ones may have come, and pushed old ones out."""
@@ -169,21 +174,25 @@ class HistoryWriter:
 
     async def _write(self, stack: Mapping[str, Any], entries: list[Entry]) -> None:
         uid = stack["metadata"]["uid"]
-        left = entries
+        left, first = entries, self._next.get(uid)
+        sent: list[dict[str, Any]] = []
         for _ in range(_TRIES):
-            first = self._next.get(uid)
             if first is None:
-                first = await self._load(stack)
+                first, stored = await self._load(stack)
+                if sent and stored[-len(sent) :] == sent:
+                    left = left[len(sent) :]
             try:
                 while left:
-                    now, left_then = left[: CHUNK - first % CHUNK], left[CHUNK - first % CHUNK :]
-                    await self._append(stack, first, [entry.as_json(first + at) for at, entry in enumerate(now)])
-                    first, left = first + len(now), left_then
+                    now = left[: CHUNK - first % CHUNK]
+                    sent = [entry.as_json(first + at) for at, entry in enumerate(now)]
+                    await self._append(stack, first, sent)
+                    first, left = first + len(now), left[len(now) :]
                     self._remember(uid, first)
             except (Conflict, NotFound) as error:
                 # Somebody changed or deleted an object of the ring, or an answer was lost.
                 log.debug("the history is read again: %s", error)
                 self._next.pop(uid, None)
+                first = None
             else:
                 return
         raise KubeError(409, "Conflict", f"the history of {stack['metadata']['name']} changes all the time")
@@ -194,13 +203,14 @@ class HistoryWriter:
         if len(self._next) > MOST_STACKS:
             self._next.popitem(last=False)
 
-    async def _load(self, stack: Mapping[str, Any]) -> int:
-        """The number of the next entry."""
+    async def _load(self, stack: Mapping[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+        """The number of the next entry, and the entries of the object that was written last."""
         metadata = stack["metadata"]
         labels = f"{v1alpha1.LABEL_STACK}={metadata['name']}"
         objects = await self._kube.list(STACK_HISTORIES, metadata["namespace"], labels=labels)
         ours = [obj for obj in objects if metadata["uid"] in v1alpha1.owner_uids(obj)]
-        return max((int(obj["spec"]["next"]) for obj in ours), default=0)
+        newest = max(ours, key=lambda obj: int(obj["spec"]["next"]), default=None)
+        return (int(newest["spec"]["next"]), list(newest["spec"]["entries"])) if newest is not None else (0, [])
 
     async def _append(self, stack: Mapping[str, Any], first: int, entries: list[dict[str, Any]]) -> None:
         """Write entries of one object. Raises Conflict, NotFound if it is not as expected."""

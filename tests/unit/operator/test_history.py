@@ -9,7 +9,7 @@ from harness.one_stack import FAILS, NET, OneStack, named
 
 from kiln.api.kinds import STACK_HISTORIES, STACKS
 from kiln.api.v1alpha1 import API_VERSION, LABEL_STACK, Key, Operation
-from kiln.kube.client import Forbidden, KubeError
+from kiln.kube.client import Forbidden, Invalid, KubeError
 from kiln.stack import history, operation_log, requesters
 from kiln.stack.history import CHUNK, LONGEST, MOST_PENDING, RING, Entry, HistoryWriter
 
@@ -150,6 +150,51 @@ async def test_in_a_namespace_that_is_being_deleted_entries_are_dropped(web: One
     web.kube.refuse = refuse
     web.apply({"net": NET})
     await reconcile(web)
+    assert web.services.history._pending == {}
+
+
+async def test_entries_that_kubernetes_does_not_accept_are_dropped_and_later_ones_are_written(web: OneStack) -> None:
+    def refuse(_verb: str, plural: str, body: Any) -> None:
+        if plural == STACK_HISTORIES.plural and "odd" in json.dumps(body):
+            raise Invalid(422, "Invalid", "spec.entries[0].path: Invalid value", causes=("spec.entries[0].path",))
+
+    web.kube.refuse = refuse
+    web.apply({})
+    stack = web.kube.objects["stacks", "ns", "web"]
+    for path in ("odd", "even"):
+        web.services.history.add(stack, Entry("2026-01-01T00:00:00Z", path, "create", "Complete"))
+        await web.services.history.flush()
+    assert [entry["path"] for entry in entries(web)] == ["even"]
+
+
+async def test_a_write_whose_answer_was_lost_is_not_repeated(web: OneStack) -> None:
+    web.apply({})
+    stack = web.kube.objects["stacks", "ns", "web"]
+    writer = web.services.history
+    writer.add(stack, Entry("2026-01-01T00:00:00Z", "a", "create", "Complete"))
+    await writer.flush()
+    patch = web.kube.patch
+
+    async def lost(*arguments: Any, **options: Any) -> Any:
+        web.kube.patch = patch  # type: ignore[method-assign]
+        await patch(*arguments, **options)
+        return await patch(*arguments, **options)  # as the client does when no answer came
+
+    web.kube.patch = lost  # type: ignore[method-assign]
+    for path in ("b", "c"):
+        writer.add(stack, Entry("2026-01-01T00:00:00Z", path, "create", "Complete"))
+    await writer.flush()
+    assert [entry["path"] for entry in entries(web)] == ["a", "b", "c"]
+
+
+async def test_an_object_of_another_form_stops_nothing(web: OneStack) -> None:
+    web.apply({})
+    stack = web.kube.objects["stacks", "ns", "web"]
+    owner = {"kind": "Stack", "uid": stack["metadata"]["uid"]}
+    metadata = {"labels": {LABEL_STACK: "web"}, "ownerReferences": [owner]}
+    web.kube.put(STACK_HISTORIES, "web-history-0", metadata=metadata, spec={"next": "x"})
+    web.services.history.add(stack, Entry("2026-01-01T00:00:00Z", "a", "create", "Complete"))
+    await web.services.history.flush()
     assert web.services.history._pending == {}
 
 
