@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kiln.api.kinds import EVENTS
-from kiln.kubectl import output
+from kiln.kubectl import output, transitions
 from kiln.kubectl.following import following
 from kiln.kubectl.output import Cell, Paint, Style
 from kiln.kubectl.session import Session, add_output_option
@@ -18,7 +18,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     """Add ``kubectl stack events``."""
     parser = commands.add_parser("events", help=help_text, description="Show the events of a Stack, oldest first.")
     parser.add_argument("stack", metavar="STACK")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with new ones until Ctrl-C")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-f", "--follow", action="store_true", help="go on with new ones until Ctrl-C")
+    how.add_argument(
+        "--history", action="store_true", help="show the last transitions of the Stack and its resources instead"
+    )
     add_output_option(parser)
     parser.set_defaults(handler=main)
 
@@ -26,6 +30,13 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 async def main(session: Session, arguments: argparse.Namespace) -> int:
     """Exit code 0."""
     stack = await session.stack(arguments.stack)
+    if arguments.history:
+        entries = await transitions.load(session, stack)
+        if arguments.output != "table":
+            session.print_as(arguments.output, entries)
+        else:
+            session.print(*transitions.lines(entries, output.utc_now(), session.paint))
+        return 0
     # By name: what happened to an older Stack of this name belongs to the story.
     name = stack["metadata"]["name"]
     fields = f"involvedObject.kind=Stack,involvedObject.name={name}"
@@ -36,7 +47,7 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
         elif events:
             session.print(*lines(events, output.utc_now(), session.paint))
         else:
-            session.print(f"no events of stack/{name}; the API server keeps them for an hour")
+            session.print(f"no events of stack/{name}; they are kept for an hour; --history shows older things")
         return 0
     async with following(session.kube, EVENTS, session.namespace, fields=fields) as follower:
         seen: dict[str, str] = {}

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kiln.api.kinds import SECRETS
 from kiln.kubectl import output
 from kiln.kubectl.clouds import clouds
 from kiln.kubectl.output import Cell, Paint, Style
 from kiln.kubectl.session import CommandError, Session, add_output_option
+from kiln.stack import published_outputs
 from kiln.stack.planning import stack_outputs
 
 DESCRIPTION = """Print a Stack's outputs, or the value of one.
 
-Outputs that hold secrets are not in the Stack. With --show-hidden they are computed anew from the Stack's inputs and
-from OpenStack, with your own rights: you have to be allowed to read the Secrets that the Stack uses."""
+Outputs that hold secrets are not in the Stack. With --show-hidden they are read from the Secret STACK-outputs, with
+your own rights. What is not there is computed anew from the Stack's inputs and from OpenStack: for that you have to be
+allowed to read the Secrets that the Stack uses."""
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", help_text: str) -> None:
@@ -50,6 +53,8 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
     stack = await session.stack(arguments.stack)
     found = of_status(stack.get("status") or {})
     if arguments.show_hidden and found.hidden:
+        found = await _of_secret(session, stack, found)
+    if arguments.show_hidden and found.hidden:
         with clouds(session.kube) as shared:
             computed = await stack_outputs(shared, stack)
         values = {name: computed.values[name] for name in found.hidden if name in computed.values}
@@ -66,6 +71,18 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
     else:
         session.print_as(arguments.output, dict(found.values))
     return 0
+
+
+async def _of_secret(session: Session, stack: Mapping[str, Any], found: Found) -> Found:
+    """The outputs with those that the Secret of the Stack has."""
+    name = published_outputs.secret_name(stack["metadata"]["name"])
+    secret = await session.kube.get(SECRETS, session.namespace, name)
+    values = {}
+    for output_name in found.hidden:
+        there, value = published_outputs.hidden_value(stack, secret, output_name)
+        if there:
+            values[output_name] = value
+    return Found({**found.values, **values}, found.errors, found.hidden - values.keys())
 
 
 def one(found: Found, name: str) -> Any:

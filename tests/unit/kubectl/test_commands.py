@@ -13,7 +13,7 @@ import yaml
 from harness.fake_kube import FakeKube
 from harness.stack_views import BEFORE, NOW, READY, UID, stack
 
-from kiln.api.kinds import STACK_REVISIONS, STACKS
+from kiln.api.kinds import SECRETS, STACK_HISTORIES, STACK_REVISIONS, STACKS
 from kiln.kubectl import cli, completion, edit, events, graphs, history, outputs
 from kiln.kubectl.clouds import overlaid
 from kiln.kubectl.diff import documents
@@ -144,6 +144,31 @@ def test_hidden_outputs_are_named_and_not_shown(session: Session, capsys: pytest
     assert capsys.readouterr().out == "x\n"
     run(session, "outputs", "web", "-o", "json")
     assert json.loads(capsys.readouterr().out) == {"a": "x", "b": [1]}
+
+
+def test_hidden_outputs_are_read_from_the_secret_of_the_stack(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kube = put(session, stack(READY, outputs={"a": "x"}, hiddenOutputs=["c", "d"]))
+    owner = {"kind": "Stack", "uid": UID}
+    data = {"c": "s3cret", "d": '["s3cret"]', ".kiln.json": '["d"]'}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    kube.put(SECRETS, "web-outputs", "shop", metadata={"ownerReferences": [owner]}, data=encoded)
+    assert run(session, "outputs", "web", "--show-hidden", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {"a": "x", "c": "s3cret", "d": ["s3cret"]}
+
+
+def test_the_history_is_shown_in_its_order(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    kube = put(session, stack(READY))
+    metadata = {"labels": {"kiln.dev/stack": "web"}, "ownerReferences": [{"kind": "Stack", "uid": UID}]}
+    update = {"seq": 10, "time": BEFORE, "action": "Update", "status": "InProgress", "requestedBy": "kubectl"}
+    made = {"seq": 9, "time": BEFORE, "path": "net", "action": "create", "status": "Complete", "physicalID": "id-1"}
+    for name, entry in (("web-history-1", update), ("web-history-0", made)):
+        kube.put(STACK_HISTORIES, name, "shop", metadata=metadata, spec={"entries": [entry]})
+    assert run(session, "events", "web", "--history") == 0
+    lines = [line.split()[1:] for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == ["net", "create", "Complete", "-", "id-1"]
+    assert lines[2] == ["-", "Update", "InProgress", "-", "by", "kubectl"]
 
 
 @pytest.mark.parametrize(("name", "why"), [("c", "--show-hidden"), ("d", "no such"), ("e", "there are: a, c, d")])
