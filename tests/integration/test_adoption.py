@@ -14,6 +14,7 @@ from harness import lab
 from harness.operator import Operator, eventually
 from harness.proxy import FaultProxy
 from harness.stacks import Namespace
+from openstack.exceptions import HttpException
 
 from kiln.tools import export, import_heat
 
@@ -95,7 +96,10 @@ def heat() -> Iterator[Any]:
 def in_heat(connection: Any, body: dict[str, Any]) -> str:
     """Let Heat make a stack. Returns its name."""
     name = f"kiln-adopt-{uuid.uuid4().hex[:6]}"
-    made = connection.orchestration.create_stack(name=name, template=body, parameters={"secret": "hush-hush-1"})
+    try:
+        made = connection.orchestration.create_stack(name=name, template=body, parameters={"secret": "hush-hush-1"})
+    except HttpException:  # on a busy machine Heat's API gives up before its engine answers, and the engine goes on
+        made = eventually(lambda: connection.orchestration.find_stack(name), LIMIT)
     connection.orchestration.wait_for_status(made, "CREATE_COMPLETE", ["CREATE_FAILED"], interval=2, wait=LIMIT)
     return name
 
