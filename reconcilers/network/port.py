@@ -91,9 +91,8 @@ class Port(Neutron):
             return self._take_back(outcome, recorded, observed)
         if DELETED not in observed:
             return Send(replace(outcome.request, done=outcome.request.done | {403}), into=DELETED)
-        refused = (observed[DELETED] or {}).get("NeutronError") or {}
-        forbidden = refused and refused.get("type") != "PortNotFound"
-        return self._unplug(str(refused.get("message")), recorded, observed) if forbidden else Gone()
+        refused = (observed[DELETED] or {}).get("NeutronError")
+        return self._unplug(str(refused.get("message")), recorded, observed) if refused else Gone()
 
     def _read(self, recorded: Recorded) -> Send:
         return Send(Request(self.service, "GET", self.path(recorded), done=frozenset({404})), into=NOW)
@@ -110,12 +109,14 @@ class Port(Neutron):
         return Send(request, into="taken_back")
 
     def _unplug(self, why: str, recorded: Recorded, observed: Mapping[str, Any]) -> Outcome:
-        """The deletion was refused. A server that has the port lets it go, and then it is deleted again."""
+        """The deletion did not succeed. A server that has the port lets it go, and then it is deleted again."""
         if NOW not in observed:
             return self._read(recorded)
         if UNPLUGGED in observed:
             return Wait("being unplugged")
-        port = (observed[NOW] or {}).get("port") or {}
+        port = (observed[NOW] or {}).get("port")
+        if not port:
+            return Gone()
         if not str(port.get("device_owner")).startswith("compute:") or not port.get("device_id"):
             return Failed(why, Fault.INVALID)
         path = f"/servers/{port['device_id']}/os-interface/{recorded.physical_id}"

@@ -209,6 +209,11 @@ def test_a_port_in_a_server_is_unplugged_when_its_deletion_is_refused(port):
     assert isinstance(port().removal({**refused, "now": {"port": HELD}, "unplugged": None}), Wait)
 
 
+def test_a_port_that_was_gone_already_is_gone(port):
+    missing = {"NeutronError": {"type": "PortNotFound", "message": "Port id-1 could not be found."}}
+    assert port().removal({"id": "id-1", "deleted": missing, "now": {"NeutronError": {}}}) == Gone()
+
+
 def test_a_port_whose_deletion_is_refused_for_another_reason_says_so(port):
     free = {"id": "id-1", "deleted": REFUSED, "now": {"port": {**HELD, "device_owner": "", "device_id": ""}}}
     assert port().removal(free) == Failed("rule:delete_port is disallowed by policy", Fault.INVALID)
