@@ -83,19 +83,34 @@ MARKED = 8
 """Those of them that can carry the token: not the router's interface."""
 
 
+class Heat:
+    """The real Heat, and the stacks that one test made in it: no others are ever deleted."""
+
+    def __init__(self) -> None:
+        self.cloud = lab.connection(CLOUD)
+        self.made: list[str] = []
+
+    def name(self) -> str:
+        """The name of a new stack."""
+        self.made.append(f"kiln-adopt-{uuid.uuid4().hex[:6]}")
+        return self.made[-1]
+
+    def close(self) -> None:
+        """Delete the test's stacks."""
+        for name in self.made:
+            self.cloud.orchestration.delete_stack(name, ignore_missing=True)
+
+
 @pytest.fixture
-def heat() -> Iterator[Any]:
-    """A connection with the name of a stack, which is deleted at the end."""
-    connection = lab.connection(CLOUD)
-    yield connection
-    for stack in connection.orchestration.stacks():
-        if stack.name.startswith("kiln-adopt-"):
-            connection.orchestration.delete_stack(stack, ignore_missing=True)
+def heat() -> Iterator[Heat]:
+    made = Heat()
+    yield made
+    made.close()
 
 
-def in_heat(connection: Any, body: dict[str, Any]) -> str:
+def in_heat(heat: Heat, body: dict[str, Any]) -> str:
     """Let Heat make a stack. Returns its name."""
-    name = f"kiln-adopt-{uuid.uuid4().hex[:6]}"
+    name, connection = heat.name(), heat.cloud
     try:
         made = connection.orchestration.create_stack(name=name, template=body, parameters={"secret": "hush-hush-1"})
     except HttpException:  # on a busy machine Heat's API gives up before its engine answers, and the engine goes on
@@ -115,8 +130,8 @@ def imported(capsys: pytest.CaptureFixture[str], name: str, space: Namespace, *o
     return list(yaml.safe_load_all(capsys.readouterr().out))
 
 
-def ids(connection: Any, name: str) -> set[str]:
-    return {one.physical_resource_id for one in connection.orchestration.resources(name, nested_depth=5)}
+def ids(heat: Heat, name: str) -> set[str]:
+    return {one.physical_resource_id for one in heat.cloud.orchestration.resources(name, nested_depth=5)}
 
 
 def ready(space: Namespace, generation: int = 1) -> dict[str, Any]:
@@ -138,7 +153,7 @@ def changes(proxy: FaultProxy) -> list[tuple[str, str, str]]:
 
 
 def test_a_stack_of_heat_is_taken_over_updated_and_deleted(
-    space: Namespace, own_kiln: Operator, heat: Any, capsys: pytest.CaptureFixture[str]
+    space: Namespace, own_kiln: Operator, heat: Heat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = in_heat(heat, template())
     before = ids(heat, name)
@@ -167,15 +182,17 @@ def test_a_stack_of_heat_is_taken_over_updated_and_deleted(
         ready(space, 3)
         more = changes(proxy)[len(sent) :]
         assert [(service, method) for service, method, _ in more] == [("network", "PUT")]
-        subnet = next(one for one in heat.network.subnets(cidr="10.77.0.0/24") if one.dns_nameservers == ["8.8.4.4"])
+        subnet = next(
+            one for one in heat.cloud.network.subnets(cidr="10.77.0.0/24") if one.dns_nameservers == ["8.8.4.4"]
+        )
         assert subnet.id in before
 
         space.kubectl("delete", "stack", "web", "--timeout=180s", timeout=200)
-    assert heat.network.find_subnet(subnet.id) is None
+    assert heat.cloud.network.find_subnet(subnet.id) is None
 
 
 def test_kills_in_the_middle_of_an_adoption_and_a_move_lose_nothing(
-    space: Namespace, own_kiln: Operator, heat: Any, capsys: pytest.CaptureFixture[str]
+    space: Namespace, own_kiln: Operator, heat: Heat, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = in_heat(heat, template(server=True))
     before = ids(heat, name)
@@ -201,11 +218,11 @@ def test_kills_in_the_middle_of_an_adoption_and_a_move_lose_nothing(
     ready(space, 2)
     now = {one["status"].get("physicalID") for one in space.get("stackresources")}
     assert len(now & before) >= TAKEN + 1
-    assert len([one for one in heat.compute.servers() if one.id in before]) == 1
+    assert len([one for one in heat.cloud.compute.servers() if one.id in before]) == 1
 
 
 def test_an_exported_stack_is_adopted_by_heat(
-    space: Namespace, own_kiln: Operator, heat: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    space: Namespace, own_kiln: Operator, heat: Heat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_kiln.start()
     body = template()
@@ -222,9 +239,9 @@ def test_an_exported_stack_is_adopted_by_heat(
     assert export.main(parser.parse_args(["export", "web", "-n", space.name, "-o", str(path)])) == 0
     assert path.stat().st_mode & 0o077 == 0
     space.kubectl("delete", "stack", "web", "--timeout=60s", timeout=80)
-    name = f"kiln-adopt-{uuid.uuid4().hex[:6]}"
+    name = heat.name()
     file = json.loads(path.read_text())
-    answer = heat.orchestration.post(
+    answer = heat.cloud.orchestration.post(
         "/stacks",
         json={
             "stack_name": name,
@@ -236,6 +253,6 @@ def test_an_exported_stack_is_adopted_by_heat(
     if answer.status_code == 400 and "adopt" in answer.text.lower() and "not supported" in answer.text.lower():
         pytest.skip("this Heat was configured without enable_stack_adopt")
     assert answer.status_code == 201, answer.text
-    stack = heat.orchestration.get_stack(name)
-    heat.orchestration.wait_for_status(stack, "ADOPT_COMPLETE", ["ADOPT_FAILED"], interval=2, wait=LIMIT)
+    stack = heat.cloud.orchestration.get_stack(name)
+    heat.cloud.orchestration.wait_for_status(stack, "ADOPT_COMPLETE", ["ADOPT_FAILED"], interval=2, wait=LIMIT)
     assert len(ids(heat, name) & made) >= TAKEN
