@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from hot_translator import (
-    Definition,
     Environment,
     Pseudo,
     Template,
@@ -68,22 +67,14 @@ def run(inputs: Inputs, *, stack_name: str = "", stand_in: bool = False) -> Outc
 
 
 def _not_built(translation: Translation, template: Template) -> Iterator[TranslationError]:
-    """A warning for the first resource with each thing that Kiln checks, and refuses when it is to be deployed."""
+    """A warning for the first resource of each type that Kiln checks, and refuses when it is to be deployed."""
     told = set()
     for definition in translation.definitions.values():
-        for what, section in _missing_in_kiln(definition):
-            if what not in told:
-                told.add(what)
-                reason = f"{what} not built yet: the template is checked, and cannot be deployed"
-                yield template.located(InvalidTemplate(f"{definition.path}{section}", reason))
-
-
-def _missing_in_kiln(definition: Definition) -> Iterator[tuple[str, str]]:
-    """What Kiln has not of a resource, and the section that asks for it."""
-    if not definition.virtual and registry.find(definition.type) is None:
-        yield f"the type {definition.type} is", ".type"
-    if definition.deletion_policy == "Snapshot":
-        yield "the deletion policy Snapshot is", ".deletion_policy"
+        if definition.virtual or definition.type in told or registry.find(definition.type) is not None:
+            continue
+        told.add(definition.type)
+        reason = f"the type {definition.type} is not built yet: the template is checked, and cannot be deployed"
+        yield template.located(InvalidTemplate(f"{definition.path}.type", reason))
 
 
 def file_of(problem: TranslationError, inputs: Inputs) -> str:
