@@ -159,7 +159,7 @@ def test_a_protected_resource_is_not_replaced_and_its_stack_is_not_deleted(runni
     space.stack("web", wanted, protectedResources=["dat*"])
     space.ready("web")
     identity = space.resources("web")["data"]["status"]["physicalID"]
-    volume["properties"] = {**volume["properties"], "availability_zone": "nova", "size": 2}
+    volume["properties"] = {**volume["properties"], "availability_zone": "elsewhere"}
     space.stack("web", wanted, protectedResources=["dat*"])
     assert "resources.data: spec.protectedResources" in space.reason("web", "Protected")["message"]
     space.kubectl("delete", "stack", "web", "--wait=false")
