@@ -134,6 +134,11 @@ class Space(Namespace):
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         self.credentials(clouds(project))
 
+    @property
+    def kubeconfig(self) -> str:
+        """The path of the node's kubeconfig."""
+        return environment()["KUBECONFIG"]
+
     def kubectl(self, *arguments: str, **options: Any) -> str:
         """kubectl in this namespace of the node's cluster."""
         return kubectl("-n", self.name, *arguments, **options)

@@ -7,7 +7,6 @@ from typing import Any
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 
-from harness import lab
 from kiln.api.kinds import KINDS, Resource
 
 
@@ -25,9 +24,9 @@ def find(kind: str) -> Resource | None:
     return next((one for one in KINDS if kind.lower() in {one.plural, one.kind.lower()}), None)
 
 
-def get(resource: Resource, namespace: str, name: str = "") -> Any:
+def get(kubeconfig: str, resource: Resource, namespace: str, name: str = "") -> Any:
     """An object as JSON, or all of a kind as a list; None where there is none. Raises RuntimeError."""
-    api = _api(lab.environment()["KUBECONFIG"])
+    api = _api(kubeconfig)
     headers = {"Accept": "application/json"}
     for setting in api.configuration.auth_settings().values():
         headers[setting["key"]] = setting["value"]

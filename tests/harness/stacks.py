@@ -31,6 +31,11 @@ class Namespace:
         data = {"clouds.yaml": base64.b64encode(clouds.encode()).decode()}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data})
 
+    @property
+    def kubeconfig(self) -> str:
+        """The path of the cluster's kubeconfig."""
+        return lab.environment()["KUBECONFIG"]
+
     def kubectl(self, *arguments: str, **options: Any) -> str:
         """kubectl in this namespace."""
         return lab.kubectl("-n", self.name, *arguments, **options)
@@ -57,7 +62,7 @@ class Namespace:
         """An object as JSON, or all of a kind as a list; None where there is none."""
         resource = reading.find(kind)
         if resource is not None:
-            return reading.get(resource, self.name, name)
+            return reading.get(self.kubeconfig, resource, self.name, name)
         printed = self.kubectl("get", kind, *([name] if name else []), "-o", "json", "--ignore-not-found")
         if not printed.strip():
             return None if name else []

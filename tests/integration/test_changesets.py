@@ -226,8 +226,13 @@ def test_approving_is_a_right_of_its_own(installed: None, space: Namespace, tmp_
             text = json.dumps({"spec": spec})
             return space.kubectl("patch", kind, name, "--as", user, "--type=merge", "-p", text, check=False)
 
-        refused = "you lack the right to approve changes of the Stack web"
-        eventually(lambda: refused in patch("writer", "stkcs", "web", approved=True), 30)
+        def refused() -> bool:
+            # It may pass until the API server has taken the policy in.
+            patch("writer", "stkcs", "web", approved=False)
+            text = patch("writer", "stkcs", "web", approved=True)
+            return "you lack the right to approve changes of the Stack web" in text
+
+        eventually(refused, 30)
         off = "you lack the right to switch off spec.updateApproval of the Stack web"
         assert off in patch("writer", "stack", "web", updateApproval="Automatic")
         assert "patched" in patch("writer", "stack", "web", timeout="30m")
