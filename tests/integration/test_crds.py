@@ -45,14 +45,14 @@ def test_parameters_keep_their_types(installed: None) -> None:
         ({"environments": [{}]}, "spec.environments[0]: Invalid value: give each environment in exactly one of"),
         ({"environments": [{"inline": "a", "environment": {}}]}, "give each environment in exactly one"),
         ({"filesFrom": [{}]}, "give exactly one of configMapRef and secretRef"),
-        ({"parametersFrom": [{"name": "p"}]}, "give exactly one of secretKeyRef and configMapKeyRef"),
+        ({"parametersFrom": [{"name": "p"}]}, "give exactly one of secretKeyRef, configMapKeyRef and stackOutputRef"),
         ({"resyncInterval": "5s"}, "resyncInterval must be a duration of at least 10s"),
         ({"resyncInterval": "10 minutes"}, "resyncInterval must be a duration of at least 10s"),
         ({"timeout": "0s"}, "timeout must be a duration of at least 1s"),
         ({"onFailure": "Explode"}, 'supported values: "Retry", "Rollback", "Halt"'),
         ({"maxConcurrency": 65}, "less than or equal to 64"),
         ({"maxConcurrency": 0}, "greater than or equal to 1"),
-        ({"powerState": "Suspended"}, 'unknown field "spec.powerState"'),
+        ({"colour": "red"}, 'unknown field "spec.colour"'),
         ({"cloudCredentialsRef": {"secretName": "s"}}, "spec.cloudCredentialsRef.cloudName: Required"),
         ({"environments": [{"inline": ""}] * 33}, "must have at most 32 items"),
     ],
@@ -122,7 +122,7 @@ def test_the_operator_may_do_what_it_needs(installed: None, right: str) -> None:
 @pytest.mark.parametrize(
     "right",
     [
-        *("create stacks", "update stacks", "delete stacks", "create configmaps", "delete configmaps", "list pods"),
+        *("create stacks", "update stacks", "delete stacks", "create stackoperations", "list pods"),
         *("get leases", "list customresourcedefinitions", "list namespaces", "impersonate users", "get nodes", "* *"),
     ],
 )

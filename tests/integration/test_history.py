@@ -24,7 +24,7 @@ def test_the_history_after_several_operations_and_a_restart(own_kiln: Operator, 
     own_kiln.start()
     space.stack("web", networks("a"))
     space.ready("web")
-    bad = {"type": "OS::Neutron::Subnet", "properties": {"network": {"get_resource": "a"}, "cidr": "10.0.0.0/33"}}
+    bad = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
     space.stack("web", networks("a", "b"), updateRequest="1")
     space.ready("web")
     eventually(lambda: ("", "Update", "Complete") in told(space), 30)

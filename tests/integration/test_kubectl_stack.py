@@ -151,6 +151,7 @@ def test_ctrl_c_ends_the_view_and_nothing_else(plugin: Plugin, space: Namespace)
     time.sleep(3)
     space.kubectl("patch", "stack", "web", "--type=merge", "-p", '{"spec": {"paused": false}}')
     space.ready("web")
+    time.sleep(5)  # an Event is written after the status, and read a moment later
     watching.send_signal(signal.SIGINT)
     said, _ = watching.communicate(timeout=20)
     assert watching.returncode == 130

@@ -13,7 +13,7 @@ from kiln.kubectl import output, progress
 from kiln.kubectl.following import Collection, Follower, following
 from kiln.kubectl.output import Paint, Style
 from kiln.kubectl.progress import TIMED_OUT, Goal, Verdict
-from kiln.kubectl.session import USAGE, CommandError, Session
+from kiln.kubectl.session import USAGE, CommandError, Session, stack_name
 from kiln.kubectl.views import StackView
 
 DESCRIPTION = """Watch a Stack until it is ready (or, with --for deleted, gone), with a live view at a terminal and
@@ -43,6 +43,10 @@ async def main(session: Session, arguments: argparse.Namespace) -> int:
         timeout = parse_duration(arguments.timeout)
     except ValueError as error:
         raise CommandError(f"--timeout: {error}", USAGE) from error
+    name = stack_name(arguments.stack)
+    if arguments.goal is Goal.DELETED and await session.kube.get(STACKS, session.namespace, name) is None:
+        session.print(session.paint(f"stack/{name} deleted", Style.GOOD))
+        return 0
     view = await session.view(arguments.stack)
     shown: Picture | Journal | None = None
     if not arguments.quiet:
