@@ -85,7 +85,12 @@ unit: install ## the tests that need no cloud: seconds
 .PHONY: integration
 integration: install lab-up ## the tests on the lab
 	@echo "==> integration: tests on a real Kubernetes and a real OpenStack"
-	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults and not octavia" $(PYTEST_ARGS)
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults and not octavia and not lifecycle" $(PYTEST_ARGS)
+
+.PHONY: lifecycle
+lifecycle: install lab-up ## suspension, snapshots, adoption (LAB_HEAT=1), shards, reported faults, on the lab: about 30 minutes
+	@echo "==> lifecycle: long lives of Stacks on the lab"
+	@$(IN_LAB) $(BIN)/pytest tests/integration -m lifecycle $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 12 minutes

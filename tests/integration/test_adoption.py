@@ -18,7 +18,10 @@ from openstack.exceptions import HttpException
 
 from kiln.tools import export, import_heat
 
-pytestmark = pytest.mark.skipif(os.environ.get("LAB_HEAT") != "1", reason="needs the real Heat: LAB_HEAT=1")
+pytestmark = [
+    pytest.mark.lifecycle,
+    pytest.mark.skipif(os.environ.get("LAB_HEAT") != "1", reason="needs the real Heat: LAB_HEAT=1"),
+]
 
 CLOUD = "demo"
 LIMIT = 600.0

@@ -18,6 +18,8 @@ from harness.operator import Operator, eventually
 from harness.project import CLOUD, Project
 from harness.stacks import Namespace
 
+pytestmark = pytest.mark.lifecycle
+
 REPORTED = Path(__file__).parent / "reported"
 ADMIN = "admin"
 LOOKS = 25.0

@@ -14,6 +14,8 @@ from harness.stacks import Namespace
 from kiln.api.v1alpha1 import Key
 from kiln.kube.shards import shard_of
 
+pytestmark = pytest.mark.lifecycle
+
 STACKS = 50
 TEMPLATE = {"heat_template_version": "2021-04-16", "resources": {"net": {"type": "OS::Neutron::Net"}}}
 

@@ -10,6 +10,8 @@ from harness import lab
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
+pytestmark = pytest.mark.lifecycle
+
 
 def template(*, policy: str = "delete") -> dict[str, Any]:
     net = {"get_resource": "net"}

@@ -4,9 +4,12 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from harness import lab
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
+
+pytestmark = pytest.mark.lifecycle
 
 
 def server(*, after: str = "", **more: Any) -> dict[str, Any]:
