@@ -88,7 +88,7 @@ integration: install lab-up ## the tests on the lab
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults and not octavia and not lifecycle" $(PYTEST_ARGS)
 
 .PHONY: lifecycle
-lifecycle: install lab-up ## suspension, snapshots, adoption (LAB_HEAT=1), shards, reported faults, on the lab: about 30 minutes
+lifecycle: install lab-up ## operations, approval, suspension, snapshots, outputs, adoption (LAB_HEAT=1), shards: about 40 minutes
 	@echo "==> lifecycle: long lives of Stacks on the lab"
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m lifecycle $(PYTEST_ARGS)
 

@@ -17,6 +17,8 @@ from harness.proxy import FaultProxy
 from harness.relay import Call
 from harness.stacks import Namespace
 
+pytestmark = pytest.mark.lifecycle
+
 MANUAL = {"updateApproval": "Manual"}
 VERSION = re.compile(r"^.*?/v\d+(\.\d+)?(/[0-9a-f]{32})?(?=/)")
 IDENTITY = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\{[^}]*\}")

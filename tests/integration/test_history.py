@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
+
+pytestmark = pytest.mark.lifecycle
 
 
 def networks(*names: str, **more: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from harness import lab
 from harness.operator import Operator, eventually
 from harness.stacks import SECRET, Namespace
 
+pytestmark = pytest.mark.lifecycle
+
 NETWORK = """
 heat_template_version: 2021-04-16
 parameters:

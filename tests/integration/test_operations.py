@@ -11,6 +11,8 @@ from harness import lab
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
+pytestmark = pytest.mark.lifecycle
+
 
 def networks(*names: str, **more: Any) -> dict[str, Any]:
     resources = {name: {"type": "OS::Neutron::Net", "properties": {"name": f"ops-{name}"}} for name in names}

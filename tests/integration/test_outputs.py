@@ -4,9 +4,12 @@ import base64
 import json
 from typing import Any
 
+import pytest
 from harness import lab
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
+
+pytestmark = pytest.mark.lifecycle
 
 PASSWORD = "integration-password-1"
 
