@@ -89,6 +89,9 @@ FAILURES = {
 }
 
 
+OUTPUTS = "web-outputs"
+
+
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -192,16 +195,20 @@ def test_hidden_values_leave_no_trace(space: Namespace, canaries: Canaries, own_
 
 
 def assert_only_where_meant(secrets: list[dict], canaries: Canaries) -> None:
-    """The user's own Secrets have what he put there, a revision's its inputs, the Stack's its key and credentials."""
+    """The user's own Secrets have what he put there, a revision's its inputs, the Stack's its key and credentials,
+    and that of its outputs the hidden ones.
+    """
     found = {}
     for secret in secrets:
         text = " ".join(base64.b64decode(value).decode("latin-1") for value in secret.get("data", {}).values())
-        owner = (secret["metadata"].get("ownerReferences") or [{"kind": secret["metadata"]["name"]}])[0]["kind"]
-        found.setdefault(owner, set()).update(canaries.found_in(text))
-        assert "PRIVATE KEY" not in text
+        name = secret["metadata"]["name"]
+        owner = (secret["metadata"].get("ownerReferences") or [{"kind": name}])[0]["kind"]
+        found.setdefault(name if name == OUTPUTS else owner, set()).update(canaries.found_in(text))
+        assert name == OUTPUTS or "PRIVATE KEY" not in text
     credentials = {"the user's password"}
     inputs = {"password", "token", "many", "file"}
     assert found.pop("StackRevision") == inputs
+    assert found.pop(OUTPUTS) >= {"password", "token", "file"}
     assert found.pop("Stack") == credentials
     assert found == {"given": inputs - {"file"} | {"number"}, "files": {"file"}, SECRET: credentials}
 
@@ -225,7 +232,7 @@ outputs: {clear: {value: {get_resource: port}}}
     space.stack("web", failing, cloud=CLOUD, parametersFrom=[new], onFailure="Rollback")
     told = space.reason("web", "RolledBack", 60)
     held = objects(space)
-    assert "there is no qos policy '***'" in told["message"]
+    assert "there is no single qos policy of this name" in told["message"]
     assert canaries.found_in(own_kiln.log.read_text()) == []
     for kind, items in held.items():
         assert kind == "secrets" or canaries.found_in(json.dumps(items)) == [], kind
