@@ -133,7 +133,9 @@ def test_a_paused_stack_is_left_alone_until_the_pause_ends(kiln: Operator, space
     space.stack("web", networks("a", "b"), paused=True)
     space.reason("web", "Paused")
     space.kubectl("delete", "stack", "web", "--wait=false")
-    eventually(lambda: "the deletion of the Stack waits for it" in space.condition("web", "Paused")["message"], 30)
+    eventually(
+        lambda: "the deletion of the Stack waits for it" in space.condition("web", "Paused").get("message", ""), 30
+    )
     assert cloud.network.find_network("ops-b") is None
     space.stack("web", networks("a", "b"), paused=False)
     eventually(lambda: space.get("stack", "web") is None, 60)
