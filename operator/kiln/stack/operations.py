@@ -23,7 +23,7 @@ from reconcilers.digests import Digester
 from reconcilers.engine import seals
 from reconcilers.model import UNHEALTHY, Recorded
 
-_UNENDED: Final = frozenset({PassEnd.RETRY, PassEnd.ROLLING_BACK})
+_UNENDED: Final = frozenset({PassEnd.RETRY, PassEnd.ROLLING_BACK, PassEnd.HOOK_PENDING})
 """Ends of a reconciliation after which the next one goes on with the same operation."""
 _MOST_NAMED: Final = 5
 
@@ -48,6 +48,10 @@ SHOWN_AS: Final = {
     OperationType.RESTORE: Operation.RESTORE,
 }
 """What ``status.lastOperation`` calls them if nothing else is to be done."""
+
+
+_OVERTAKING: Final = frozenset({OperationType.CANCEL_UPDATE, OperationType.CLEAR_HOOK})
+"""Types that do not wait for an operation that is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +168,17 @@ def effects(
 
 
 def cleared(operation: StackOperation, status: StackStatus) -> Effects | Rejection:
-    """What a ClearHook changes in the status, or why it cannot be done."""
-    if status.handled_operation == operation.uid:
-        return Effects(operation.uid)
+    """What a ClearHook changes in the status, or why it cannot be done.
+
+    It leaves ``handledOperation`` to the operation that waits at the hook. One that runs already has found its hook.
+    """
     hook = f"{operation.resource}:{operation.hook}"
+    if hook in status.cleared_hooks or (operation.running and hook not in status.pending_hooks):
+        return Effects()
     if hook not in status.pending_hooks:
         there = ", ".join(status.pending_hooks[:_MOST_NAMED]) or "none"
         return Rejection(f"no resource waits at the hook {hook}; pending hooks: {there}")
-    return Effects(operation.uid, cleared_hooks=(*status.cleared_hooks, hook))
+    return Effects(cleared_hooks=(*status.cleared_hooks, hook))
 
 
 def _cancellation(
@@ -260,28 +267,27 @@ class Operations:
     key: Key
 
     async def current(self) -> StackOperation | None:
-        """The oldest one that has not ended. A CancelUpdate also ends one that is running.
+        """The oldest one that has not ended.
 
-        Raises ``ValueError`` for an object that the CRD refuses today.
+        A CancelUpdate ends one that is running, and a ClearHook passes it, since it may wait at the hook. Raises
+        ``ValueError`` for an object that the CRD refuses today.
         """
-        found: list[StackOperation] = []
-        names = self.index.open(self.key, STACK_OPERATIONS)
-        cancels = {one.name for one in names if one.type == OperationType.CANCEL_UPDATE}
-        for where in names:
-            if found and where.name not in cancels:
+        first: StackOperation | None = None
+        for where in self.index.open(self.key, STACK_OPERATIONS):
+            if first is not None and where.type not in _OVERTAKING:
                 continue
             obj = await self.kube.get(STACK_OPERATIONS, self.key.namespace, where.name)
             if obj is None or is_finished(obj):
                 continue
             operation = parse(obj)
-            if not found or not found[-1].running:
-                found.append(operation)
-                if not operation.running:
-                    break
-            else:
-                await self.finish(found[-1], Outcome(RequestPhase.FAILED, f"ended by StackOperation {operation.name}"))
+            if first is not None:
+                if operation.type is OperationType.CANCEL_UPDATE:
+                    await self.finish(first, Outcome(RequestPhase.FAILED, f"ended by StackOperation {operation.name}"))
                 return operation
-        return found[0] if found else None
+            if not operation.running:
+                return operation
+            first = operation
+        return first
 
     async def begin(self, operation: StackOperation, physical_id: str = "") -> StackOperation:
         """Say that the operation is running."""

@@ -96,10 +96,10 @@ class StackReconciliation:
         try:
             spec = self._here.spec()
             deleting = "deletionTimestamp" in self._here.stack["metadata"]
-            await self._operation.choose(deleting=deleting)
             if spec.paused and (finalizer.has_finalizer(self._here.stack) or not deleting):
                 await self.reporter.report_final(conditions.paused(self.generation, deleting=deleting))
                 return Requeue.on_events(PassEnd.PAUSED)
+            await self._operation.choose(deleting=deleting)
             if deleting:
                 return await StackDeletion(self._here, self._operation).run(spec)
             self._here.stack = await finalizer.add_finalizer(self._here.kube, self._here.stack)

@@ -108,3 +108,21 @@ async def test_a_failure_beside_a_hook_is_reported_as_a_failure(web: OneStack) -
     await web.run()
     assert web.condition()[1] != "HookPending"
     assert web.status["pendingHooks"] == ["a:pre-create"]
+
+
+async def test_an_operation_that_waits_at_a_hook_ends_when_the_hook_is_cleared(web: OneStack) -> None:
+    web.apply({"a": named("a")}, hooks=[hook("a", "pre-update")])
+    await web.run()
+    before = web.cloud.all("networks")[0]["id"]
+    mark = web.ask("MarkUnhealthy", markUnhealthy={"resource": "a"})
+    await web.run()
+    assert web.condition() == ("False", "HookPending")
+    assert web.result(mark)[0] == "Running"
+    clearing = web.ask("ClearHook", created="2026-01-01T00:00:09Z", clearHook={"resource": "a", "event": "pre-update"})
+    requeue = await web.run()
+    assert web.result(clearing)[0] == "Succeeded"
+    assert [one["id"] != before for one in web.cloud.all("networks")] == [True]
+    assert requeue.after is not None
+    await web.run()
+    assert web.result(mark)[0] == "Succeeded"
+    assert len(web.cloud.sent("POST", "networks")) == 2

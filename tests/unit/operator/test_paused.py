@@ -48,3 +48,15 @@ async def test_the_deletion_of_a_paused_stack_waits_and_says_for_what(web: OneSt
     await web.run()
     assert web.nets() == []
     assert web.kube.find(STACKS.plural, "web") is None
+
+
+async def test_operations_wait_for_the_end_of_the_pause(web: OneStack) -> None:
+    web.apply({"net": NET})
+    await web.run()
+    web.apply({"net": NET}, paused=True)
+    retry = web.ask("Retry")
+    await web.run()
+    assert web.result(retry) == ("", "")
+    web.apply({"net": NET})
+    await web.run()
+    assert web.result(retry)[0] == "Succeeded"
