@@ -160,14 +160,14 @@ def test_a_protected_resource_is_not_replaced_and_its_stack_is_not_deleted(runni
     wanted = {**networks("a"), "resources": {**networks("a")["resources"], "data": volume}}
     space.stack("web", wanted, protectedResources=["dat*"])
     space.ready("web")
-    identity = space.resources("web")["data"]["status"]["physicalID"]
+    identity, net = (space.resources("web")[name]["status"]["physicalID"] for name in ("data", "a"))
     volume["properties"] = {**volume["properties"], "availability_zone": "elsewhere"}
     space.stack("web", wanted, protectedResources=["dat*"])
     assert "resources.data: spec.protectedResources" in space.reason("web", "Protected")["message"]
     space.kubectl("delete", "stack", "web", "--wait=false")
     eventually(lambda: "forbids to delete data" in space.condition("web").get("message", ""), 60)
     assert cloud.block_storage.find_volume(identity) is not None
-    assert cloud.network.find_network("plan-a") is not None
+    assert cloud.network.find_network(net) is not None
     space.kubectl("patch", "stack", "web", "--type=merge", "-p", json.dumps({"spec": {"protectedResources": []}}))
     eventually(lambda: space.get("stack", "web") is None, 120)
     assert cloud.block_storage.find_volume(identity) is None
