@@ -10,9 +10,10 @@ from typing_extensions import override
 from reconcilers import secret_values
 from reconcilers.backoff import Backoff
 from reconcilers.digests import WHOLE
-from reconcilers.engine import adoption, planner, power, recovery, seals
+from reconcilers.engine import adoption, intents, planner, power, seals
 from reconcilers.engine.context import READ_ONLY, ReconcileContext
-from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified, intended_name
+from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified
+from reconcilers.engine.hooks import with_deletion_hooks
 from reconcilers.engine.planner import Decision, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.references import ReferenceResolver
@@ -22,7 +23,6 @@ from reconcilers.engine.target import Target
 from reconcilers.errors import CloudError
 from reconcilers.model import (
     HOOK,
-    HOOKS,
     POSSIBLE_DUPLICATE,
     Desired,
     Failed,
@@ -221,50 +221,7 @@ class ResourceConverger(ResourceDriver):
 
     def intent(self, properties: Mapping[str, Any], serial: int, attempts: int = 0) -> Intent:
         """The intent of the resource with this serial number."""
-        name, kind = self.target.name, self.target.definition.type
-        token, physical_name = intended_name(self.context, name, serial, self.rtype)
-        blank = replace(_BLANK, name=name, type=kind, token=token, physical_name=physical_name, serial=serial)
-        given = frozenset(key for key, value in properties.items() if value is not None)
-        desired = self.target.desire(properties, given, blank)
-        restore = self.target.restore
-        data = {**self.rtype.intent(desired), **({RESTORED: restore.nonce} if restore is not None else {})}
-        intent = Intent(
-            name=name,
-            type=kind,
-            serial=serial,
-            token=token,
-            physical_name=physical_name,
-            requires=self.target.requires,
-            data=data,
-            digests=self.carried(desired, replace(blank, data=data)),
-            retain=self.target.retain,
-            copied=self.target.copied,
-            attempts=attempts,
-        )
-        return replace(intent, seal=seals.of(self.context.digester, intent))
-
-    def carried(self, desired: Desired, draft: Recorded) -> dict[str, str]:
-        """Digests of the properties of the first request: a resource found after a lost answer has only these."""
-        first = self.rtype.step(desired, replace(draft, physical_id=self.rtype.identity(draft)), None)
-        names = first.applies if isinstance(first, Send) else frozenset()
-        identified_digests = self.target.identified(desired.properties)
-        found = {key: held for key, held in identified_digests.items() if key.removesuffix("@id") in names}
-        return {**self.context.digester.each(self.target.template, names), **found}
-
-    async def lost(self, properties: Mapping[str, Any]) -> list[int]:
-        """The serial numbers of resources of this name that have no record."""
-        policy, name = self.context.policy, self.target.name
-        if name not in policy.known:
-            return []
-        intent = self.intent(properties, 0)
-        blank = replace(_BLANK, name=intent.name, type=intent.type, token=intent.token, data=intent.data)
-        blank = replace(blank, physical_name=intent.physical_name)
-        if not self.rtype.service or self.rtype.identity(blank) is None:
-            return await recovery.lost_serials(self.context, self.rtype, blank)
-        if not self.rtype.carries_token and name not in policy.deployed:
-            # An existing one is ours only if we created it earlier.
-            return []
-        return [0] if await recovery.shows(self.context, self.rtype, blank) else []
+        return intents.of(self.context, self.target, properties, serial, attempts)
 
     @property
     def spent(self) -> set[int]:
@@ -286,7 +243,7 @@ class ResourceConverger(ResourceDriver):
                 return
         if self.context.policy.adoption.read_only and self.rtype.service:
             raise self.failure(f"{READ_ONLY}, and spec.adopt names no resource for this one", Fault.INVALID)
-        lost = [] if self.candidates else await self.lost(properties)
+        lost = [] if self.candidates else await intents.lost_serials(self.context, self.target, properties)
         lost = [serial for serial in lost if serial not in self.spent]
         serial = lost[-1] if lost else self.next_serial
         for older in lost[:-1]:
@@ -395,7 +352,7 @@ class ResourceConverger(ResourceDriver):
                 attempts=0,
                 retain=target.retain,
                 copied=target.copied,
-                data=_with_hooks(self.recorded.data, target.deletion_hooks),
+                data=with_deletion_hooks(self.recorded.data, target.deletion_hooks),
             )
             if target.restore is not None:
                 data = {**self.recorded.data, RESTORED: target.restore.nonce}
@@ -508,13 +465,6 @@ class ResourceConverger(ResourceDriver):
         remover.proven = self.is_proven()
         remover.stale_list = self.stale_list
         await remover.drive()
-
-
-def _with_hooks(data: Mapping[str, str], hooks: str) -> Mapping[str, str]:
-    """A record's data with the hooks of the deletion."""
-    if data.get(HOOKS, "") == hooks:
-        return data
-    return {**data, HOOKS: hooks} if hooks else {key: value for key, value in data.items() if key != HOOKS}
 
 
 def _first(outcome: Outcome) -> Outcome:

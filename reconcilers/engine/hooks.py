@@ -6,6 +6,7 @@ what depends on it wait. The reconciliation ends meanwhile.
 """
 
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -75,3 +76,10 @@ NO_HOOKS: Final = Hooks()
 def recorded_hooks(recorded: Recorded) -> frozenset[str]:
     """The hooks of a deletion, which the record keeps, since a deletion needs no template."""
     return frozenset(recorded.data.get(HOOKS, "").split(",")) - {""}
+
+
+def with_deletion_hooks(data: Mapping[str, str], hooks: str) -> Mapping[str, str]:
+    """A record's data with the hooks of the deletion."""
+    if data.get(HOOKS, "") == hooks:
+        return data
+    return {**data, HOOKS: hooks} if hooks else {key: value for key, value in data.items() if key != HOOKS}
