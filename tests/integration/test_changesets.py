@@ -2,15 +2,12 @@
 
 import json
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from harness import lab
+from harness import lab, policies
 from harness.operator import Operator, eventually
 from harness.project import CLOUD, Project
 from harness.proxy import FaultProxy
@@ -191,49 +188,29 @@ def test_a_proposal_is_planned_and_approved_before_the_stack_is_changed(running:
     assert set(space.resources("web")) == {"a", "b"}
 
 
-def test_approving_is_a_right_of_its_own(installed: None, space: Namespace, tmp_path: Path) -> None:
-    values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"watchNamespaces": [space.name], "fullnameOverride": space.name}))
-    command = ["helm", "template", "kiln", str(lab.ROOT / "charts/kiln"), "--values", str(values)]
-    command += ["--kube-version", "1.35", "--show-only", "templates/admissionpolicy.yaml"]
-    shown = subprocess.run(command, env=lab.environment(), check=True, capture_output=True, text=True).stdout
-    policies = [one for one in yaml.safe_load_all(shown) if one and one["metadata"]["name"].endswith("approvals")]
-    assert [one["kind"] for one in policies] == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+def test_approving_is_a_right_of_its_own(installed: None, space: Namespace) -> None:
     verbs = ["get", "create", "update", "patch"]
     write = {"apiGroups": ["kiln.dev"], "resources": ["stackchangesets", "stacks"], "verbs": verbs}
     approve = {"apiGroups": ["kiln.dev"], "resources": ["stacks"], "verbs": ["approve"], "resourceNames": ["web"]}
-    rbac = "rbac.authorization.k8s.io"
-    for user, rules in (("writer", [write]), ("approver", [write, approve])):
-        subject = {"kind": "User", "name": user, "apiGroup": rbac}
-        role = {"apiGroup": rbac, "kind": "Role", "name": user}
-        space.apply(
-            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": user}, "rules": rules},
-            {
-                "apiVersion": f"{rbac}/v1",
-                "kind": "RoleBinding",
-                "metadata": {"name": user},
-                "roleRef": role,
-                "subjects": [subject],
-            },
-        )
+    policies.allow(space, "writer", write)
+    policies.allow(space, "approver", write, approve)
     for stack in ("web", "other"):
         space.stack(stack, networks(), paused=True, **MANUAL)
         metadata = {"name": stack}
         body = {"apiVersion": "kiln.dev/v1alpha1", "kind": "StackChangeSet", "metadata": metadata}
         space.apply({**body, "spec": {"stackName": stack}})
-    lab.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(policies))
-    try:
 
-        def patch(user: str, kind: str, name: str, **spec: Any) -> str:
-            text = json.dumps({"spec": spec})
-            return space.kubectl("patch", kind, name, "--as", user, "--type=merge", "-p", text, check=False)
+    def patch(user: str, kind: str, name: str, **spec: Any) -> str:
+        text = json.dumps({"spec": spec})
+        return space.kubectl("patch", kind, name, "--as", user, "--type=merge", "-p", text, check=False)
 
-        def refused() -> bool:
-            # It may pass until the API server has taken the policy in.
-            patch("writer", "stkcs", "web", approved=False)
-            text = patch("writer", "stkcs", "web", approved=True)
-            return "you lack the right to approve changes of the Stack web" in text
+    def refused() -> bool:
+        # It may pass until the API server has taken the policy in.
+        patch("writer", "stkcs", "web", approved=False)
+        text = patch("writer", "stkcs", "web", approved=True)
+        return "you lack the right to approve changes of the Stack web" in text
 
+    with policies.enforced(space, "approvals"):
         eventually(refused, 30)
         off = "you lack the right to switch off spec.updateApproval of the Stack web"
         assert off in patch("writer", "stack", "web", updateApproval="Automatic")
@@ -242,9 +219,6 @@ def test_approving_is_a_right_of_its_own(installed: None, space: Namespace, tmp_
         assert "patched" in patch("approver", "stkcs", "web", approved=True)
         assert "patched" in patch("writer", "stkcs", "web", ttlAfterFinished="1h")
         assert "patched" in patch("approver", "stack", "web", updateApproval="Automatic")
-    finally:
-        for one in policies:
-            lab.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
-        for stack in ("web", "other"):
-            patch_off = json.dumps({"metadata": {"finalizers": None}})
-            space.kubectl("patch", "stack", stack, "--type=merge", "-p", patch_off, check=False)
+    for stack in ("web", "other"):
+        patch_off = json.dumps({"metadata": {"finalizers": None}})
+        space.kubectl("patch", "stack", stack, "--type=merge", "-p", patch_off, check=False)

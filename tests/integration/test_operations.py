@@ -1,13 +1,10 @@
 """StackOperations on the real Kubernetes and the real OpenStack, with the operator killed in the middle of some."""
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from harness import lab
+from harness import lab, policies
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
@@ -150,43 +147,22 @@ def test_an_operation_cannot_be_changed_and_its_fields_fit_its_type(installed: N
         space.operate("web", "Retry", rollback={"revision": 1})
 
 
-def test_each_type_of_operation_is_a_right_of_its_own(installed: None, space: Namespace, tmp_path: Path) -> None:
-    values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"watchNamespaces": [space.name], "fullnameOverride": space.name}))
-    command = ["helm", "template", "kiln", str(lab.ROOT / "charts/kiln"), "--values", str(values)]
-    command += ["--kube-version", "1.35", "--show-only", "templates/admissionpolicy.yaml"]
-    shown = subprocess.run(command, env=lab.environment(), check=True, capture_output=True, text=True).stdout
-    policies = [one for one in yaml.safe_load_all(shown) if one and one["metadata"]["name"].endswith("operations")]
-    assert [one["kind"] for one in policies] == ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
-    rules = [
+def test_each_type_of_operation_is_a_right_of_its_own(installed: None, space: Namespace) -> None:
+    def create(kind: str, **spec: Any) -> str:
+        body = {
+            "apiVersion": "kiln.dev/v1alpha1",
+            "kind": "StackOperation",
+            "metadata": {"generateName": "web-"},
+            "spec": {"stackName": "web", "type": kind, **spec},
+        }
+        return space.kubectl("create", "--as", "alice", "-f", "-", stdin=json.dumps(body), check=False)
+
+    policies.allow(
+        space,
+        "alice",
         {"apiGroups": ["kiln.dev"], "resources": ["stackoperations"], "verbs": ["create"]},
         {"apiGroups": ["kiln.dev"], "resources": ["stacks"], "verbs": ["retry"]},
-    ]
-    rbac = "rbac.authorization.k8s.io"
-    space.apply(
-        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": "retriers"}, "rules": rules},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": "retriers"},
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "retriers"},
-            "subjects": [{"kind": "User", "name": "alice", "apiGroup": rbac}],
-        },
     )
-    lab.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(policies))
-    try:
-
-        def create(kind: str, **spec: Any) -> str:
-            body = {
-                "apiVersion": "kiln.dev/v1alpha1",
-                "kind": "StackOperation",
-                "metadata": {"generateName": "web-"},
-                "spec": {"stackName": "web", "type": kind, **spec},
-            }
-            return space.kubectl("create", "--as", "alice", "-f", "-", stdin=json.dumps(body), check=False)
-
+    with policies.enforced(space, "operations"):
         eventually(lambda: "you lack the right to Check" in create("Check"), 30)
         assert "created" in create("Retry")
-    finally:
-        for one in policies:
-            lab.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
