@@ -117,12 +117,12 @@ class EventFilter:
         """Start to queue: this replica leads now. ``owns`` says which Stacks are those of its shard."""
         self._leading = True
         self._owns = owns
-        for key, stack in self._stacks.items():
-            if not owns(key):
-                continue
-            if key in self._news:
+        # There may be news of a Stack that does not exist: a record of a Stack that was removed by force, a request.
+        for key in self._news:
+            if owns(key):
                 self._queue.add(key)
-            else:
+        for key, stack in self._stacks.items():
+            if key not in self._news:
                 self._later(key, stack)
         self._news.clear()
 
@@ -198,6 +198,9 @@ class EventFilter:
         metadata = obj["metadata"]
         identity = (metadata["namespace"], Reference(what, metadata["name"]))
         self._note(identity, None if kind == "DELETED" else _Input(_digest(obj), _written(metadata)), kind)
+        if "deletionTimestamp" in metadata and v1alpha1.FINALIZER in (metadata.get("finalizers") or ()):
+            # The Secret of a Stack, which is deleted after its Stack unless that was removed by force.
+            self._changed(Key(metadata["namespace"], str((metadata.get("labels") or {}).get(v1alpha1.LABEL_STACK))))
 
     def _note(self, identity: tuple[str, Reference], now: _Input | None, kind: str | None) -> None:
         """An input is as it is ``now`` (None: it does not exist): tell the Stacks that use it, if that is news."""
@@ -249,8 +252,8 @@ class EventFilter:
             self._queue.interrupt(key)
 
     def _later(self, key: Key, stack: _Stack) -> None:
-        due = stack.due(self._now())
-        if due < math.inf and self._owns(key):
+        due = stack.due(self._now()) if self._owns(key) else math.inf
+        if due < math.inf:
             self._queue.add_after(key, due)
 
     def _refer(self, key: Key, before: frozenset[Reference], now: frozenset[Reference]) -> None:

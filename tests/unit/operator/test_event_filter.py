@@ -241,6 +241,26 @@ def test_a_replica_that_stands_by_acts_only_when_it_leads(queue, rested):
     assert [call[0] for call in calls if call[1] == WEB] == ["after"]
 
 
+def test_what_is_left_of_a_stack_that_was_removed_by_force_while_no_operator_ran_is_released(queue):
+    shell = EventFilter(queue, lambda *_: False, now=lambda: NOW)
+    shell.observe("stackresources", None, resource(deletionTimestamp="x"))
+    shell.observe("stackoperations", None, {
+        "metadata": {"namespace": "ns", "name": "o", "uid": "o", "creationTimestamp": stamp(9)},
+        "spec": {"stackName": "gone"},
+    })  # fmt: skip
+    secret = {
+        "namespace": "ns",
+        "name": "bare-kiln",
+        "uid": "b",
+        "creationTimestamp": stamp(9),
+        "deletionTimestamp": "x",
+    }
+    secret |= {"finalizers": ["kiln.dev/stack"], "labels": {"kiln.dev/stack": "bare"}}
+    shell.observe("secrets", None, {"metadata": secret, "data": {}})
+    shell.lead()
+    assert queue.taken() == [("add", WEB), ("add", Key("ns", "gone")), ("add", Key("ns", "bare"))]
+
+
 def test_what_the_leader_settled_meanwhile_is_at_rest_for_the_one_that_takes_over(queue, rested, stack):
     shell = EventFilter(queue, lambda *_: False, now=lambda: NOW)
     shell.observe("stacks", "ADDED", stack())
