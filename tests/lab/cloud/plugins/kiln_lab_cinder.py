@@ -1,8 +1,10 @@
-"""Cinder without storage: volumes are rows in the database, and every operation on them succeeds."""
+"""Cinder without storage: volumes and backups are rows in the database, and every operation on them succeeds."""
 
 import io
 
 from cinder import interface
+from cinder.backup import driver as backup_driver
+from cinder.backup import manager as backup_manager
 from cinder.volume import driver
 
 
@@ -63,3 +65,20 @@ class MetadataOnlyDriver(driver.BaseVD, driver.CloneableImageVD, driver.MigrateV
             "QoS_support": True,
             "consistent_group_snapshot_enabled": True,
         }
+
+
+class BackupManager(backup_manager.BackupManager):
+    """The stock manager, without a device to read: a volume of the lab has no content to attach."""
+
+    def _attach_device(self, ctxt, backup_device, properties, is_snapshot=False):
+        return {"device": {"path": io.BytesIO()}}
+
+    def _detach_device(self, ctxt, attach_info, device, properties, is_snapshot=False, force=False, **kwargs):
+        return None
+
+
+@interface.backupdriver
+class MetadataOnlyBackup(backup_driver.BackupDriver):
+    """A backup driver that keeps nothing."""
+
+    backup = restore = delete_backup = check_for_setup_error = _nothing

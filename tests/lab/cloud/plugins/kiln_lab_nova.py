@@ -1,13 +1,15 @@
 """Nova's fake hypervisor, with a node and instances that survive a restart of nova-compute.
 
 The stock driver gives its node another uuid at each start, and then refuses to run beside what it finds in the
-database; and it forgets the instances, which Nova takes for powered off.
+database; it forgets the instances, which Nova takes for powered off; and it leaves the image of a server queued.
 """
 
+import io
 import uuid
 
 from nova import context, objects
 from nova.compute import power_state
+from nova.image import glance
 from nova.virt import fake
 
 
@@ -33,3 +35,9 @@ class PersistentFakeDriver(fake.FakeDriver):
     def get_available_resource(self, nodename):
         """The stock driver's figures, under the node's lasting uuid."""
         return {**super().get_available_resource(nodename), "uuid": node_uuid(nodename)}
+
+    def snapshot(self, context, instance, image_id, update_task_state):
+        """The image of a server gets some content, so that Glance makes it active."""
+        super().snapshot(context, instance, image_id, update_task_state)
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        glance.API().update(context, image_id, formats, io.BytesIO(b"lab"), purge_props=False)

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Cinder: volumes that are metadata only, by plugins/kiln_lab_cinder.py.
+# Cinder: volumes and backups that are metadata only, by plugins/kiln_lab_cinder.py.
 
 REQUIREMENTS[cinder]="cinder==29.0.0"
 DATABASES[cinder]=cinder
 APIS[cinder]=cinder
-WORKERS[cinder]="cinder-scheduler cinder-volume"
+WORKERS[cinder]="cinder-scheduler cinder-volume cinder-backup"
 # Heat's and older clients look for volumev3, with the project in the path.
 ENDPOINTS[cinder]="cinder block-storage http://$HOST:$(port cinder)/v3
 cinderv3 volumev3 http://$HOST:$(port cinder)/v3/%(project_id)s"
@@ -15,6 +15,8 @@ cinder_configure() {
 api_paste_config = $VENV/etc/cinder/api-paste.ini
 auth_strategy = keystone
 enabled_backends = nothing
+backup_driver = kiln_lab_cinder.MetadataOnlyBackup
+backup_manager = kiln_lab_cinder.BackupManager
 default_volume_type = __DEFAULT__
 glance_api_servers = http://$HOST:$(port glance)
 osapi_volume_listen = $HOST
@@ -40,3 +42,4 @@ cinder_migrate() { "$VENV/bin/cinder-manage" --config-file "$CLOUD_ETC/cinder/ci
 start_cinder() { start_api cinder cinder.wsgi.api 2 1 --pyargv "--config-file $CLOUD_ETC/cinder/cinder.conf"; }
 start_cinder_scheduler() { start_worker cinder-scheduler --config-file "$CLOUD_ETC/cinder/cinder.conf"; }
 start_cinder_volume() { start_worker cinder-volume --config-file "$CLOUD_ETC/cinder/cinder.conf"; }
+start_cinder_backup() { start_worker cinder-backup --config-file "$CLOUD_ETC/cinder/cinder.conf"; }
