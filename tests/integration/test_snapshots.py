@@ -54,12 +54,16 @@ def finished(space: Namespace, name: str = "snap", timeout: float = 240) -> dict
 
 
 def copies() -> set[str]:
-    """Ids of all images and volume snapshots that carry a token."""
+    """Ids of all images, volume snapshots and backups that carry a token."""
     cloud = lab.connection()
     images = cloud.image.get("/images?limit=1000").json()["images"]
-    snapshots = cloud.block_storage.get("/snapshots/detail").json()["snapshots"]
+    volumes = cloud.block_storage
+    found = [
+        *volumes.get("/snapshots/detail").json()["snapshots"],
+        *volumes.get("/backups/detail", microversion="3.43").json()["backups"],
+    ]
     return {one["id"] for one in images if "kiln-token" in one} | {
-        one["id"] for one in snapshots if "kiln-token" in one["metadata"]
+        one["id"] for one in found if "kiln-token" in (one["metadata"] or {})
     }
 
 
@@ -119,14 +123,26 @@ def test_snapshots_are_deleted_with_their_stack(kiln: Operator, space: Namespace
     assert copies() == before
 
 
-def test_a_cloud_without_a_backup_service_fails_the_snapshot(kiln: Operator, space: Namespace) -> None:
+def test_a_volume_that_was_deleted_by_hand_is_restored_from_its_backup(kiln: Operator, space: Namespace) -> None:
+    before = copies()
     space.stack("s", template())
     space.ready("s", 500)
     snapshot(space, volumes="Backup")
-    status = finished(space, timeout=400)
-    if status["readyToUse"]:
-        pytest.skip("this cloud has a backup service")
-    assert "spec.volumes: Snapshot" in status["message"]
+    status = finished(space)
+    assert status["readyToUse"], status
+    backup = next(one["id"] for one in status["items"] if one["kind"] == "Backup")
+    assert backup in copies() - before
+    volumes = lab.connection().block_storage
+    first = physical(space, "volume")
+    volumes.delete(f"/volumes/{first}")
+    eventually(lambda: volumes.get(f"/volumes/{first}").status_code == 404, 60)
+    phase, message = space.operated(space.operate("s", "Restore", restore={"snapshot": "snap"}))
+    assert phase == "Succeeded", message
+    volume = volumes.get(f"/volumes/{physical(space, 'volume')}").json()["volume"]
+    assert volume["id"] != first
+    assert volume["metadata"]["src_backup_id"] == backup
+    space.delete("s")
+    assert copies() == before
 
 
 def test_a_kill_while_a_snapshot_is_made_doubles_nothing(space: Namespace, own_kiln: Operator) -> None:
