@@ -2,7 +2,14 @@
 
 from hot_translator.constraints import CustomConstraint
 from hot_translator.environment import Environment, merge_environments, parse_environment
-from hot_translator.errors import InvalidParameter, InvalidTemplate, Problems, ResolutionError, TranslationError
+from hot_translator.errors import (
+    EvaluationFailed,
+    InvalidParameter,
+    InvalidTemplate,
+    Problems,
+    ResolutionError,
+    TranslationError,
+)
 from hot_translator.expression import UNKNOWN, Dynamic, Scope, has_unknown
 from hot_translator.members import GroupResult, GroupState
 from hot_translator.parameters import HIDDEN_TEXT, Parameter, ParameterSchema
@@ -18,6 +25,7 @@ __all__ = [
     "Definition",
     "Dynamic",
     "Environment",
+    "EvaluationFailed",
     "GroupResult",
     "GroupState",
     "InvalidParameter",

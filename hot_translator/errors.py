@@ -15,6 +15,8 @@ class TranslationError(Exception):
     """
 
     kind: ClassVar[str] = "InvalidTemplate"
+    transient: ClassVar[bool] = False
+    """Whether the same text may be fine later."""
 
     def __init__(
         self, path: str, reason: str, *, line: int | None = None, column: int | None = None, source: str | None = None
@@ -62,6 +64,13 @@ class ResolutionError(TranslationError):
     kind = "ResolutionFailed"
 
 
+class EvaluationFailed(TranslationError):  # noqa: N818 - the name is the condition's reason
+    """No process came to an answer for a function. The machine may lack memory or time: later it may work."""
+
+    kind = "EvaluationFailed"
+    transient = True
+
+
 class Problems(TranslationError):  # noqa: N818 - many errors, not one
     """All problems that one run found, in the order of the text."""
 
@@ -80,6 +89,11 @@ class Problems(TranslationError):  # noqa: N818 - many errors, not one
     def problems(self) -> tuple[TranslationError, ...]:
         """Every problem found."""
         return self.all
+
+    @property
+    def transient(self) -> bool:  # type: ignore[override]
+        """Whether nothing of it is wrong for good."""
+        return all(problem.transient for problem in self.all)
 
     @property
     def kind(self) -> str:  # type: ignore[override]

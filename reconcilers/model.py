@@ -86,6 +86,8 @@ class Fault(StrEnum):
     """Refused credentials, no role in the project, no such cloud: persists until the credentials change."""
     RESOURCE = "ResourceFailed"
     """The resource itself went to ERROR: recreated, a bounded number of times."""
+    EVALUATION = "EvaluationFailed"
+    """A function of the template got no answer from its worker process: retried with backoff."""
     PROTECTED = "Protected"
     """``spec.protectedResources`` forbids it: persists until the template or the spec changes."""
     UNAPPROVED = "AwaitingApproval"

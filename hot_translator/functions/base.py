@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from hot_translator.budget import BudgetExceeded, Meter, measure, remaining
-from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
+from hot_translator.errors import EvaluationFailed, InvalidTemplate, ResolutionError, TranslationError
 from hot_translator.expression import (
     OMITTED,
     UNKNOWN,
@@ -203,6 +203,8 @@ class Function:
     def _tried(self, arguments: Any) -> Any:
         try:
             return timed(self.settle_and_compute, arguments)
+        except EvaluationFailed:
+            raise  # a translation that holds it would be kept, and it may not happen again
         except TranslationError as error:
             return Failure(error)
         except REFUSALS as error:

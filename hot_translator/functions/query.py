@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from hot_translator.errors import EvaluationFailed
 from hot_translator.expression import Dynamic
 from hot_translator.functions.base import Function, message
 from hot_translator.sandbox import pool
@@ -43,17 +44,28 @@ class Yaql(Function):
             self._parse(arguments["expression"])
 
     def compute(self, arguments: Any) -> Any:
-        """The value of the expression. Raises ``RefusedError`` with its error, or with the limit that it exceeds."""
+        """The value of the expression.
+
+        Raises ValueError with its error, or with the limit that it exceeds, and ``EvaluationFailed`` without an answer.
+        """
         expression = self._parse(arguments["expression"])
         try:
             return pool.request({"expression": expression, "data": arguments.get("data", {})})
         except pool.RefusedError as error:
             msg = f"{self.name}: {message(error)}"
             raise ValueError(msg) from error
+        except pool.SandboxError as error:
+            raise self._unanswered(error) from error
 
     def _parse(self, expression: Any) -> str:
         if not isinstance(expression, str):
             msg = f'The "expression" argument to {self.name} must contain a string'
             raise TypeError(msg)
-        _check(expression)
+        try:
+            _check(expression)
+        except pool.SandboxError as error:
+            raise self._unanswered(error) from error
         return expression
+
+    def _unanswered(self, error: pool.SandboxError) -> EvaluationFailed:
+        return EvaluationFailed(str(self.path), f"{self.name}: {error}")

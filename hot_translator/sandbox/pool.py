@@ -16,7 +16,7 @@ from typing import Any, Final
 from hot_translator import budget
 from hot_translator.sandbox import wire
 from hot_translator.sandbox.turns import Turns
-from hot_translator.sandbox.wire import ANSWER, END, FORK, READY, REQUEST
+from hot_translator.sandbox.wire import ANSWER, END, FORK, MEMORY, READY, REQUEST
 
 WORKERS: Final = 2
 """Workers at one time."""
@@ -256,7 +256,8 @@ def _twice(status: int) -> Exception:
     doing.
     """
     if status == -signal.SIGKILL:
-        return SandboxError("the process that evaluates expressions was killed twice: the machine may lack memory")
+        reason = f"was killed twice: the machine may lack the {MEMORY >> 20} MB of memory that it may use"
+        return SandboxError(f"the process that evaluates expressions {reason}")
     return RefusedError(f"the process that evaluates the expression ended with status {status}")
 
 

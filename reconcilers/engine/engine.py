@@ -410,6 +410,7 @@ def _refused(definition: Definition, error: TranslationError) -> ResourceError:
     """The error of a definition whose functions or properties are refused once their values are known."""
     prefix = f"resources.{definition.name}"
     at = error.path.removeprefix(prefix).removeprefix(".") if error.path.startswith(prefix) else error.path
-    refused = ResourceError(definition.name, definition.type, error.reason, Fault.INVALID, at=at)
+    fault = Fault.EVALUATION if error.transient else Fault.INVALID
+    refused = ResourceError(definition.name, definition.type, error.reason, fault, at=at)
     refused.path = error.path
     return refused

@@ -50,6 +50,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "or change the spec",
     Reason.PROTECTED: "change the template, or take the resource out of spec.protectedResources",
     "ResolutionFailed": _CORRECT,
+    Fault.EVALUATION: "give the operator more memory and CPU, or simplify the expression; Kiln retries by itself",
     Fault.TRANSIENT: "check the service; Kiln retries by itself. At once: kubectl stack retry {stack} -n {namespace}",
     Fault.RATE_LIMITED: "nothing; lower spec.maxConcurrency if it lasts",
     Fault.CONFLICT: "free what holds the resource; Kiln retries by itself",

@@ -243,6 +243,11 @@ def waiting_for_stack(generation: int, reason: str, message: str) -> StatusUpdat
     return StatusUpdate(generation, ReadyState(ready=False, reconciling=True, reason=reason, message=message))
 
 
+def not_evaluated(generation: int, reason: str, message: str) -> StatusUpdate:
+    """A function of the template got no answer, and is tried again. Nothing is changed until it has one."""
+    return StatusUpdate(generation, ReadyState(ready=False, reconciling=True, reason=reason, message=message))
+
+
 def deletion_blocked(generation: int, users: Sequence[str]) -> StatusUpdate:
     """The Stack is to be deleted, and other Stacks use its outputs."""
     message = (

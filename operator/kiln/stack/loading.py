@@ -9,7 +9,7 @@ from hot_translator.errors import raise_all
 from kiln.api import v1alpha1
 from kiln.api.v1alpha1 import Reason
 from kiln.clouds.credentials import CredentialsError
-from kiln.stack import adoption, conditions, inputs, moves, objective, other_stacks, status, validation
+from kiln.stack import adoption, conditions, inputs, moves, objective, other_stacks, validation
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.moves import Move
 from kiln.stack.objective import Objective, Refusal
@@ -74,7 +74,7 @@ class Loader:
         try:
             translation = await self._here.shared.translation(self._here.key, found, pseudo, groups)
         except TranslationError as error:
-            raise self._here.refusal(error.kind, status.format_problems(error)) from error
+            raise self._here.untranslatable(error) from error
         self._here.reporter.add_secrets(translation.hidden_values)
         try:
             if not self._here.old.current_revision:
@@ -130,7 +130,7 @@ class Loader:
                 if deployed is not None:
                     validation.check_immutable(loaded.translation, deployed)
             except TranslationError as error:
-                raise self._here.refusal(error.kind, status.format_problems(error)) from error
+                raise self._here.untranslatable(error) from error
         return loaded.translation, deployed
 
     async def _translated(
@@ -146,6 +146,8 @@ class Loader:
             self._here.reporter.add_secrets(found.hidden_values)
             translation = await self._here.shared.translation(self._here.key, found, loaded.pseudo, loaded.groups)
         except (TranslationError, InputsError) as error:
+            if isinstance(error, TranslationError) and error.transient:
+                raise self._here.untranslatable(error) from error
             why = self._here.reporter.redact(str(error))
             log.warning("the StackRevision %s does not translate any more: %s", revision.name, why)
             return None, why

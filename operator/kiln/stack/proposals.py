@@ -125,13 +125,13 @@ class Proposals:
         try:
             planned = await self._plan(one, stack, secrets)
         except (CloudError, CredentialsError) as error:
-            # It may be possible later.
-            if not one.phase:
-                message = shown(f"it cannot be planned yet: {error}", secrets.redact)
-                await self.sets.write(one, {"message": message})
+            await self._later(one, secrets, error)
             return None
         except TranslationError as error:
-            return self._impossible(one, secrets, format_problems(error))
+            if not error.transient:
+                return self._impossible(one, secrets, format_problems(error))
+            await self._later(one, secrets, error)
+            return None
         except InputsError as error:
             return self._impossible(one, secrets, str(error))
         except ValueError as error:
@@ -142,6 +142,11 @@ class Proposals:
         report = await evaluate(lambda: planned.report(LIMITS))
         await self.sets.write(one, {**changesets.planned_status(planned, report, stack), "message": ""})
         return None
+
+    async def _later(self, one: ChangeSet, secrets: PlanSecrets, error: Exception) -> None:
+        """It may be possible later."""
+        if not one.phase:
+            await self.sets.write(one, {"message": shown(f"it cannot be planned yet: {error}", secrets.redact)})
 
     async def _plan(self, one: ChangeSet, stack: Mapping[str, Any], secrets: PlanSecrets) -> StackPlan:
         v1alpha1.stack_spec(stack)

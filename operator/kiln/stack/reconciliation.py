@@ -26,7 +26,6 @@ from kiln.stack import (
     published_outputs,
     restores,
     stack_secret,
-    status,
 )
 from kiln.stack.approval import ApprovalGate, Awaiting
 from kiln.stack.deletion import StackDeletion
@@ -114,7 +113,7 @@ class StackReconciliation:
             return refused.requeue
         except TranslationError as error:
             # Of a plan; other translations are refused where they are made.
-            invalid = self._here.refusal(error.kind, status.format_problems(error))
+            invalid = self._here.untranslatable(error)
             await self.reporter.report_final(invalid.update)
             return invalid.requeue
         except CloudError as error:

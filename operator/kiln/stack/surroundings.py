@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
+from hot_translator import TranslationError
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import StackSpec
-from kiln.stack import adoption, clock, conditions
+from kiln.stack import adoption, clock, conditions, status
 from kiln.stack.objective import Objective
 from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
@@ -74,6 +75,14 @@ class Surroundings:
         """The end of a reconciliation whose spec, or an object that it refers to, is unusable."""
         update = conditions.refused(self.generation, reason, message, cloud=cloud)
         return Refused(update, Requeue(PassEnd.STALLED, retry))
+
+    def untranslatable(self, error: TranslationError) -> Refused:
+        """The end of a reconciliation whose template cannot be used: for good, or for now."""
+        message = status.format_problems(error)
+        if not error.transient:
+            return self.refusal(error.kind, message)
+        update = conditions.not_evaluated(self.generation, error.kind, message)
+        return Refused(update, Requeue(PassEnd.RETRY, None, RETRY))
 
     def control(self, time_left: float) -> Control:
         """What ends the reconciliation: something newer, a lost Lease, or the end of ``time_left`` (seconds)."""

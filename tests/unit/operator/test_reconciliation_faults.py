@@ -10,6 +10,7 @@ import pytest
 from harness.fake_openstack import Refused
 from harness.one_stack import FAILS, NET, OneStack
 
+from hot_translator.sandbox import pool
 from hot_translator.translation import Definition
 from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run, WorkQueue
@@ -275,3 +276,31 @@ async def test_what_a_service_makes_of_an_accepted_value_is_no_drift_in_the_same
     await web.run()
     assert web.condition() == ("True", "Succeeded")
     assert len(web.cloud.sent("PUT")) == before + 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_function_without_an_answer_is_named_with_its_path_and_tried_again(
+    web: OneStack, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    ask = pool.request
+    alive = False
+
+    def dying(request: dict[str, Any]) -> Any:
+        if "data" not in request or alive:
+            return ask(request)
+        raise pool.SandboxError("the process that evaluates expressions was killed twice")
+
+    monkeypatch.setattr(pool, "request", dying)
+    data: Any = "x" if known else {"get_attr": ["net", "name"]}
+    function = {"yaql": {"expression": "$.data", "data": data}}
+    value = {"type": "OS::Heat::Value", "properties": {"value": function}}
+    web.apply({"net": NET, "value": value})
+    again = await web.run()
+    state, reason = web.condition()
+    assert (state, reason) == ("False", "EvaluationFailed")
+    assert "resources.value.properties.value.yaql: yaql: the process" in message(web)
+    assert again.end is PassEnd.RETRY
+    assert again.backoff is not None
+    alive = True
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")

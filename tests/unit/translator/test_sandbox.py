@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hot_translator import Pseudo, ResolutionError, TranslationError, parse_template, translate
+from hot_translator import EvaluationFailed, Pseudo, ResolutionError, TranslationError, parse_template, translate
 from hot_translator.budget import Budget, BudgetExceeded, limited, remaining, tenant
 from hot_translator.sandbox import pool, wire
 from hot_translator.sandbox.pool import Pool, RefusedError, SandboxError
@@ -103,7 +103,8 @@ def test_memory_is_limited(monkeypatch):
 def test_time_is_limited_where_the_cpu_time_is_not_used_up(monkeypatch):
     monkeypatch.setattr(pool, "CPU", 60.0)
     monkeypatch.setattr(pool, "WALL", 0.5)
-    with limited(Budget(cpu=100.0)), pytest.raises(SandboxError, match=r"did not answer within 0\.5 s"):
+    told = r"^outputs\.o\.value\.yaql: yaql: .* did not answer within 0\.5 s"
+    with limited(Budget(cpu=100.0)), pytest.raises(EvaluationFailed, match=told):
         output(DOUBLING["equality"])
 
 
@@ -224,6 +225,38 @@ def test_an_expression_at_which_two_workers_die_is_refused_unless_they_were_kill
         assert len(set(asked)) == 2
         monkeypatch.undo()
         assert fresh.request({"expression": "1", "data": 0}) == 1
+    finally:
+        fresh.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_function_whose_workers_are_killed_is_named_with_path_and_limit_and_tried_again(monkeypatch, known):
+    fresh, take = Pool(), Pool._take
+    monkeypatch.setattr(pool, "_pool", fresh)
+    data = "1" if known else {"get_attr": ["v", "value"]}
+    template = {
+        "heat_template_version": "2021-04-16",
+        "resources": {"v": {"type": "OS::Heat::Value", "properties": {"value": 1}}},
+        "outputs": {"o": {"value": {"yaql": {"expression": "$.data", "data": data}}}},
+    }
+
+    def dying(self):
+        worker = take(self)
+        os.kill(worker.pid, signal.SIGKILL)
+        return worker
+
+    def evaluated():
+        return translate(parse_template(template), pseudo=PSEUDO).outputs["o"].resolve(Scope())
+
+    try:
+        assert evaluated() is not None  # the expression is parsed from now on
+        monkeypatch.setattr(Pool, "_take", dying)
+        told = r"^outputs\.o\.value\.yaql: yaql: .*killed twice.* 128 MB"
+        with pytest.raises(EvaluationFailed, match=told) as raised:
+            evaluated()
+        assert raised.value.transient
+        monkeypatch.setattr(Pool, "_take", take)
+        assert evaluated() == ("1" if known else "x")
     finally:
         fresh.close()
 
