@@ -23,10 +23,13 @@ MAX_DIGITS: Final = 4_300
 _BITS: Final = int(MAX_DIGITS * 3.3219)
 
 
-def size_of(value: Any) -> int:
-    """The size in characters. Raises ValueError for what is nested too deep or holds a number that is too long."""
+def size_of(value: Any, known: dict[int, tuple[int, int]] | None = None) -> int:
+    """The size in characters. Raises ValueError for what is nested too deep or holds a number that is too long.
+
+    ``known`` keeps the sizes of the parts, so that these can be asked for as long as the value lives.
+    """
     try:
-        return _measure(value, {})[0]
+        return _measure(value, {} if known is None else known)[0]
     except RecursionError:
         raise ValueError(_too_deep()) from None
 

@@ -5,16 +5,56 @@ A digest is salted with the resource and the property, so that equal values in t
 
 import hashlib
 import hmac
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+from hot_translator.sizes import size_of
 
 WHOLE = "*"
 """Key of the digest of all properties together: one comparison shows that nothing changed."""
 _SALTED: Final = "2-"
 """How salted digests begin. Those without are of the value alone: records of earlier versions hold them."""
+_PIECE: Final = 1 << 16
+"""Characters that are written at once. Other threads wait as long as that takes: the encoder does not let them in."""
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
+def is_large(value: Any) -> bool:
+    """Whether the digest of a JSON value takes so long that it must not be made on an event loop."""
+    try:
+        return (len(value) if isinstance(value, str) else size_of(value)) > _PIECE
+    except ValueError:
+        return False  # nested too deep, or a number too long: the encoder refuses it as well
+
+
+def canonical(value: Any) -> Iterator[str]:
+    """The text that is digested, in pieces where it is long: JSON in ASCII, with sorted keys and without blanks."""
+    return iter([_canonical(value)]) if not is_large(value) else _pieces(value, {})
+
+
+def _pieces(value: Any, known: dict[int, tuple[int, int]]) -> Iterator[str]:
+    if isinstance(value, str):
+        yield '"'
+        for start in range(0, len(value), _PIECE):
+            yield _canonical(value[start : start + _PIECE])[1:-1]
+        yield '"'
+    elif not isinstance(value, dict | list | tuple) or size_of(value, known) <= _PIECE:
+        yield _canonical(value)
+    elif isinstance(value, dict):
+        for mark, (key, item) in zip(itertools.chain("{", itertools.repeat(",")), sorted(value.items()), strict=False):
+            yield mark
+            yield from _pieces(key, known) if isinstance(key, str) else [_canonical({key: 0})[1:-3]]
+            yield ":"
+            yield from _pieces(item, known)
+        yield "}"
+    else:
+        for mark, item in zip(itertools.chain("[", itertools.repeat(",")), value, strict=False):
+            yield mark
+            yield from _pieces(item, known)
+        yield "]"
 
 
 class Digester:
@@ -34,14 +74,14 @@ class Digester:
 
     def value(self, value: Any) -> str:
         """Digest of one JSON value alone, independent of the order of map keys."""
-        return self._digest(_canonical(value))
+        return self._digest("", value)
 
     def property(self, name: str, value: Any) -> str:
         """Digest of the value of one property of the resource."""
         if not self._resource:
             return self.value(value)
         salt = f"[{_canonical(self._resource)},{_canonical(name)}]"
-        return _SALTED + self._digest(f"{salt}{_canonical(value)}")
+        return _SALTED + self._digest(salt, value)
 
     def matches(self, name: str, value: Any, digest: str | None) -> bool:
         """Whether a recorded digest is that of this value of this property, in whichever form it was recorded."""
@@ -50,27 +90,16 @@ class Digester:
         own = self.property(name, value) if digest.startswith(_SALTED) else self.value(value)
         return hmac.compare_digest(own, digest)
 
-    def whole(self, properties: Mapping[str, Any]) -> str:
-        """Digest of all given properties at once."""
-        return self.property(WHOLE, {name: value for name, value in properties.items() if value is not None})
-
     def reference(self, kind: str, name: str) -> str:
-        """Key under which a record keeps the id of a name. It does not show the name, which may be hidden."""
+        """Key under which a record keeps the id of a name. It does not show the name, which may be hidden.
+
+        It is not salted: the id beside it shows anyway which names are equal.
+        """
         return f"{kind}:{self.value(name)}"
-
-    def each(self, properties: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-        """Digest of each named property that has a value."""
-        return {name: self.property(name, properties[name]) for name in names if properties.get(name) is not None}
-
-    def changed(self, properties: Mapping[str, Any], applied: Mapping[str, str]) -> frozenset[str]:
-        """Names of the properties whose digest differs from the one in ``applied``, and of those given no longer."""
-        given = {name for name, value in properties.items() if value is not None}
-        gone = {name for name in applied if name in properties and name not in given}
-        return frozenset(gone | {name for name in given if not self.matches(name, properties[name], applied.get(name))})
 
     def seal(self, value: Any) -> str:
         """Proof that whoever has the key made this value. It equals no digest of a value."""
-        return self._digest(f"seal {_canonical(value)}")
+        return self._digest("seal ", value)
 
     @staticmethod
     def same(one: str, other: str) -> bool:
@@ -81,5 +110,47 @@ class Digester:
         """A secret of one resource (32 bytes). It never changes."""
         return hmac.digest(self._key, token.encode(), "sha256")
 
-    def _digest(self, text: str) -> str:
-        return hashlib.blake2b(text.encode(), key=self._key, digest_size=9).hexdigest()
+    def _digest(self, salt: str, value: Any) -> str:
+        made = hashlib.blake2b(salt.encode(), key=self._key, digest_size=9)
+        for piece in canonical(value):
+            made.update(piece.encode())
+        return made.hexdigest()
+
+
+class PropertyDigests:
+    """The digests of one resource's properties. Each is made when it is asked for first."""
+
+    def __init__(self, digester: Digester, properties: Mapping[str, Any]) -> None:
+        self._digester = digester
+        self._given = {name: value for name, value in properties.items() if value is not None}
+        self._names = properties.keys()
+        self._made: dict[str, str] = {}
+
+    @property
+    def whole(self) -> str:
+        """Digest of all given properties at once."""
+        return self._digest(WHOLE)
+
+    def each(self, names: Iterable[str]) -> dict[str, str]:
+        """Digest of each named property that has a value."""
+        return {name: self._digest(name) for name in names if name in self._given}
+
+    def make(self) -> None:
+        """Make all of them now: where the properties are large, in a thread."""
+        for name in (WHOLE, *self._given):
+            self._digest(name)
+
+    def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
+        """Names of the properties whose digest differs from the one in ``applied``, and of those given no longer."""
+        gone = {name for name in applied if name in self._names and name not in self._given}
+        return frozenset(gone | {name for name in self._given if not self._matches(name, applied.get(name))})
+
+    def _matches(self, name: str, digest: str | None) -> bool:
+        if digest is not None and not digest.startswith(_SALTED):
+            return self._digester.matches(name, self._given[name], digest)
+        return digest is not None and self._digester.same(self._digest(name), digest)
+
+    def _digest(self, name: str) -> str:
+        if name not in self._made:
+            self._made[name] = self._digester.property(name, self._given if name == WHOLE else self._given[name])
+        return self._made[name]

@@ -253,6 +253,11 @@ class Recorded:
     found: bool = False
     """The intent existed when this process stored it: another process may be creating the resource right now."""
 
+    @property
+    def first_name(self) -> str:
+        """The logical name that the token was made from."""
+        return self.origin or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:

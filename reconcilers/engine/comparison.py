@@ -60,7 +60,7 @@ def _before(
     if name not in action.drifted:
         if name not in recorded.digests and WHOLE in recorded.digests:
             return None
-        if name in old and target.digester.matches(name, old[name], recorded.digests.get(name)):
+        if name in old and target.salted(recorded).matches(name, old[name], recorded.digests.get(name)):
             return old[name]
     return target.rtype.current_value(name, observed)
 

@@ -71,7 +71,7 @@ class ResourceConverger(ResourceDriver):
 
     def __init__(self, context: ReconcileContext, target: Target, candidates: Iterable[Recorded]) -> None:
         self.candidates = list(candidates)
-        chosen = planner.choose(self.candidates, target.definition.type, target.whole)
+        chosen = planner.choose(self.candidates, target)
         super().__init__(
             context, target.rtype, chosen or replace(_BLANK, name=target.name, type=target.definition.type)
         )
@@ -105,8 +105,8 @@ class ResourceConverger(ResourceDriver):
         """The record with digests under the new key, as if the template had not changed."""
         if recorded.state != "Ready":
             return recorded
-        template, digester = self.target.template, self.context.digester
-        return replace(recorded, digests={WHOLE: "", **digester.each(template, template)}, references={})
+        digests = self.target.digests(recorded).each(self.target.template)
+        return replace(recorded, digests={WHOLE: "", **digests}, references={})
 
     def adopt_record(self, recorded: Recorded) -> None:
         """Continue with this record."""
@@ -321,7 +321,7 @@ class ResourceConverger(ResourceDriver):
         self.accepted |= step.applies
         for name in step.applies:
             digests.pop(name, None)
-        digests.update(self.context.digester.each(self.target.template, step.applies))
+        digests.update(self.target.digests(self.recorded).each(step.applies))
         self.recorded = replace(self.recorded, digests=digests)
 
     async def settle(self, decision: Decision) -> ReadyResource:
@@ -335,13 +335,13 @@ class ResourceConverger(ResourceDriver):
             drift = "" if decision.action.verb is Verb.IMPORT else progress.drifted.pop(name, "")
             if drift:
                 progress.repaired[name] = drift
-            digester, properties = self.context.digester, self.properties or {}
+            digests = target.digests(self.recorded)
             self.recorded = replace(
                 self.recorded,
                 digests={
-                    WHOLE: target.whole,
-                    **digester.each(target.template, target.template),
-                    **target.identified(properties),
+                    WHOLE: digests.whole,
+                    **digests.each(target.template),
+                    **target.identified(self.properties or {}, self.recorded),
                 },
                 references=self.references.recorded(self.recorded.references, self.same),
                 state="Ready",

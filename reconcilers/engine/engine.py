@@ -17,6 +17,7 @@ from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry, secret_values
 from reconcilers.capabilities import Snapshottable
+from reconcilers.digests import is_large
 from reconcilers.engine import batches, external
 from reconcilers.engine.batches import Barrier
 from reconcilers.engine.cleanup import Cleanup, unneeded
@@ -255,6 +256,7 @@ class Engine:
             target = target_of(rtype, definition, requires, scope or context, context.digester, restore, kept)
         except TranslationError as error:
             raise _refused(definition, error) from error
+        target.make_large_digests(self.records[name])
         if target.restore is not None:
             self.result.restored[name] = target.restore
         elif restore is not None:
@@ -351,7 +353,7 @@ class Engine:
             raise _refused(definition, error) from error
 
     async def _driver(self, definition: Definition, requires: frozenset[str]) -> ResourceConverger:
-        if definition.is_constant:
+        if _is_quick(definition):
             return self.driver(definition, requires)
         return await self.context.evaluate(lambda: self.driver(definition, requires))
 
@@ -367,7 +369,7 @@ class Engine:
 
     def _ahead(self, definition: Definition, requires: frozenset[str], cleanup: Cleanup) -> None:
         """The requirements of a resource are in progress: store its intent now, if it does not depend on them."""
-        if definition.external_id or not definition.is_constant or self.records[definition.name]:
+        if definition.external_id or not _is_quick(definition) or self.records[definition.name]:
             return
         if definition.name in {error.name for error in self.result.failures}:
             return
@@ -404,6 +406,11 @@ class Engine:
 
 async def _gather(lists: Iterable[Any]) -> list[Any]:
     return await asyncio.gather(*lists, return_exceptions=True)
+
+
+def _is_quick(definition: Definition) -> bool:
+    """Whether evaluating a definition takes no time that the event loop must not be held for."""
+    return definition.is_constant and not is_large(definition.properties)
 
 
 def _refused(definition: Definition, error: TranslationError) -> ResourceError:

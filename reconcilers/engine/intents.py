@@ -33,7 +33,7 @@ def of(
         physical_name=physical_name,
         requires=target.requires,
         data=data,
-        digests=_carried(context, target, desired, replace(blank, data=data)),
+        digests=_carried(target, desired, replace(blank, data=data)),
         retain=target.retain,
         copied=target.copied,
         attempts=attempts,
@@ -41,13 +41,13 @@ def of(
     return replace(intent, seal=seals.of(context.digester, intent))
 
 
-def _carried(context: ReconcileContext, target: Target, desired: Desired, draft: Recorded) -> dict[str, str]:
+def _carried(target: Target, desired: Desired, draft: Recorded) -> dict[str, str]:
     """Digests of the properties of the first request: a resource found after a lost answer has only these."""
     first = target.rtype.step(desired, replace(draft, physical_id=target.rtype.identity(draft)), None)
     names = first.applies if isinstance(first, Send) else frozenset()
-    identified_digests = target.identified(desired.properties)
+    identified_digests = target.identified(desired.properties, draft)
     found = {key: held for key, held in identified_digests.items() if key.removesuffix("@id") in names}
-    return {**context.digester.each(target.template, names), **found}
+    return {**target.digests(draft).each(names), **found}
 
 
 async def lost_serials(context: ReconcileContext, target: Target, properties: Mapping[str, Any]) -> list[int]:

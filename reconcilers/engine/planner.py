@@ -241,18 +241,18 @@ def leaving(records: Mapping[str, Recorded], adoption: Adoption) -> dict[str, Re
     return {key: replace(one, retain=bool(why_left(one, adoption))) for key, one in records.items()}
 
 
-def choose(candidates: Iterable[Recorded], type_name: str, whole: str) -> Recorded | None:
+def choose(candidates: Iterable[Recorded], target: Target) -> Recorded | None:
     """The record to continue with, of all of a logical name: one that is already as desired, else the newest.
 
     During a replacement there are several. So a change that is reverted finds the old resource.
     """
 
     def rank(recorded: Recorded) -> tuple[bool, int]:
-        fits = recorded.confirmed and recorded.state == "Ready" and recorded.digests.get(WHOLE) == whole
+        fits = recorded.confirmed and recorded.state == "Ready" and target.matches(recorded)
         fits = fits and UNHEALTHY not in recorded.data
         return (fits, recorded.serial)
 
-    ours = [one for one in candidates if one.type == type_name]
+    ours = [one for one in candidates if one.type == target.definition.type]
     return max(ours, key=rank, default=None) if len(ours) > 1 else next(iter(ours), None)
 
 
@@ -260,9 +260,9 @@ def unchanged(target: Target, recorded: Recorded) -> frozenset[str]:
     """Names of the properties whose value in the template was applied last."""
     if not recorded.confirmed:
         return frozenset()
-    if recorded.digests.get(WHOLE) == target.whole:
+    if target.matches(recorded):
         return frozenset(target.template)
-    return frozenset(target.template) - target.changed(recorded.digests)
+    return frozenset(target.template) - target.changed(recorded)
 
 
 def fits(target: Target, recorded: Recorded) -> bool:
@@ -273,7 +273,7 @@ def fits(target: Target, recorded: Recorded) -> bool:
         and not recorded.deleting
         and not recorded.data.keys() & {POSSIBLE_DUPLICATE, UNHEALTHY, HOOK}
         and recorded.data.get(HOOKS, "") == target.deletion_hooks
-        and recorded.digests.get(WHOLE) == target.whole
+        and target.matches(recorded)
         and recorded.requires == target.requires
         and recorded.retain == target.retain
         and recorded.copied == target.copied
@@ -312,16 +312,15 @@ def _given(properties: Mapping[str, Any]) -> frozenset[str]:
 
 def changed(target: Target, properties: Mapping[str, Any], recorded: Recorded) -> frozenset[str]:
     """Names of the properties to apply. Another name of the same thing counts as no change."""
-    applied = recorded.digests
-    if applied.get(WHOLE) == target.whole:
+    if target.matches(recorded):
         return frozenset()
-    names = target.changed(applied)
-    same = {
-        name
-        for name in names
-        if f"{name}@id" in applied and target.digester.value(properties.get(name)) == applied[f"{name}@id"]
-    }
-    return names - same
+    applied, digester = recorded.digests, target.salted(recorded)
+
+    def is_same(name: str) -> bool:
+        key = f"{name}@id"
+        return key in applied and digester.matches(key, properties.get(name), applied[key])
+
+    return frozenset(name for name in target.changed(recorded) if not is_same(name))
 
 
 def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any, policy: Policy) -> frozenset[str]:

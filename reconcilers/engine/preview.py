@@ -235,7 +235,7 @@ class Preview:
         driver.properties = properties
         hidden = target.definition.hidden_properties
         self.context.add_secrets(list(secret_values.of_properties(target.rtype.schema, properties, hidden)))
-        self.identities[name] = (target.whole, recorded.physical_id or "", str(recorded.serial))
+        self.identities[name] = (target.digests(recorded).whole, recorded.physical_id or "", str(recorded.serial))
         if not recorded.key and not driver.candidates and not unknown:
             draft = await driver.importable(properties)
             driver.recorded = recorded = recorded if draft is None else draft

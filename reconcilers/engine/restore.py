@@ -27,7 +27,7 @@ class Restore:
 
     def begun(self, template: Mapping[str, Any], digester: Digester) -> "Restore":
         """The restore with the digests of the template's values."""
-        given = {name: digester.value(template.get(name)) for name in self.properties}
+        given = {name: digester.property(name, template.get(name)) for name in self.properties}
         return replace(self, given={**given, _KEY: digester.value(_KEY)})
 
     def holds(self, type_name: str, template: Mapping[str, Any], digester: Digester) -> bool:

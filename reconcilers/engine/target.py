@@ -1,13 +1,13 @@
 """The desired state of one resource: its definition with all functions evaluated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from hot_translator import Definition
 from hot_translator.expression import Scope
-from reconcilers.digests import Digester
+from reconcilers.digests import WHOLE, Digester, PropertyDigests, is_large
 from reconcilers.engine.restore import RESTORED, Restore
 from reconcilers.model import Desired, Recorded
 from reconcilers.resource_type import ResourceType
@@ -18,8 +18,7 @@ class Target:
     """One resource of the template.
 
     ``template`` has all properties of the type as the template gives them, and None for the others. Digests are made of
-    these values; ``whole`` is the digest of all of them. ``requires`` are the names of the cloud resources that it
-    depends on.
+    these values. ``requires`` are the names of the cloud resources that it depends on.
     """
 
     rtype: ResourceType
@@ -27,12 +26,13 @@ class Target:
     requires: frozenset[str]
     template: Mapping[str, Any]
     metadata: Mapping[str, Any]
-    whole: str
     digester: Digester
     restore: Restore | None = None
     """Of what the resource was restored. ``template`` has its properties already."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Secrets that were taken over with resources, by ownership token."""
+    _digests: dict[str, PropertyDigests] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By the salt."""
 
     @property
     def name(self) -> str:
@@ -75,14 +75,39 @@ class Target:
             kept=self.kept.get(recorded.token),
         )
 
-    def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
-        """Names of the properties whose value in the template does not match the digests in ``applied``."""
-        return self.digester.changed(self.template, applied)
+    def salted(self, recorded: Recorded) -> Digester:
+        """The digester of a record's properties. It stays the same when the resource gets another name."""
+        return self.digester.of(recorded.first_name)
 
-    def identified(self, properties: Mapping[str, Any]) -> dict[str, str]:
+    def digests(self, recorded: Recorded) -> PropertyDigests:
+        """The digests of the template's values, as a record of this resource holds them."""
+        return self._salted_by(recorded.first_name)
+
+    def make_large_digests(self, records: Iterable[Recorded]) -> None:
+        """Make the digests of large values, for these records and for a new one. Not for an event loop."""
+        if is_large(self.template):
+            for salt in {self.name, *(recorded.first_name for recorded in records)}:
+                self._salted_by(salt).make()
+
+    def _salted_by(self, salt: str) -> PropertyDigests:
+        if salt not in self._digests:
+            self._digests[salt] = PropertyDigests(self.digester.of(salt), self.template)
+        return self._digests[salt]
+
+    def matches(self, recorded: Recorded) -> bool:
+        """Whether the record is of exactly these values."""
+        whole = recorded.digests.get(WHOLE)
+        return bool(whole) and whole == self.digests(recorded).whole
+
+    def changed(self, recorded: Recorded) -> frozenset[str]:
+        """Names of the properties whose value in the template does not match the record."""
+        return self.digests(recorded).changed(recorded.digests)
+
+    def identified(self, properties: Mapping[str, Any], recorded: Recorded) -> dict[str, str]:
         """Digests of the properties with ids instead of names, if they differ from the template's."""
+        digester = self.salted(recorded)
         return {
-            f"{name}@id": self.digester.value(value)
+            f"{name}@id": digester.property(f"{name}@id", value)
             for name, value in properties.items()
             if value is not None and value is not self.template.get(name) and value != self.template.get(name)
         }
@@ -101,16 +126,15 @@ def target_of(
 
     ``restore`` takes the place of some properties as long as it holds.
 
-    That takes as long as the template's functions need. Do not call it on the event loop unless
+    That takes as long as the template's functions need: it is not for an event loop, unless
     ``definition.is_constant``.
     """
     template = {**rtype.schema.nothing_given, **definition.resolve(scope)}
     metadata = definition.resolve_metadata(scope)
-    if restore is not None and restore.holds(definition.type, template, digester):
-        restore = restore.begun(template, digester)
+    salted = digester.of(definition.name)
+    if restore is not None and restore.holds(definition.type, template, salted):
+        restore = restore.begun(template, salted)
         template |= restore.properties
     else:
         restore = None
-    return Target(
-        rtype, definition, requires, template, metadata, digester.whole(template), digester, restore, kept or {}
-    )
+    return Target(rtype, definition, requires, template, metadata, digester, restore, kept or {})

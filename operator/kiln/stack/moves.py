@@ -79,8 +79,8 @@ def towards(
 
 def _step(records: Sequence[Recorded], move: Move, *, strict: bool) -> Sequence[Recorded]:
     moved = [_moved(one, [move]) for one in records]
-    changed = {new.name: _origin(old) for old, new in zip(records, moved, strict=True) if new.name != old.name}
-    taken = next((one for one in records if one.name in changed and _origin(one) != changed[one.name]), None)
+    changed = {new.name: old.first_name for old, new in zip(records, moved, strict=True) if new.name != old.name}
+    taken = next((one for one in records if one.name in changed and one.first_name != changed[one.name]), None)
     if taken is None:
         return moved
     if not strict:
@@ -102,7 +102,7 @@ def _moved(recorded: Recorded, moves: Sequence[Move]) -> Recorded:
     requires = frozenset(_renamed(one, moves) for one in recorded.requires)
     if name == recorded.name:
         return recorded if requires == recorded.requires else replace(recorded, requires=requires)
-    origin = _origin(recorded)
+    origin = recorded.first_name
     return replace(recorded, name=name, origin="" if name == origin else origin, requires=requires)
 
 
@@ -110,10 +110,6 @@ def _renamed(name: str, moves: Sequence[Move]) -> str:
     for move in moves:
         name = move.renamed(name)
     return name
-
-
-def _origin(recorded: Recorded) -> str:
-    return recorded.origin or recorded.name
 
 
 def _below(name: str, prefix: str) -> bool:
