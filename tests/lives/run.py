@@ -1,9 +1,13 @@
 """Runs sequences of updates through real Heat and through Kiln, and prints the differences that nothing explains.
 
-    make lives                             # all scenarios: hours
+    make lives                             # all scenarios: an hour or more, most of it in Heat
     make lives ONLY="rename-.* port-mac"   # those whose names match
-    make lives RESULTS=folder              # keep results there, and take those of Heat from there
+    make lives RESULTS=folder              # what both sides showed, in a folder
     tests/lives/run.py FILE...             # scenarios of one's own
+
+What Heat did is kept in the folder ``lives`` below KILN_HOME (default: ~/.cache/kiln), by the content of the scenario:
+a second run goes through Kiln's side alone. ``--fresh`` asks Heat again. ``--at-once`` scenarios run beside each other,
+each with projects and a namespace of its own.
 
 A scenario is a file with ``name``, ``about``, ``admin`` (its user is an administrator) and ``steps``. A step has a
 ``template`` with ``parameters``, ``files``, ``environment`` and ``rollback``, or ``delete``; ``wait: false`` goes on
@@ -13,16 +17,21 @@ id of a resource.
 
 After each step both sides are compared: the outcome, the resources and whether they stayed or were replaced, the live
 objects, the outputs, and what else is in the project. ``explained.yaml`` has what docs/deviations.md explains. Exit
-code 1: something else differs.
+code 1: something else differs, or a scenario could not be run.
 """
 
 import argparse
+import hashlib
 import json
+import os
+import queue
 import re
 import sys
 import tempfile
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,13 +41,17 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
+CACHE = Path(os.environ.get("KILN_HOME") or Path.home() / ".cache/kiln") / "lives"
+FORMAT = 1
+"""Of what a side notes: a higher number makes what was kept of Heat worthless."""
 
+from harness import lab  # noqa: E402
 from harness.operator import Operator  # noqa: E402
 from harness.stacks import Namespace  # noqa: E402
 
-from lives.compare import Explanations, compared  # noqa: E402
-from lives.heat import Heat  # noqa: E402
-from lives.kiln import Kiln  # noqa: E402
+from lives.compare import Difference, Explanations, compared  # noqa: E402
+from lives.heat_side import Heat  # noqa: E402
+from lives.kiln_side import Kiln  # noqa: E402
 from lives.side import Home, Row  # noqa: E402
 
 
@@ -50,58 +63,115 @@ def scenarios(files: list[Path], only: str) -> Iterator[dict[str, Any]]:
             yield scenario
 
 
-class Sides:
-    """Makes the sides of scenarios, each in a home of its own that serves all of them."""
+class Lane:
+    """Goes through one scenario after the other, in projects and a namespace of its own."""
 
-    def __init__(self, space: Namespace) -> None:
-        self._space = space
+    def __init__(self, number: int) -> None:
+        self.space = Namespace()
+        self._letter = "abcdefghijklmnopqrstuvwxyz"[number]
         self._homes: dict[tuple[str, bool], Home] = {}
 
-    def home(self, side: str, scenario: Mapping[str, Any]) -> Home:
+    def _home(self, side: str, scenario: Mapping[str, Any]) -> Home:
         key = side, bool(scenario.get("admin"))
         if key not in self._homes:
             self._homes[key] = Home(admin=key[1])
         return self._homes[key]
 
     def heat(self, scenario: Mapping[str, Any]) -> list[Row]:
-        return Heat(scenario, self.home("heat", scenario)).run()
+        """How Heat goes through it."""
+        return Heat(scenario, self._home("heat", scenario), self._letter).run()
 
     def kiln(self, scenario: Mapping[str, Any]) -> list[Row]:
-        home = self.home("kiln", scenario)
-        self._space.credentials(home.project.clouds_yaml)
-        return Kiln(scenario, home, self._space).run()
+        """How Kiln goes through it."""
+        home = self._home("kiln", scenario)
+        self.space.credentials(home.project.clouds_yaml)
+        return Kiln(scenario, home, self._letter, self.space).run()
 
     def close(self) -> None:
+        """Delete the namespace and the projects."""
+        self.space.close()
         for home in self._homes.values():
             home.close()
 
 
 @contextmanager
-def place() -> Iterator[Sides]:
-    """A namespace with an operator for it, and projects; all of it goes at the end."""
-    with tempfile.TemporaryDirectory() as directory:
-        space = Namespace()
-        sides = Sides(space)
-        with Operator(Path(directory), namespaces=(space.name,), arguments=("--no-lease",)):
+def lanes(count: int) -> Iterator[list[Lane]]:
+    """So many lanes, with an operator for all of them."""
+    lab.environment()
+    made = [Lane(number) for number in range(count)]
+    try:
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            Operator(Path(directory), namespaces=tuple(lane.space.name for lane in made), arguments=("--no-lease",)),
+        ):
             try:
-                yield sides
+                yield made
             finally:
-                space.close()
-                sides.close()
+                for lane in made:
+                    lane.close()
+    except BaseException:
+        print("a lane was not cleaned up; see the projects test-* of the lab", file=sys.stderr)
+        raise
 
 
-def result_of(
-    side: str, scenario: Mapping[str, Any], run: Callable[[Mapping[str, Any]], list[Row]], kept: Path | None
-) -> list[Row]:
-    """How a side went through a scenario; Heat's result is taken from ``kept`` if it is there."""
-    file = kept / f"{scenario['name']}.{side}.json" if kept else None
-    if file is not None and side == "heat" and file.exists():
-        found: list[Row] = json.loads(file.read_text())
-        return found
-    rows = run(scenario)
-    if file is not None:
-        file.write_text(json.dumps(rows, indent=1, default=str))
-    return rows
+def kept(scenario: Mapping[str, Any]) -> Path:
+    """The file for what Heat did with exactly this scenario."""
+    content = {key: value for key, value in scenario.items() if key not in ("name", "about")}
+    text = json.dumps([FORMAT, content], sort_keys=True, default=str)
+    return CACHE / f"{scenario['name']}.{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+def both(lane: Lane, scenario: Mapping[str, Any], *, fresh: bool) -> tuple[list[Row], list[Row]]:
+    """How Heat and Kiln go through a scenario, beside each other."""
+    file = kept(scenario)
+    if file.exists() and not fresh:
+        return json.loads(file.read_text()), lane.kiln(scenario)
+    with ThreadPoolExecutor(1) as other:
+        heat = other.submit(lane.heat, scenario)
+        kiln = lane.kiln(scenario)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(heat.result(), indent=1, default=str))
+    return json.loads(file.read_text()), kiln
+
+
+def went(
+    scenarios_: list[dict[str, Any]], made: list[Lane], *, fresh: bool
+) -> Iterator[tuple[str, tuple[list[Row], list[Row]] | Exception]]:
+    """The name of each scenario with how both sides went through it, as they end."""
+    free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+    for lane in made:
+        free.put(lane)
+
+    def one(scenario: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
+        lane = free.get()
+        try:
+            return both(lane, scenario, fresh=fresh)
+        finally:
+            free.put(lane)
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        begun = {pool.submit(one, scenario): scenario["name"] for scenario in scenarios_}
+        for future in as_completed(begun):
+            failure = future.exception()
+            if isinstance(failure, Exception):
+                yield begun[future], failure
+            else:
+                yield begun[future], future.result()
+
+
+def outcomes(heat: list[Row], kiln: list[Row]) -> Iterator[str]:
+    """Of each step that was waited for: which side completed it."""
+    for left, right in zip(heat, kiln, strict=False):
+        if "begun" not in left:
+            done = [side for side, row in (("heat", left), ("kiln", right)) if row["outcome"] in ("complete", "gone")]
+            yield {2: "both", 1: f"only {done[0]}" if done else "", 0: "neither"}[len(done)]
+
+
+def report(name: str, found: list[Difference], open_: list[Difference]) -> None:
+    """Print how a scenario compares."""
+    print(f"{name}: {'differs' if open_ else 'explained' if found else 'agrees'}", flush=True)
+    for one in open_:
+        print(f"    {one}", flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -110,27 +180,34 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--only", default="", help="patterns of names, separated by spaces")
     parser.add_argument("--results", type=Path, help="a folder for the results")
+    parser.add_argument("--fresh", action="store_true", help="ask Heat again, also where its result is kept")
+    parser.add_argument("--at-once", type=int, default=4, help="scenarios beside each other (default: 4)")
     options = parser.parse_args(arguments)
     if options.results:
         options.results.mkdir(parents=True, exist_ok=True)
-    explanations, counted = Explanations(), Counter[str]()
-    with place() as sides:
-        for scenario in scenarios(options.files, options.only):
-            name = scenario["name"]
-            heat = result_of("heat", scenario, sides.heat, options.results)
-            kiln = result_of("kiln", scenario, sides.kiln, options.results)
-            found = compared(heat, kiln)
+    wanted = list(scenarios(options.files, options.only))
+    explanations, verdicts, steps = Explanations(), Counter[str](), Counter[str]()
+    with lanes(max(1, min(options.at_once, len(wanted), 26))) as made:
+        for name, result in went(wanted, made, fresh=options.fresh):
+            if isinstance(result, Exception):
+                verdicts["broken"] += 1
+                print(f"{name}: broke", *traceback.format_exception(result), sep="\n    ", flush=True)
+                continue
+            if options.results:
+                for side, rows in zip(("heat", "kiln"), result, strict=True):
+                    file = options.results / f"{name}.{side}.json"
+                    file.write_text(json.dumps(rows, indent=1, default=str))
+            found = compared(*result)
             open_ = [one for one in found if not explanations.of(name, one)]
-            counted.update(scenarios=1, steps=len(heat), differing=bool(open_), explained=bool(found) and not open_)
-            print(f"{name}: {'differs' if open_ else 'explained' if found else 'agrees'}", flush=True)
-            for one in open_:
-                print(f"    {one}", flush=True)
-    agreeing = counted["scenarios"] - counted["differing"] - counted["explained"]
+            verdicts["differing" if open_ else "explained" if found else "agreeing"] += 1
+            steps.update(outcomes(*result))
+            report(name, found, open_)
     print(
-        f"{counted['scenarios']} scenarios, {counted['steps']} steps: {agreeing} agree, {counted['explained']} differ "
-        f"as docs/deviations.md says, {counted['differing']} differ otherwise"
+        f"{len(wanted)} scenarios: {verdicts['agreeing']} agree, {verdicts['explained']} differ as docs/deviations.md "
+        f"says, {verdicts['differing']} differ otherwise, {verdicts['broken']} could not be run"
     )
-    return 1 if counted["differing"] else 0
+    print(f"steps completed: {', '.join(f'{count} by {who}' for who, count in sorted(steps.items()))}")
+    return 1 if verdicts["differing"] + verdicts["broken"] else 0
 
 
 if __name__ == "__main__":

@@ -49,12 +49,17 @@ class Home:
 
 
 class Side(ABC):
-    """Goes through one scenario. ``word`` replaces ``@S@`` in its texts, so that names on both sides differ."""
+    """Goes through one scenario.
+
+    ``word`` replaces ``@S@`` in its texts, with a ``letter``, so that names differ on both sides and between scenarios
+    that run at the same time.
+    """
 
     word: str
 
-    def __init__(self, scenario: Mapping[str, Any], home: Home) -> None:
+    def __init__(self, scenario: Mapping[str, Any], home: Home, letter: str) -> None:
         self.scenario = scenario
+        self.word += letter
         self.home = home
         self.project = home.project.id
         self.stack = re.sub("[^a-z0-9-]", "-", str(scenario["name"]).lower())[:40].strip("-")

@@ -15,7 +15,7 @@ TOKEN = "6d7b3c2e-0000-4000-8000-0000000000ff"
 
 @pytest.fixture
 def normalizer() -> Normalizer:
-    made = Normalizer('{"ip_address": "10.9.0.77"}', "web", {"qqk": "@S@"})
+    made = Normalizer('{"ip_address": "10.9.0.77"}', "web", {"qqka": "@S@"})
     made.labels[ID] = "<port>"
     return made
 
@@ -29,7 +29,7 @@ def normalizer() -> Normalizer:
         (f"mine (kiln:{TOKEN})", "mine"),
         ("web-port-abcdefghij23", "<auto>"),
         ("web-group-abcdefghij23-0-bcdefghij234", "<auto>"),
-        ("nameqqk", "name@S@"),
+        ("nameqqka", "name@S@"),
         ("10.9.0.12", "<ip4>"),
         ("10.9.0.77", "10.9.0.77"),
         ("10.9.0.0/24", "10.9.0.0/24"),

@@ -10,7 +10,7 @@ from lives.side import Row, Side
 
 GROUPS = frozenset({"OS::Heat::ResourceGroup", "OS::Heat::ResourceChain", "OS::Heat::AutoScalingGroup"})
 FILES = (".yaml", ".template")
-LOOK = 0.4
+LOOK = 0.8
 """Seconds between looks."""
 
 

@@ -29,10 +29,10 @@ class Kiln(Side):
 
     word = "qqk"
 
-    def __init__(self, scenario: Mapping[str, Any], home: Home, space: Namespace) -> None:
+    def __init__(self, scenario: Mapping[str, Any], home: Home, letter: str, space: Namespace) -> None:
         self.space = space
         self.applied = False
-        super().__init__(scenario, home)
+        super().__init__(scenario, home, letter)
 
     def apply(self, step: Mapping[str, Any]) -> str:
         with tempfile.TemporaryDirectory() as name:
