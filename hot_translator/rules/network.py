@@ -15,7 +15,7 @@ _MAX_VLAN: Final = 4094
 
 
 def _value_specs(type_name: str) -> Rule:
-    """value_specs adds what the type has no property for, and nothing else."""
+    """value_specs adds what the type has no property for, and nothing else. Heat lets ports have all of it."""
 
     def rule(it: Given) -> Iterator[Breach]:
         schema, specs = lookup(type_name), it["value_specs"]
@@ -146,7 +146,7 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "OS::Neutron::Firewall": (_value_specs("OS::Neutron::Firewall"),),
     "OS::Neutron::FloatingIP": (_value_specs("OS::Neutron::FloatingIP"), needs("fixed_ip_address", "port_id")),
     "OS::Neutron::Net": (_value_specs("OS::Neutron::Net"),),
-    "OS::Neutron::Port": (_value_specs("OS::Neutron::Port"), _addresses),
+    "OS::Neutron::Port": (_addresses,),
     "OS::Neutron::ProviderNet": (_physical,),
     "OS::Neutron::Quota": (_some_quota,),
     "OS::Neutron::RBACPolicy": (_shared,),

@@ -68,7 +68,8 @@ def _of_resources(
             continue
         if one["state"] != other["state"]:
             yield Difference(number, "state", name, one["state"], other["state"])
-        if one["change"] != other["change"] and name not in apart:
+        without_id = {one["change"], other["change"]} == {"none", "new"} and one["state"] == other["state"] == "ready"
+        if one["change"] != other["change"] and name not in apart and not without_id:
             yield Difference(number, "change", name, one["change"], other["change"])
         for where, value, another in differences(one["live"], other["live"]):
             yield Difference(number, "live", f"{name} {where}", value, another)

@@ -6,10 +6,12 @@ from typing import Any
 
 import yaml
 
-from lives.side import Row, Side
+from lives.side import BUSY, Row, Side
 
 GROUPS = frozenset({"OS::Heat::ResourceGroup", "OS::Heat::ResourceChain", "OS::Heat::AutoScalingGroup"})
 FILES = (".yaml", ".template")
+PATIENCE = 2.0
+"""Heat gets as many times what a step's ``timeout`` says: its engine needs more of a small machine."""
 LOOK = 0.8
 """Seconds between looks."""
 
@@ -52,7 +54,7 @@ class Heat(Side):
         return found["stack"] if found else None
 
     def wait(self, step: Mapping[str, Any]) -> tuple[str, str]:
-        end = time.monotonic() + float(step.get("timeout", 120))
+        end = time.monotonic() + PATIENCE * float(step.get("timeout", 120))
         while (stack := self._stack()) is not None:
             status, reason = stack["stack_status"], stack["stack_status_reason"] or ""
             if status == "ROLLBACK_COMPLETE":
@@ -87,7 +89,7 @@ class Heat(Side):
             status = one["resource_status"]
             if status == "DELETE_COMPLETE" or (path in found and found[path]["state"] == "ready"):
                 continue  # of two versions of a resource the one that is ready counts
-            state = "ready" if status.endswith("_COMPLETE") else "failed" if status.endswith("_FAILED") else status
+            state = "ready" if status.endswith("_COMPLETE") else "failed" if status.endswith("_FAILED") else BUSY
             found[path] = {
                 "type": one["resource_type"],
                 "id": one["physical_resource_id"] or "",

@@ -14,7 +14,7 @@ from harness import lab
 from harness.project import CLOUD
 from harness.stacks import SECRET, Namespace
 
-from lives.side import Home, Row, Side
+from lives.side import BUSY, Home, Row, Side
 
 LOOK = 0.3
 """Seconds between looks."""
@@ -99,7 +99,7 @@ class Kiln(Side):
             return "gone", ""
         self.space.kubectl("delete", "stack", self.stack, "--wait=false", "--ignore-not-found")
         end = time.monotonic() + timeout
-        while self.space.get("stack", self.stack) is not None:
+        while self.space.get("stack", self.stack) is not None or self.resources():
             if time.monotonic() > end:
                 told = self.space.condition(self.stack)
                 failed = told.get("reason") not in PASSING
@@ -116,7 +116,7 @@ class Kiln(Side):
             found[name] = {
                 "type": one["spec"]["type"],
                 "id": status.get("physicalID") or "",
-                "state": STATES.get(state, state),
+                "state": STATES.get(state, BUSY),
                 "why": status.get("message", "") if state != "Ready" else "",
             }
         return found

@@ -51,8 +51,11 @@ def _server(side: "Side", physical_id: str) -> Any:
     image = server["image"]
     data = server.get("OS-EXT-SRV-ATTR:user_data")
     ports = side.read("network", f"/ports?device_id={physical_id}")["ports"]
-    volumes = side.read("compute", f"/servers/{physical_id}/os-volume_attachments")["volumeAttachments"]
-    actions = side.read("compute", f"/servers/{physical_id}/os-instance-actions")["instanceActions"]
+    attached = side.read("compute", f"/servers/{physical_id}/os-volume_attachments")
+    done = side.read("compute", f"/servers/{physical_id}/os-instance-actions")
+    if attached is None or done is None:
+        return GONE  # in the meantime
+    volumes, actions = attached["volumeAttachments"], done["instanceActions"]
     return {
         **_picked(server, *names),
         "metadata": _without(server["metadata"], "kiln-token"),
@@ -131,7 +134,8 @@ def _identity(collection: str, key: str) -> Fetch:
             return item
         asked = f"/role_assignments?{key}.id={physical_id}"
         roles = side.read("identity", asked)["role_assignments"]
-        return {**item, "roles": in_order([_picked(one, "role", "scope") for one in roles])}
+        shown = side.normalizer.normal([_picked(one, "role", "scope") for one in roles])
+        return {**item, "roles": in_order(shown)}
 
     return fetch
 

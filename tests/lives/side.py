@@ -24,6 +24,9 @@ NO_LABEL = frozenset({"OS::Cinder::VolumeAttachment", "OS::Neutron::FloatingIPAs
 """Types whose id is that of another resource."""
 LEAVES_TIME = 40.0
 
+BUSY = "busy"
+"""The state of a resource that something is being done with."""
+
 Row = dict[str, Any]
 
 
@@ -88,7 +91,7 @@ class Side(ABC):
 
     @abstractmethod
     def resources(self) -> dict[str, Row]:
-        """``type``, ``id``, ``state`` (ready, failed, none, or another word) and ``why`` of each resource by path."""
+        """``type``, ``id``, ``state`` (ready, failed, none or busy) and ``why`` of each resource by path."""
 
     @abstractmethod
     def outputs(self) -> dict[str, Any]:

@@ -12,11 +12,15 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 _HEX = re.compile(r"(?<![0-9a-f-])[0-9a-f]{32}(?![0-9a-f-])")
 _TOKEN = re.compile(r"\s*\(?kiln(?:-stack)?:[0-9a-f-]{36}\)?")
 _BOUNDARY = re.compile(r'={10,}[^=\n"]+==')
+_GROUP = "[0-9a-f]{1,4}"
 _MADE_UP = (
     (re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])"), "<mac>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
     (re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])(?!/)"), "<ip4>"),
-    (re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{1,4}:){2,7}:?[0-9a-f]{0,4}(?![0-9a-f:/])"), "<ip6>"),
+    (
+        re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{1,4}:){1,7}(?::?[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*|:)(?![0-9a-f:/])"),
+        "<ip6>",
+    ),
 )
 IGNORED = frozenset({"dns_assignment"})
 """Keys of live objects that Neutron fills in as it likes."""
