@@ -78,6 +78,12 @@ ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
 
+def start_at_zero(counter: Counter, values: Iterable[str]) -> None:
+    """Expose a counter of one label with 0 for each value. Prometheus sees no increase where a series begins with 1."""
+    for value in values:
+        counter.labels(value)
+
+
 def outcome(status: int) -> str:
     """The class of an HTTP status. 0 stands for no answer."""
     return f"{status // 100}xx" if status else "error"

@@ -43,6 +43,9 @@ UNEXPECTED: Final = Backoff(first=1.0, longest=300.0)
 """After unexpected exceptions."""
 
 
+metrics.start_at_zero(metrics.PASSES, PassEnd)
+
+
 class Run:
     """One run of a handler. ``superseded`` is set when new intent arrives for its key.
 

@@ -87,6 +87,10 @@ class Forbidden(KubeError):  # noqa: N818
     """403: RBAC, a quota, an admission rule, or a namespace that is being deleted."""
 
 
+class NamespaceTerminating(Forbidden):
+    """403: the namespace is being deleted, and takes nothing new."""
+
+
 class Unreachable(KubeError):  # noqa: N818
     """No answer: connection refused, reset, or timed out."""
 
@@ -374,8 +378,11 @@ def _error(status: int, data: bytes, retry_after: str) -> KubeError:
         answer = {}
     seconds = float(retry_after) if retry_after.isdigit() else 0.0
     reason, message = str(answer.get("reason") or status), str(answer.get("message") or "")
-    causes = [str(cause.get("field", "")) for cause in (answer.get("details") or {}).get("causes") or ()]
-    return _CLASSES.get(status, KubeError)(status, reason, message, min(seconds, 30.0), causes)
+    causes = (answer.get("details") or {}).get("causes") or ()
+    kind = _CLASSES.get(status, KubeError)
+    if kind is Forbidden and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        kind = NamespaceTerminating
+    return kind(status, reason, message, min(seconds, 30.0), [str(cause.get("field", "")) for cause in causes])
 
 
 def _same(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from kiln import metrics
 from kiln.api.kinds import EVENTS
-from kiln.kube.client import Forbidden, Kube, KubeError, NotFound
+from kiln.kube.client import Kube, KubeError, NamespaceTerminating, NotFound
 from reconcilers.cloud.limits import printable
 
 log = logging.getLogger(__name__)
@@ -84,10 +84,8 @@ class EventRecorder:
             event = await self._queue.get()
             try:
                 await self._write(event)
-            except Forbidden as error:
-                # A namespace that is being deleted refuses new objects.
-                log.debug("An event was refused: %s", error)
-                metrics.EVENTS_DROPPED.inc()
+            except (NamespaceTerminating, NotFound) as error:
+                log.debug("An event goes with its namespace: %s", error)
             except KubeError as error:
                 log.warning("An event could not be written: %s", error)
                 metrics.EVENTS_DROPPED.inc()

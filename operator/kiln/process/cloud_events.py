@@ -33,6 +33,8 @@ _TRY_AGAIN: Final = frozenset({408, 425, 429})
 _SUFFIXES: Final = {"InProgress": "start", "Complete": "end", "Failed": "error"}
 _STATES: Final = {"InProgress": "IN_PROGRESS", "Complete": "COMPLETE", "Failed": "FAILED"}
 
+metrics.start_at_zero(metrics.CLOUD_EVENTS, ("sent", "dropped"))
+
 
 def read_url(url: str, file: str) -> str:
     """The endpoint: the option's own, or the content of a file (a mounted Secret). Empty for none.

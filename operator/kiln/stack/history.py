@@ -17,7 +17,7 @@ from typing import Any, Final
 from kiln import metrics
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_HISTORIES
-from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, KubeError, NotFound
+from kiln.kube.client import AlreadyExists, Conflict, Kube, KubeError, NamespaceTerminating, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +154,11 @@ class HistoryWriter:
                     log.warning("a StackHistory cannot be written now: %s", error)
                     pending.not_before = asyncio.get_running_loop().time() + RETRY
                     continue
-                # The namespace is being deleted, the Stack is gone, or Kubernetes does not accept the entries.
-                level = logging.DEBUG if isinstance(error, Forbidden | NotFound) else logging.WARNING
-                log.log(level, "entries of a StackHistory are dropped: %s", error)
-                metrics.HISTORY_DROPPED.inc(count)
+                if isinstance(error, NamespaceTerminating | NotFound):
+                    log.debug("a StackHistory goes with its namespace: %s", error)
+                else:
+                    log.warning("entries of a StackHistory are dropped: %s", error)
+                    metrics.HISTORY_DROPPED.inc(count)
             except (KeyError, TypeError, ValueError):
                 log.exception("a StackHistory has an unexpected form; its entries are dropped")
                 metrics.HISTORY_DROPPED.inc(count)
@@ -174,7 +175,7 @@ class HistoryWriter:
 
     async def _write(self, stack: Mapping[str, Any], entries: list[Entry]) -> None:
         uid = stack["metadata"]["uid"]
-        left, first = entries, self._next.get(uid)
+        left, first, failed = entries, self._next.get(uid), None
         sent: list[dict[str, Any]] = []
         for _ in range(_TRIES):
             if first is None:
@@ -192,9 +193,11 @@ class HistoryWriter:
                 # Somebody changed or deleted an object of the ring, or an answer was lost.
                 log.debug("the history is read again: %s", error)
                 self._next.pop(uid, None)
-                first = None
+                first, failed = None, error
             else:
                 return
+        if isinstance(failed, NotFound):
+            raise failed
         raise KubeError(409, "Conflict", f"the history of {stack['metadata']['name']} changes all the time")
 
     def _remember(self, uid: str, number: int) -> None:

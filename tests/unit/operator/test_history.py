@@ -7,9 +7,10 @@ import pytest
 from harness.fake_openstack import Refused
 from harness.one_stack import FAILS, NET, OneStack, named
 
+from kiln import metrics
 from kiln.api.kinds import STACK_HISTORIES, STACKS
 from kiln.api.v1alpha1 import API_VERSION, LABEL_STACK, Key, Operation
-from kiln.kube.client import Forbidden, Invalid, KubeError
+from kiln.kube.client import Forbidden, Invalid, KubeError, NamespaceTerminating, NotFound
 from kiln.stack import history, operation_log, requesters
 from kiln.stack.history import CHUNK, LONGEST, MOST_PENDING, RING, Entry, HistoryWriter
 
@@ -145,12 +146,48 @@ async def test_a_write_that_fails_holds_nothing_up_and_is_retried_with_the_next_
 async def test_in_a_namespace_that_is_being_deleted_entries_are_dropped(web: OneStack) -> None:
     def refuse(verb: str, plural: str, _body: Any) -> None:
         if (verb, plural) == ("create", STACK_HISTORIES.plural):
-            raise Forbidden(403, "Forbidden", "the namespace is being terminated")
+            raise NamespaceTerminating(403, "Forbidden", "the namespace is being terminated")
 
+    before = lost()
     web.kube.refuse = refuse
     web.apply({"net": NET})
     await reconcile(web)
     assert web.services.history._pending == {}
+    assert lost() == before
+
+
+async def test_entries_that_a_missing_right_keeps_out_count_as_lost(
+    web: OneStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(verb: str, plural: str, _body: Any) -> None:
+        if (verb, plural) == ("create", STACK_HISTORIES.plural):
+            raise Forbidden(403, "Forbidden", "stackhistories.kiln.dev is forbidden")
+
+    before = lost()
+    web.kube.refuse = refuse
+    web.apply({"net": NET})
+    await reconcile(web)
+    assert web.services.history._pending == {}
+    assert lost() > before
+    assert "is forbidden" in caplog.text
+
+
+async def test_a_namespace_that_is_gone_takes_its_history_along(web: OneStack) -> None:
+    def refuse(_verb: str, plural: str, _body: Any) -> None:
+        if plural == STACK_HISTORIES.plural:
+            raise NotFound(404, "NotFound", "namespaces ns not found")
+
+    before = lost()
+    web.kube.refuse = refuse
+    web.apply({"net": NET})
+    await reconcile(web)
+    assert web.services.history._pending == {}
+    assert lost() == before
+
+
+def lost() -> float:
+    """Entries of histories that were lost so far."""
+    return metrics.HISTORY_DROPPED._value.get()
 
 
 async def test_entries_that_kubernetes_does_not_accept_are_dropped_and_later_ones_are_written(web: OneStack) -> None:

@@ -9,7 +9,17 @@ import pytest
 from kubernetes import client as kubernetes_client
 
 from kiln.api.kinds import CONFIG_MAPS, STACK_RESOURCES, STACKS
-from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Gone, Invalid, Kube, KubeError, Unreachable
+from kiln.kube.client import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    Kube,
+    KubeError,
+    NamespaceTerminating,
+    Unreachable,
+)
 
 
 class Server:
@@ -222,3 +232,13 @@ def test_a_watch_that_is_refused_or_not_answered_says_why(server, client):
         list(client.watch(STACK_RESOURCES, ""))
     with pytest.raises(Unreachable):
         list(client.watch(STACK_RESOURCES, ""))
+
+
+async def test_a_namespace_that_is_being_deleted_is_told_from_a_missing_right(client, server):
+    cause = {"reason": "NamespaceTerminating", "message": "being terminated", "field": "metadata.namespace"}
+    server.line = [refusal(403, "Forbidden", [cause]), refusal(403, "Forbidden")]
+    with pytest.raises(NamespaceTerminating):
+        await client.create(STACKS, "ns", BODY)
+    with pytest.raises(Forbidden) as refused:
+        await client.create(STACKS, "ns", BODY)
+    assert not isinstance(refused.value, NamespaceTerminating)
