@@ -26,6 +26,8 @@ KEEP ?=
 SCALE ?= 1
 JSON ?=
 MARKDOWN ?=
+VERSION ?=
+URL ?=
 PYTEST_ARGS ?=
 
 .PHONY: help
@@ -56,7 +58,8 @@ lock: ## write requirements/*.txt from pyproject.toml (UPGRADE=1: the newest ver
 	  $(LOCK) pyproject.toml -o requirements/runtime.txt; \
 	  $(LOCK) requirements/build.in -o requirements/build.txt; \
 	  $(LOCK) pyproject.toml --extra dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt; \
-	  $(LOCK) requirements/audit.in -o requirements/audit.txt
+	  $(LOCK) requirements/audit.in -o requirements/audit.txt; \
+	  $(LOCK) requirements/plugin.in -c requirements/runtime.txt -c requirements/build.txt -o requirements/plugin.txt
 
 .PHONY: generate
 generate: install ## write what is generated: docs/api.md, docs/resource-types.md, the chart's README, schema and CRDs
@@ -111,6 +114,12 @@ gitops: install lab-up ## Stacks from Git by real Argo CD and Flux (the first ti
 	@echo "==> gitops: Argo CD and Flux on the node"
 	@$(ON_NODE) $(LAB_CMD) gitops up; $(BIN)/pytest -q tests/gitops $(PYTEST_ARGS)
 
+.PHONY: metrics
+metrics: install lab-up ## a real Prometheus on a real run: metrics, dashboards, each alert fires (20 minutes; RESULTS=folder)
+	@$(LAB_CMD) packages prometheus
+	@echo "==> metrics: Prometheus and an operator to which everything happens"
+	@$(IN_LAB) RESULTS="$(RESULTS)" $(BIN)/pytest -q tests/monitoring $(PYTEST_ARGS)
+
 .PHONY: octavia
 octavia: export LAB_SERVICES := $(or $(filter all,$(LAB_SERVICES)),$(LAB_SERVICES) octavia)
 octavia: install lab-up ## the types of Octavia on the real one, on the lab: about 20 minutes
@@ -161,6 +170,31 @@ sbom: $(AUDIT)/.installed ## write the image's software bill of materials (Cyclo
 audit: $(AUDIT)/.installed ## look the locked dependencies up in the database of known vulnerabilities
 	@echo "==> audit: requirements/runtime.txt, build.txt, dev.txt"
 	@tests/packaging/audit $(AUDIT)/bin/pip-audit requirements/runtime.txt requirements/build.txt requirements/dev.txt
+
+PLUGIN := build/plugin
+$(PLUGIN)/env/.installed: requirements/runtime.txt requirements/build.txt requirements/plugin.txt
+	@python=$$(command -v python3.11 || $(LAB_CMD) python); "$$python" -m venv --clear $(PLUGIN)/env
+	@$(PLUGIN)/env/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+	  -r requirements/runtime.txt -r requirements/build.txt -r requirements/plugin.txt
+	@touch $@
+
+.PHONY: plugin-archive
+plugin-archive: $(PLUGIN)/env/.installed ## kubectl-stack as a program for this machine, in build/plugin
+	@echo "==> plugin: one program without a Python"
+	@$(PLUGIN)/env/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@$(PLUGIN)/env/bin/python release/plugin.py archive $(PLUGIN)
+
+.PHONY: plugin-manifest
+plugin-manifest: $(PLUGIN)/env/.installed ## the krew manifest for all archives in build/plugin (VERSION=v1.2.3 URL=https://...)
+	@$(PLUGIN)/env/bin/python release/plugin.py manifest $(PLUGIN) --version "$(VERSION)" --url "$(URL)"
+
+.PHONY: plugin
+plugin: plugin-archive ## the program, installed and started by krew itself (built once, 2 minutes)
+	@krew=$$($(LAB_CMD) krew-path); $(PLUGIN)/env/bin/python tests/packaging/krew.py $(PLUGIN) "$$krew"
+
+.PHONY: wheel
+wheel: install ## the wheel and the source distribution, in build/wheel
+	@$(BIN)/uv build -q --no-build-isolation --python $(BIN)/python --out-dir build/wheel
 
 .PHONY: clean
 clean: ## delete .venv and caches of the tools (not the lab: make lab-wipe)

@@ -14,12 +14,14 @@ import yaml
 from aiohttp import web
 
 from harness import lab
-from harness.relay import HOP_BY_HOP, LOST, PAUSE, RESET, SLOW, Relay
+from harness.relay import HOP_BY_HOP, LOST, RESET, SLOW, Relay
 
 CONFLICT = "409"
+FORBIDDEN = "403"
 THROTTLED = "429"
 GONE = "410"
 STATUSES: Mapping[str, tuple[int, str, dict[str, str]]] = {
+    FORBIDDEN: (403, "Forbidden", {}),
     CONFLICT: (409, "Conflict", {}),
     GONE: (410, "Expired", {}),
     THROTTLED: (429, "TooManyRequests", {"Retry-After": "1"}),
@@ -27,7 +29,8 @@ STATUSES: Mapping[str, tuple[int, str, dict[str, str]]] = {
     "503": (503, "ServiceUnavailable", {}),
     "504": (504, "Timeout", {}),
 }
-MIXED = (*STATUSES, LOST, RESET, SLOW)
+MIXED = (*(status for status in STATUSES if status != FORBIDDEN), LOST, RESET, SLOW)
+"""What passes: a missing right does not."""
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -95,7 +98,7 @@ class KubeProxy(Relay):
             status, reason, headers = STATUSES[kind]
             return web.json_response(refusal(status, reason), status=status, headers=headers)
         if kind == SLOW:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self.pause)
         try:
             return await self._forward(request, watch=watch, lost=kind == LOST)
         except aiohttp.ClientError:

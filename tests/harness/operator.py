@@ -15,6 +15,7 @@ from harness import lab
 
 ACCOUNT = "kiln"
 NAMESPACE = "kiln-system"
+KILN = "kiln.cli"
 LOOP_HOLDS = "KILN_TESTS_LOOP_HOLDS"
 """Environment variable of the tests: the file for what held the operator's event loop (see harness.loop_holds)."""
 
@@ -62,13 +63,10 @@ def kubeconfig(directory: Path, home: str) -> Path:
     return path
 
 
-def _program(environment: dict[str, str]) -> tuple[str, ...]:
-    """The module to run: kiln's own, or with a stopwatch at its event loop where the tests want one."""
+def _program(module: str) -> tuple[str, ...]:
+    """The module to run: kiln's own, another one, or kiln's with a stopwatch at its event loop where tests want one."""
     holds = os.environ.get(LOOP_HOLDS)
-    if not holds:
-        return ("kiln.cli",)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(lab.ROOT / "tests"), environment.get("PYTHONPATH")]))
-    return ("harness.loop_holds", holds)
+    return ("harness.loop_holds", holds) if holds and module == KILN else (module,)
 
 
 def free_port() -> int:
@@ -82,6 +80,7 @@ class Operator:
     """One `kiln run`. Starting it again after a kill appends to the same log.
 
     Its ServiceAccount and its Lease are in the first of its namespaces. Several in one namespace are replicas.
+    ``module`` is what runs: Kiln, or one of the harness that changes something in it first.
     """
 
     def __init__(
@@ -91,6 +90,7 @@ class Operator:
         namespaces: tuple[str, ...] = (),
         log_level: str = "info",
         arguments: tuple[str, ...] = (),
+        module: str = KILN,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "operator.log"
@@ -98,6 +98,7 @@ class Operator:
         home = namespaces[0] if namespaces else NAMESPACE
         install(home, namespaces)
         self._kubeconfig = kubeconfig(directory, home)
+        self._module = module
         self._arguments = [
             *("--metrics-port", str(self.metrics_port), "--health-port", "0", "--host", "127.0.0.1"),
             *("--log-level", log_level, "--lease-namespace", home),
@@ -118,9 +119,11 @@ class Operator:
         environment = {**lab.environment(), "KUBECONFIG": str(self._kubeconfig)}
         for name in [name for name in environment if name.startswith("OS_")]:
             del environment[name]
+        path = [str(lab.ROOT / "tests"), environment.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *_program(environment), "run", *self._arguments],
+                [sys.executable, "-m", *_program(self._module), "run", *self._arguments],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

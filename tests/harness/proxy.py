@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import yaml
 from aiohttp import web
 
-from harness.relay import FOREVER, HANG, HOP_BY_HOP, LOST, PAUSE, RESET, SLOW, Call, Relay
+from harness.relay import FOREVER, HANG, HOP_BY_HOP, LOST, RESET, SLOW, Call, Relay
 
 STALE = "list without what is new"
 EXPIRED = "token expired"
@@ -78,7 +78,7 @@ class FaultProxy(Relay):
             body = {"error": {"message": f"the proxy says {kind}", "code": status}}
             return web.json_response(body, status=status, headers=headers)
         if kind == SLOW:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self.pause)
         answer = await self._forward(request, call, port, stale=kind == STALE)
         if kind == HANG:
             await asyncio.sleep(FOREVER)

@@ -25,7 +25,7 @@ HANG = "no answer"
 """The request is carried out, and nothing comes back for as long as the client waits."""
 
 PAUSE = 2.0
-"""Seconds by which a slow answer is late."""
+"""Seconds by which a slow answer is late, unless a relay has another ``pause``."""
 FOREVER = 600.0
 """Seconds that no client waits for."""
 HOP_BY_HOP = frozenset(
@@ -77,6 +77,7 @@ class Relay(ABC):
         self.calls: collections.Counter[str] = collections.Counter()
         self.changes: list[Call] = []
         self.port = 0
+        self.pause = PAUSE
         self._dice = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
