@@ -110,12 +110,8 @@ def test_workflows_and_hooks_run_targets_that_exist() -> None:
             values = [str(one) for many in job.get("strategy", {}).get("matrix", {}).values() for one in many]
             for step in job["steps"]:
                 shown = re.sub(r"\$\{\{.*?\}\}", " ".join(values), step.get("run", ""))
-                used |= {
-                    word
-                    for words in re.findall(r"^make (.+)$", shown, re.M)
-                    for word in words.split()
-                    if "=" not in word
-                }
+                words = [word for line in re.findall(r"^make (.+)$", shown, re.M) for word in line.split()]
+                used |= {word for word in words if "=" not in word}
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     used |= {hook["entry"].split()[1] for hook in hooks}
     assert used >= {"lint", "unit", "wheels", "e2e", "gitops", "metrics", "plugin"}
