@@ -27,6 +27,10 @@ NAME = "stack"
 HOMEPAGE = "https://github.com/kiln-dev/kiln"
 PLATFORMS = (("linux", "amd64"), ("linux", "arm64"), ("darwin", "amd64"), ("darwin", "arm64"))
 """What is released: Go's names for operating systems and processors, as krew has them."""
+NAMED = ("kiln.kubectl", "reconcilers", "hot_translator")
+"""Packages with modules that are imported by name: commands, resource types, functions of templates."""
+DATA = ("hot_translator", "openstack", "os_service_types", "keystoneauth1", "certifi", "tzdata")
+"""Packages that read files of their own."""
 VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _START = "import sys\nfrom kiln.kubectl.cli import main\nsys.exit(main())\n"
@@ -65,14 +69,13 @@ def build(folder: Path) -> Path:
         work = Path(name)
         start = work / f"{PROGRAM}.py"
         start.write_text(_START)
-        # Modules are imported by name: commands, resource types, functions of templates. The catalogue is data.
-        packages = ("kiln.kubectl", "reconcilers", "hot_translator")
         subprocess.run(
             [
                 *(sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "--onedir"),
                 *("--name", PROGRAM, "--distpath", work / "dist", "--workpath", work / "work", "--specpath", work),
-                *(part for package in packages for part in ("--collect-submodules", package)),
-                *("--collect-data", "hot_translator", start),
+                *(part for package in NAMED for part in ("--collect-submodules", package)),
+                *(part for package in DATA for part in ("--collect-data", package)),
+                start,
             ],
             cwd=work,
             check=True,

@@ -40,6 +40,21 @@ def network(name_server: str = "192.0.2.1") -> dict[str, Any]:
     return {"heat_template_version": "2021-04-16", "resources": resources}
 
 
+CAUSED = {
+    "KilnQueueGrows": {"job": BUSY},
+    "KilnOpenStackSlow": {"service": "block_storage"},
+    "KilnOpenStackFails": {"service": "network"},
+    "KilnKubernetesRefuses": {"resource": "stacks"},
+    "KilnHistoryDropped": {"job": JOB},
+    "KilnCloudEventsDropped": {"job": JOB},
+}
+"""What the alert names that the test causes: on a busy machine the cloud may be slow by itself."""
+VOLUME = {
+    "heat_template_version": "2021-04-16",
+    "resources": {"volume": {"type": "OS::Cinder::Volume", "properties": {"size": 1}}},
+}
+
+
 def with_server() -> dict[str, Any]:
     """A network and a server on it."""
     template = network()
@@ -146,11 +161,11 @@ def test_each_alert_fires_when_what_it_tells_of_happens(run: Run, took: Times) -
     run.cloud.rules = [Rule(0.33, ("503",), lambda call: call.service == "network" and call.method == "GET")]
     for number in range(8):
         run.stack(f"steady-{number}", network(), resyncInterval="10s")
-    # The other cloud is slow, and one slot is not enough for what wants to be looked at.
+    # Cinder, which nobody else asks, is slow, and one slot is not enough for what wants to be looked at.
     run.slow_cloud.pause = CALL_SECONDS
     run.slow_cloud.rules = [Rule(1.0, (SLOW,))]
     for number in range(40):
-        run.busy_space.stack(f"wants-{number}", network(), cloud=CLOUD, resyncInterval="10s")
+        run.busy_space.stack(f"wants-{number}", VOLUME, cloud=CLOUD, resyncInterval="10s")
     # The API server takes no status of some Stacks, and no histories; the endpoint takes no CloudEvents.
     run.kubernetes.rules = [
         Rule(1.0, ("500",), lambda call: call.method == "PATCH" and "/stacks/refused-" in call.path),
@@ -167,19 +182,14 @@ def test_each_alert_fires_when_what_it_tells_of_happens(run: Run, took: Times) -
     said: dict[str, dict[str, Any]] = {}
     while wanted - run.fired.keys() and time.monotonic() - begin < PATIENCE:
         for name, found in run.prometheus.firing().items():
-            if name not in run.fired:
+            ours = [one for one in found if CAUSED.get(name, {}).items() <= one["labels"].items()]
+            if ours and name not in run.fired:
                 run.fired[name] = time.monotonic() - begin
-                said[name] = found[0]
-                took.append((f"trouble begins: {name} fires: {found[0]['annotations']['summary']}", run.fired[name]))
+                said[name] = ours[0]
+                took.append((f"trouble begins: {name} fires: {ours[0]['annotations']['summary']}", run.fired[name]))
         time.sleep(2)
     assert wanted - run.fired.keys() == set()
     assert run.fired.keys() - wanted == set(), "what nobody caused"
-    assert said["KilnQueueGrows"]["labels"]["job"] == BUSY
-    assert said["KilnOpenStackSlow"]["labels"]["service"] == "network"
-    assert said["KilnOpenStackFails"]["labels"]["service"] == "network"
-    assert said["KilnKubernetesRefuses"]["labels"]["resource"] == "stacks"
-    for name in ("KilnHistoryDropped", "KilnCloudEventsDropped"):
-        assert said[name]["labels"]["job"] == JOB
     # What is told is readable: no template of an annotation is left, none is empty.
     for alert in said.values():
         assert all(text and "{{" not in text and "<no value>" not in text for text in alert["annotations"].values())
