@@ -25,6 +25,7 @@ from benchmarks.peers.heat import Heat
 from benchmarks.peers.orc import Orc
 from benchmarks.peers.script import Script
 from benchmarks.peers.tofu import Tofu
+from benchmarks.sharded import sharded
 from benchmarks.subject import Kiln
 from benchmarks.table import Row, Wanted, line, middle, write_json, write_markdown
 from benchmarks.work import Competitor
@@ -161,6 +162,7 @@ BENCHES: dict[str, Callable[[CloudAccess], Iterator[Row]]] = {
     "chain": _compared(lambda told: compared.chain(told.count(50))),
     "large": _large,
     "idle": _idle,
+    "shards": lambda site: sharded(site.directory, site.told.count(300)),
 }
 
 
