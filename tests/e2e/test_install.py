@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -229,9 +230,15 @@ def test_two_to_three_shards_in_the_middle_of_fifty_stacks_lose_and_double_nothi
 
 
 def holders(release: Release) -> set[str]:
-    """The pods that hold Leases of the release."""
-    leases = node.items("leases", release.namespace)
-    return {one["spec"]["holderIdentity"] for one in leases if one["spec"].get("holderIdentity")}
+    """The pods that hold Leases of the release. One that a pod could not release before its end has expired."""
+    held = [one for one in node.items("leases", release.namespace) if one["spec"].get("holderIdentity")]
+    return {one["spec"]["holderIdentity"] for one in held if not expired(one)}
+
+
+def expired(lease: dict[str, Any]) -> bool:
+    """Whether the holder has not renewed it in time."""
+    renewed = datetime.fromisoformat(lease["spec"]["renewTime"])
+    return datetime.now(UTC) - renewed > timedelta(seconds=lease["spec"]["leaseDurationSeconds"])
 
 
 def ready_stacks(shop: Space, prefix: str) -> int:
