@@ -42,6 +42,8 @@ def main(folder: Path, krew: Path) -> None:
         run(krew / "validate-krew-manifest", "-manifest", manifest, "-skip-install")
         print("krew: the manifest is valid")
         home = str(work / "krew")
+        # krew installs nothing before it knows an index: an empty one of its own.
+        run("git", "init", "-q", work / "krew/index/default")
         run(krew / "krew", "install", f"--manifest={manifest}", f"--archive={archive}", KREW_ROOT=home)
         program = work / "krew/bin/kubectl-stack"
         shown = run(program, "--help", PATH="/usr/bin:/bin")
