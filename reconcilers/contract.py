@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from hot_translator import UNKNOWN, catalogue
-from reconcilers.model import Desired, Failed, Fault, Outcome, Recorded, Replace, Request, Send
+from reconcilers.model import OPENSTACK, Desired, Failed, Fault, Outcome, Recorded, Replace, Request, Send
 from reconcilers.normal_forms import given
 
 CONFIG_TEXT = "heat.config"
@@ -20,6 +20,8 @@ class ResourceType(ABC):
     type: ClassVar[str]
     service: ClassVar[str] = ""
     """The SDK's name of the service; empty: no cloud object."""
+    transport: ClassVar[str] = OPENSTACK
+    """Through what its resources are observed and changed; see :mod:`reconcilers.cloud.transports`."""
     delete_first: ClassVar[bool] = False
     """A replacement deletes the old resource first, because both would need the same name, address or link."""
     dies_with: ClassVar[str] = ""
@@ -184,7 +186,13 @@ class ResourceType(ABC):
     @cached_property
     def list_key(self) -> tuple[Any, ...]:
         """Types with the same key share a bulk list."""
-        return (self.service, self.listing, tuple(sorted(self.list_params.items())), self.microversion)
+        params = tuple(sorted(self.list_params.items()))
+        return (self.service, self.listing, params, self.microversion, self.transport)
+
+    def request(self, method: str, path: str, body: Any = None, **options: Any) -> Request:
+        """A request to the service of the type, through its transport, with the microversion of its reads."""
+        options = {"microversion": self.microversion, "transport": self.transport, **options}
+        return Request(self.service, method, path, body, **options)
 
     def identify(self, item: Mapping[str, Any]) -> Iterable[str]:
         """The physical ids of this item of the bulk list."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+OPENSTACK: Final = "openstack"
+"""The transport of resources that are in OpenStack."""
 POSSIBLE_DUPLICATE: Final = "doubt"
 """In a record's data: an earlier creation had an unknown outcome, so a duplicate may appear."""
 HOOK: Final = "hook"
@@ -141,7 +143,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to OpenStack, as a value. Only the engine sends it.
+    """One call to OpenStack, or through another transport, as a value. Only the engine sends it.
 
     ``service`` is the SDK's name for the service (compute, network, block_storage, image, identity), ``path`` lies
     below its endpoint and starts with a slash. ``done`` are error statuses which mean that nothing is left to do (404
@@ -163,6 +165,8 @@ class Request:
     """What the request locks; None: nothing."""
     batch: Batch | None = None
     """How it can go together with others of its lane and path."""
+    transport: str = OPENSTACK
+    """Through what it goes; see :mod:`reconcilers.cloud.transports`."""
 
 
 @dataclass(frozen=True, slots=True)

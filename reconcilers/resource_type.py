@@ -87,14 +87,7 @@ class RestResource(ResourceType):
         """Create the resource."""
         body, later = self.stamped(self.body(desired), recorded)
         bulk_envelope = (self.key, self.plural) if self.sends_bulk else None
-        request = Request(
-            self.service,
-            "POST",
-            self.collection,
-            self.wrap(body),
-            microversion=self.microversion,
-            bulk_envelope=bulk_envelope,
-        )
+        request = self.request("POST", self.collection, self.wrap(body), bulk_envelope=bulk_envelope)
         return Send(request, applies=self.applied_by_create(desired) - later, creates=True)
 
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
@@ -121,9 +114,7 @@ class RestResource(ResourceType):
         body = self.update_body(desired, recorded, observed)
         if not body:
             return Ready(applies=desired.changed)
-        request = Request(
-            self.service, self.update_method, self.path(recorded), self.wrap(body), microversion=self.microversion
-        )
+        request = self.request(self.update_method, self.path(recorded), self.wrap(body))
         return Send(request, applies=desired.changed)
 
     def remove(self, recorded: Recorded, observed: Any) -> Outcome:
@@ -132,9 +123,7 @@ class RestResource(ResourceType):
             return Gone()
         if self.leaving(observed):
             return Wait("being deleted")
-        request = Request(
-            self.service, "DELETE", self.path(recorded), done=frozenset({404}), microversion=self.microversion
-        )
+        request = self.request("DELETE", self.path(recorded), done=frozenset({404}))
         return Send(request, deletes=self.delete_is_final)
 
     @override
@@ -253,8 +242,7 @@ class RestResource(ResourceType):
         body = self.stamp({"description": text.rpartition(TOKEN)[0].rstrip() if TOKEN in text else text}, recorded)
         if not self.owned(body, recorded):
             return None
-        path, version = self.path(recorded), self.microversion
-        return Send(Request(self.service, self.update_method, path, self.wrap(body), microversion=version))
+        return Send(self.request(self.update_method, self.path(recorded), self.wrap(body)))
 
     @override
     def owned(self, item: Mapping[str, Any], recorded: Recorded) -> bool:
@@ -272,13 +260,13 @@ class RestResource(ResourceType):
 
     @override
     def find(self, recorded: Recorded) -> Request | None:
-        return Request(self.service, "GET", self.listing, params=self.list_params, microversion=self.microversion)
+        return self.request("GET", self.listing, params=self.list_params)
 
     # Reading.
 
     @override
     def read(self, recorded: Recorded) -> Request:
-        return Request(self.service, "GET", self.path(recorded), microversion=self.microversion)
+        return self.request("GET", self.path(recorded))
 
     @override
     def extract(self, body: Any, recorded: Recorded) -> Any:

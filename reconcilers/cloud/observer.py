@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconcilers.cloud.calls import ANYBODY, Caller
+from reconcilers.cloud.channel import Channel
 from reconcilers.cloud.faults import expected_form
-from reconcilers.cloud.session import Cloud
 from reconcilers.errors import CloudError
-from reconcilers.model import Fault, Recorded, Request
+from reconcilers.model import Fault, Recorded
 from reconcilers.resource_type import ResourceType
 
 FIRST_LOOK = 0.7
@@ -77,10 +77,10 @@ class _Below:
 
 
 class Observer:
-    """Serves reads of one :class:`Cloud`."""
+    """Serves reads through one channel: of one :class:`~reconcilers.cloud.session.Cloud`, or of something else."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     async def snapshot(self, rtype: ResourceType, *, since: float, caller: Caller = ANYBODY) -> Snapshot:
@@ -102,7 +102,7 @@ class Observer:
         Its newest state, or None if it does not exist. Raises :class:`CloudError`.
         """
         try:
-            answer = await self._cloud.send(rtype.read(recorded), caller)
+            answer = await self._channel.send(rtype.read(recorded), caller)
         except CloudError as error:
             if error.status == 404:
                 return None
@@ -179,8 +179,7 @@ class Observer:
         return [item for one in found for item in one.items]
 
     async def _list(self, rtype: ResourceType, path: str) -> Sequence[Mapping[str, Any]]:
-        request = Request(rtype.service, "GET", path, params=rtype.list_params, microversion=rtype.microversion)
-        return await self._cloud.list(request, rtype.plural)
+        return await self._channel.list(rtype.request("GET", path, params=rtype.list_params), rtype.plural)
 
     def _kind(self, rtype: ResourceType) -> _Kind:
         return self._kinds.setdefault(rtype.list_key, _Kind())

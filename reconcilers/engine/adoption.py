@@ -107,13 +107,13 @@ async def read(context: ReconcileContext, rtype: ResourceType, draft: Recorded) 
     if rtype.listing and rtype.listed_below is None:
         snapshot = context.snapshots.get(rtype.list_key)
         if snapshot is None:
-            snapshot = await context.observer.snapshot(rtype, since=context.started)
+            snapshot = await context.observer_of(rtype).snapshot(rtype, since=context.started)
             context.snapshots[rtype.list_key] = snapshot
             context.unreadable.pop(rtype.list_key, None)
         found = snapshot.find(rtype, draft.physical_id or "")
         if found is not None:
             return found
-    return await context.observer.read(rtype, draft, context.caller)
+    return await context.observer_of(rtype).read(rtype, draft, context.caller)
 
 
 def _import(

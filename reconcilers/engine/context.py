@@ -1,4 +1,4 @@
-"""The context of one reconciliation: policy, store, cloud, and what it has learned so far."""
+"""The context of one reconciliation: policy, store, transports, and what it has learned so far."""
 
 import asyncio
 import contextvars
@@ -11,8 +11,9 @@ from hot_translator import UNKNOWN
 from reconcilers.cloud.calls import Caller
 from reconcilers.cloud.dispatch import Dispatch
 from reconcilers.cloud.lookup import Lookup
-from reconcilers.cloud.observer import Observer, Snapshot
-from reconcilers.cloud.session import Answer, Cloud
+from reconcilers.cloud.observer import Snapshot
+from reconcilers.cloud.session import Answer
+from reconcilers.cloud.transports import Observing, Transports, named
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
@@ -119,8 +120,7 @@ class ReconcileContext:
 
     policy: Policy
     control: Control
-    cloud: Cloud
-    observer: Observer
+    transports: Transports
     lookup: Lookup
     store: ResourceStore
     progress: ProgressTracker
@@ -160,7 +160,15 @@ class ReconcileContext:
         """Send a request for this reconciliation, past the dispatch. Raises CloudError and what ``check`` raises."""
         if self.policy.adoption.read_only and request.method not in {"GET", "HEAD"}:
             raise CloudError(Fault.INVALID, READ_ONLY)
-        return await self.cloud.send(request, self.caller)
+        return await named(self.transports, request.transport).channel.send(request, self.caller)
+
+    async def list(self, request: Request, plural: str) -> list[dict[str, Any]]:
+        """All items of a collection. Raises the same errors."""
+        return await named(self.transports, request.transport).channel.list(request, plural, self.caller)
+
+    def observer_of(self, rtype: ResourceType) -> Observing:
+        """What reads resources of a type. Raises CloudError if they cannot be reached from here."""
+        return named(self.transports, rtype.transport).observer
 
     def check(self) -> None:
         """Raise ReconciliationEnded or TimedOut if no more work may start."""

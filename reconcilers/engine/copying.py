@@ -141,7 +141,7 @@ async def copy_before_deletion(driver: ResourceDriver) -> None:
     context, rtype, parent = driver.context, driver.rtype, driver.recorded
     if not isinstance(rtype, Snapshottable):
         raise TypeError(f"{rtype.type} cannot be copied")
-    observed = await context.observer.read(rtype, parent, context.caller) if parent.physical_id else None
+    observed = await context.observer_of(rtype).read(rtype, parent, context.caller) if parent.physical_id else None
     begun = BEGUN in parent.data
     kind = "" if observed is None else rtype.copy_kind(observed, frozenset())
     if not kind and not begun:

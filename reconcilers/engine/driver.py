@@ -93,11 +93,11 @@ class ResourceDriver(ABC):
             found = self.context.seen(self.rtype, self.recorded.physical_id)
             if found is not None:
                 return found
-        observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
+        observed = await self.context.observer_of(self.rtype).read(self.rtype, self.recorded, self.context.caller)
         if observed is None and self.recorded.confirmed and self.rtype.read(self.recorded).path == self.rtype.listing:
             # The read of a single resource is a list too, and may lag behind.
             await self.context.control.pause(recovery.PATIENCE[0])
-            observed = await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
+            observed = await self.context.observer_of(self.rtype).read(self.rtype, self.recorded, self.context.caller)
         if observed is not None and not self.recorded.confirmed:
             return self.verify_ownership(observed)
         if observed is None and REFUSED in self.recorded.data:
@@ -110,7 +110,7 @@ class ResourceDriver(ABC):
         """The first list of this kind failed. All resources of the kind share one more try."""
         context = self.context
         since = context.started if not self.error_count else asyncio.get_running_loop().time() - RETRY.first
-        snapshot = await context.control.wait_for(context.observer.snapshot(self.rtype, since=since))
+        snapshot = await context.control.wait_for(context.observer_of(self.rtype).snapshot(self.rtype, since=since))
         context.snapshots[self.rtype.list_key] = snapshot
         context.unreadable.pop(self.rtype.list_key, None)
 
@@ -150,7 +150,7 @@ class ResourceDriver(ABC):
         log.info("resources.%s: found %s by its token", self.recorded.name, physical_id)
         self.proven = True
         self.recorded = replace(self.recorded, physical_id=physical_id, confirmed=True)
-        return await self.context.observer.read(self.rtype, self.recorded, self.context.caller)
+        return await self.context.observer_of(self.rtype).read(self.rtype, self.recorded, self.context.caller)
 
     def mark_possible_duplicate(self) -> None:
         """Another resource with our token may exist or appear. Look again later."""
@@ -254,7 +254,7 @@ class ResourceDriver(ABC):
             return
         self.reads = {}
         self.stale_list = True
-        look = context.observer.next_look(self.rtype, self.recorded, leaving=self.leaving)
+        look = context.observer_of(self.rtype).next_look(self.rtype, self.recorded, leaving=self.leaving)
         self.observed = await context.control.wait_for(look)
         self.error_count = self.conflict_count = 0
         context.check()

@@ -164,10 +164,10 @@ class Engine:
             identity = ready.recorded.physical_id or ""
             with contextlib.suppress(CloudError):
                 if ready.rtype.listing:
-                    snapshot = await context.observer.snapshot(ready.rtype, since=now)
+                    snapshot = await context.observer_of(ready.rtype).snapshot(ready.rtype, since=now)
                     observed = snapshot.find(ready.rtype, identity)
                 else:
-                    observed = await context.observer.read(ready.rtype, ready.recorded, context.caller)
+                    observed = await context.observer_of(ready.rtype).read(ready.rtype, ready.recorded, context.caller)
                 if observed is not None:
                     newer = ReadyResource(ready.rtype, ready.desired, ready.recorded, observed, ready.read)
                     context.settle(name, newer)
@@ -189,7 +189,7 @@ class Engine:
             if not (leaving and rtype.deletes_without_read):
                 kinds[rtype.list_key] = rtype
         context = self.context
-        lists = [context.observer.snapshot(rtype, since=context.started) for rtype in kinds.values()]
+        lists = [context.observer_of(rtype).snapshot(rtype, since=context.started) for rtype in kinds.values()]
         found = await context.control.wait_for(_gather(lists)) if lists else []
         for key, snapshot in zip(kinds, found, strict=True):
             if isinstance(snapshot, CloudError):

@@ -49,7 +49,7 @@ async def find(
         draft = Recorded("", name, kind, token, physical_name, serial=serial, requires=requires)
         recorded = replace(draft, retain=True, external=True)
     recorded = replace(recorded, physical_id=identity, confirmed=True)
-    observed = await context.observer.read(rtype, recorded, context.caller)
+    observed = await context.observer_of(rtype).read(rtype, recorded, context.caller)
     if observed is None:
         raise ResourceError(name, kind, f"there is no {kind} {identity}", Fault.INVALID, at="external_id")
     return ReadyResource(rtype, None, recorded, observed)

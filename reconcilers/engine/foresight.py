@@ -100,7 +100,9 @@ class Foresight:
         if not rtype.service:
             return None
         found = self.context.seen(rtype, recorded.physical_id or "") if rtype.listing else None
-        return found if found is not None else await self.context.observer.read(rtype, recorded, self.context.caller)
+        if found is not None:
+            return found
+        return await self.context.observer_of(rtype).read(rtype, recorded, self.context.caller)
 
 
 class _Life:

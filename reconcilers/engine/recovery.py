@@ -37,7 +37,7 @@ async def find(
     if request is None:
         return []
     for seconds in (*patience, None):
-        items = await context.cloud.list(request, rtype.plural, context.caller)
+        items = await context.list(request, rtype.plural)
         ours = [item for item in items if rtype.owned(item, recorded)]
         if ours or seconds is None:
             return sorted(ours, key=lambda item: str(item.get("created_at") or item.get("created") or ""))
@@ -84,7 +84,7 @@ async def lost_serials(context: ReconcileContext, rtype: ResourceType, blank: Re
     found = []
     for draft in drafts:
         wanted = rtype.find(draft)
-        items = await context.cloud.list(wanted, rtype.plural, context.caller) if wanted else []
+        items = await context.list(wanted, rtype.plural) if wanted else []
         if any(rtype.owned(item, draft) for item in items):
             found.append(draft.serial)
     return found
@@ -94,8 +94,8 @@ async def _items(context: ReconcileContext, rtype: ResourceType, request: Reques
     """The items of a list. If it is the bulk list of the kind, all callers share it."""
     listing = (request.path, dict(request.params)) == (rtype.listing, dict(rtype.list_params))
     if listing and request.microversion == rtype.microversion:
-        return (await context.observer.snapshot(rtype, since=context.started)).items
-    return await context.cloud.list(request, rtype.plural, context.caller)
+        return (await context.observer_of(rtype).snapshot(rtype, since=context.started)).items
+    return await context.list(request, rtype.plural)
 
 
 async def shows(context: ReconcileContext, rtype: ResourceType, recorded: Recorded) -> bool:
@@ -103,4 +103,5 @@ async def shows(context: ReconcileContext, rtype: ResourceType, recorded: Record
     physical_id = rtype.identity(recorded)
     if physical_id is None or not rtype.listing:
         return physical_id is not None
-    return (await context.observer.snapshot(rtype, since=context.started)).find(rtype, physical_id) is not None
+    snapshot = await context.observer_of(rtype).snapshot(rtype, since=context.started)
+    return snapshot.find(rtype, physical_id) is not None

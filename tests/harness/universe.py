@@ -16,13 +16,14 @@ from hot_translator import Pseudo, Translation, parse_template, translate
 from reconcilers import identifiers
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
+from reconcilers.cloud.transports import Transport
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.engine.context import Policy, ReconcileContext
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 from reconcilers.engine.engine import Engine, Result
 from reconcilers.engine.progress import ProgressTracker, ResourceError
 from reconcilers.errors import CloudError
-from reconcilers.model import Intent, Recorded
+from reconcilers.model import OPENSTACK, Intent, Recorded
 
 UID = "00000000-0000-0000-0000-00000000abcd"
 KEY = b"k" * 32
@@ -118,6 +119,8 @@ class Universe:
         self.policy = Policy(stack="web", stack_uid=UID, key=KEY)
         self.worked = False
         self.deployed: frozenset[str] = frozenset()
+        self.transports: dict[str, Transport] = {}
+        """Other transports than OpenStack."""
         self.start()
 
     def start(self, kill_at: int = 0) -> None:
@@ -140,8 +143,7 @@ class Universe:
         return ReconcileContext(
             replace(self.policy, **policy),
             self.control,
-            self.cloud,  # type: ignore[arg-type]
-            self.observer,
+            {OPENSTACK: Transport(self.cloud, self.observer), **self.transports},
             self.lookup,
             self.records,
             self.progress,

@@ -292,8 +292,7 @@ async def _context(
     return ReconcileContext(
         policy,
         control,
-        access.cloud,
-        access.observer,
+        access.transports,
         access.lookup,
         ReadOnlyStore(),
         ProgressTracker(),

@@ -22,7 +22,9 @@ from kiln.stack.translation_cache import TranslationCache
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.session import Cloud
+from reconcilers.cloud.transports import Transport, Transports
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
+from reconcilers.model import OPENSTACK
 
 T = TypeVar("T")
 
@@ -40,6 +42,11 @@ class CloudAccess:
     observer: Observer
     lookup: Lookup
     credential: Credential
+
+    @property
+    def transports(self) -> Transports:
+        """The transports of whoever reaches nothing but OpenStack."""
+        return {OPENSTACK: Transport(self.cloud, self.observer)}
 
 
 class SharedState:
