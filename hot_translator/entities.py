@@ -180,6 +180,7 @@ def define(
         parent=place.parent,
         reference=whole.reference if whole else None,
         hidden_properties=sections.hidden_properties,
+        hidden_parts=sections.hidden_parts,
         hooks=place.registry.hooks(local_name),
         restricted_actions=place.registry.restricted_actions(local_name),
         _leaves=unique,

@@ -54,6 +54,7 @@ class MemberSections:
         self.metadata = metadata
         self.needs = needs
         self.hidden_properties = _hidden(group, compiled)
+        self.hidden_parts: frozenset[str] = frozenset()
 
     def report(self, error: TranslationError) -> None:
         """Record a problem."""

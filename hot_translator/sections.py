@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +34,10 @@ class Sections(Protocol):
     @property
     def hidden_properties(self) -> frozenset[str]:
         """The properties into which a hidden parameter went."""
+
+    @property
+    def hidden_parts(self) -> frozenset[str]:
+        """Of those that are maps, the keys into which it went, where that is known: ``parameters.password``."""
 
     @property
     def metadata(self) -> Any:
@@ -78,6 +82,7 @@ class Written:
         self.path = path
         self._words = unit.template.version.words
         self.hidden_properties: frozenset[str] = frozenset()
+        self.hidden_parts: frozenset[str] = frozenset()
         self._compiling = False
 
     @property
@@ -118,7 +123,19 @@ class Written:
             if tree.hidden_reads > before:
                 hidden.add(name)
         self.hidden_properties = frozenset(hidden)
+        self.hidden_parts = frozenset(part for name in hidden for part in self._hidden_parts(name, snippet[name]))
         return strip(compiled)
+
+    def _hidden_parts(self, name: str, snippet: Any) -> Iterator[str]:
+        """The keys of a property, which is a map, into which something hidden went."""
+        compiler, tree = self._unit.compiler, self._unit.tree
+        if not isinstance(snippet, Mapping) or compiler.is_call(snippet):
+            return
+        for key, value in snippet.items():
+            before = tree.hidden_reads
+            compiler.compile(value, Path(Path(self.properties_path, name), key))
+            if tree.hidden_reads > before:
+                yield f"{name}.{key}"
 
     def _checked(self, compiled: Any, section: str) -> Any:
         """Report the calls that are certain to fail, and a section that is no map."""

@@ -51,7 +51,8 @@ class Definition:
     ``properties`` and ``metadata`` are compiled: plain data with ``Dynamic`` parts. ``requires`` are names of
     definitions that must be there first, if they are to exist (``exists``). ``attributes_used`` are the attributes of
     this resource that anybody reads. ``hidden_properties`` are the properties into which a hidden parameter or file
-    went. ``reference`` is what get_resource of a virtual one gives, compiled.
+    went (all: "*"), ``hidden_parts`` the keys of those that are maps, where they are known (``parameters.password``).
+    ``reference`` is what get_resource of a virtual one gives, compiled.
     """
 
     name: str
@@ -74,11 +75,18 @@ class Definition:
     parent: str | None = None
     reference: Any = None
     hidden_properties: frozenset[str] = frozenset()
+    hidden_parts: frozenset[str] = frozenset()
     attributes_used: frozenset[str] = frozenset()
     hooks: frozenset[str] = frozenset()
     restricted_actions: frozenset[str] = frozenset()
     _leaves: tuple[Leaf, ...] = ()
     _memo: _Memo = field(default_factory=_Memo, repr=False)
+
+    @property
+    def hidden_places(self) -> frozenset[str]:
+        """The hidden properties, or where that is known only their hidden keys."""
+        split = {part.partition(".")[0] for part in self.hidden_parts}
+        return (self.hidden_properties - split) | self.hidden_parts
 
     @property
     def virtual(self) -> bool:

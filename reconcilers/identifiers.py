@@ -24,6 +24,15 @@ def object_name(stack: str, logical_name: str, token: str) -> str:
     return f"{readable[:52].rstrip('-')}-{tail}"
 
 
+def child_name(physical_name: str, token: str) -> str:
+    """Name of the child Stack that a resource is: a DNS label of at most 63 characters, unique by the token.
+
+    ``physical_name`` is that of the resource; its own unique part is left out.
+    """
+    readable = _UNFIT.sub("-", physical_name.rpartition("-")[0].lower()).strip("-") or "stack"
+    return f"{readable[:52].rstrip('-')}-{token.replace('-', '')[:10]}"
+
+
 def physical_name(stack: str, local_name: str, token: str, limit: int) -> str:
     """Name in the cloud if the template gives none: Heat's ``stack-resource-shortid``, shortened as in Heat.
 

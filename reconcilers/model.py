@@ -191,6 +191,11 @@ class Desired:
     kept: Mapping[str, str] | None = None
     """Secrets that were taken over with the resource, by attribute; None for a resource that the Stack created."""
     key: Callable[[], bytes] = field(default=bytes, compare=False, repr=False)
+    retain: bool = False
+    """The resource stays in the cloud when it leaves the Stack (``deletion_policy: Retain``)."""
+    hidden: frozenset[str] = frozenset()
+    """Properties that are made of something hidden; of a map the keys, where they are known (``parameters.password``).
+    All: "*"."""
 
     @property
     def seed(self) -> bytes:
@@ -379,6 +384,8 @@ class Failed:
     reason: str
     fault: Fault = Fault.RESOURCE
     property: str = ""
+    kept: bool = False
+    """It is not created anew, though it failed: what it holds would be lost."""
 
 
 @dataclass(frozen=True, slots=True)

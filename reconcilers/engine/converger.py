@@ -199,7 +199,7 @@ class ResourceConverger(ResourceDriver):
                 return await self.settle(decision)
             case Replace():
                 await self.replace(outcome)
-            case Failed(fault=Fault.RESOURCE):
+            case Failed(fault=Fault.RESOURCE, kept=False):
                 await self.recreate(outcome)
             case Failed():
                 raise self.failure(outcome.reason, outcome.fault, outcome.property)

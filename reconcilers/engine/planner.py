@@ -292,7 +292,7 @@ def _action_of(outcome: Outcome, usual: Action) -> Action:
     match outcome:
         case Replace():
             return Action(Verb.REPLACE, outcome.why, usual.properties, usual.drifted)
-        case Failed(fault=Fault.RESOURCE):
+        case Failed(fault=Fault.RESOURCE, kept=False):
             return Action(Verb.RECREATE, outcome.reason)
         case Failed():
             return Action(Verb.REFUSE, outcome.reason, usual.properties)

@@ -73,6 +73,8 @@ class Target:
             wanted=self.definition.attributes_used,
             key=partial(self.digester.seed, recorded.token),
             kept=self.kept.get(recorded.token),
+            retain=self.retain,
+            hidden=self.definition.hidden_places,
         )
 
     def salted(self, recorded: Recorded) -> Digester:

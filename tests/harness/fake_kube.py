@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonpatch
 
-from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
+from kiln.api.kinds import CONFIG_MAPS, SECRETS, STACKS, Resource
 from kiln.api.v1alpha1 import LABEL_STACK
 from kiln.kube.client import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 
@@ -102,6 +102,7 @@ class FakeKube:
         content = copy.deepcopy(dict(body))
         content["metadata"] |= {"namespace": ns, "uid": str(uuid.uuid4()), "creationTimestamp": STAMP}
         content.pop("status", None)
+        content["metadata"].setdefault("generation", 1)
         return content if dry_run else self._store(key, content)
 
     async def patch(
@@ -131,6 +132,8 @@ class FakeKube:
             after = {**before, subresource: after.get(subresource)}
         elif "status" in before or "status" in after:
             after = {**after, "status": before.get("status")}
+        if res is STACKS and after.get("spec") != before.get("spec"):
+            after["metadata"] = {**after["metadata"], "generation": before["metadata"].get("generation", 0) + 1}
         after["metadata"] = {**after["metadata"], "uid": before["metadata"]["uid"], "name": name, "namespace": ns}
         return self._store(key, copy.deepcopy(after))
 
@@ -190,11 +193,13 @@ class FakeKube:
             self._gone(key)
 
     def _gone(self, key: tuple[str, str, str]) -> None:
-        """Remove an object, and what it alone owns."""
+        """Remove an object, and what nobody else owns."""
         uid = self.objects.pop(key)["metadata"]["uid"]
         for other, obj in list(self.objects.items()):
-            owners = obj["metadata"].get("ownerReferences") or ()
-            if owners and all(owner.get("uid") == uid for owner in owners) and other in self.objects:
+            owners = {owner.get("uid") for owner in obj["metadata"].get("ownerReferences") or ()}
+            if uid not in owners or other not in self.objects:
+                continue
+            if owners == {uid} or not owners & {one["metadata"]["uid"] for one in self.objects.values()}:
                 self._remove(other)
 
 

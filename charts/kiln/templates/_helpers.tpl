@@ -65,10 +65,11 @@ capabilities: {drop: [ALL]}
 
 {{/* What the operator does with Stacks and what they refer to, in each namespace that it serves. */}}
 {{- define "kiln.rules" -}}
-# A Stack's spec is the user's alone; the rights to patch are for its finalizer, and for its status.
+# A Stack's spec is the user's alone; the rights to patch are for its finalizer, and for its status. Child Stacks
+# (OS::Heat::Stack) are made, changed and deleted.
 - apiGroups: [kiln.dev]
   resources: [stacks]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [kiln.dev]
   resources: [stackresources, stackrevisions]
   verbs: [get, list, watch, create, patch, delete]

@@ -84,7 +84,7 @@ _WRITE: Final = frozenset({"create", "patch", "delete"})
 _PATCH: Final = frozenset({"patch"})
 
 STACKS: Final = Resource(
-    GROUP, VERSION, "stacks", "Stack", verbs=_READ | _PATCH, status_verbs=_PATCH, watch=Watch(Relation.STACK)
+    GROUP, VERSION, "stacks", "Stack", verbs=_READ | _WRITE, status_verbs=_PATCH, watch=Watch(Relation.STACK)
 )
 STACK_RESOURCES: Final = Resource(
     GROUP,

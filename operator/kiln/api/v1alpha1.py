@@ -31,6 +31,14 @@ LABEL_OUTPUTS = "kiln.dev/outputs-of"
 """On Secrets and ConfigMaps with outputs of a Stack: its name. They lack ``LABEL_STACK``, since others may use them."""
 ANNOTATION_OUTPUTS_METADATA = "kiln.dev/outputs-metadata"
 """On the same: which of their labels and annotations come from ``spec.outputsTo``, as JSON."""
+LABEL_INPUTS = "kiln.dev/inputs-of"
+"""On the Secret with the hidden inputs of a child Stack: the child's name."""
+ANNOTATION_TOKEN = "kiln.dev/token"
+"""On a child Stack: the ownership token of the resource that it is."""
+ANNOTATION_CHILD = "kiln.dev/child"
+"""On a child Stack: keyed digests of what its parent wrote into its spec, as JSON."""
+ANNOTATION_DEPTH = "kiln.dev/depth"
+"""On a child Stack: 1, on a child of it 2, and so on."""
 ANNOTATION_FORCE_DELETE = "kiln.dev/force-delete"
 """On a Stack, with the value ``true``: its deletion does not wait for Stacks that use its outputs."""
 ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
@@ -38,6 +46,7 @@ ANNOTATION_RECONCILE_AT = "kiln.dev/reconcile-at"
 ANNOTATION_REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 """The same in Flux's words; ``status.lastHandledReconcileAt`` repeats the value when the reconciliation has ended."""
 
+_HEAT_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,254}")
 _LONGEST_NAME: Final = 253
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -195,6 +204,9 @@ class StackSpec:
 
     secret_name: str
     cloud_name: str
+    region_name: str = ""
+    ca_cert: str = ""
+    insecure: bool = False
     on_failure: OnFailure = OnFailure.RETRY
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
     drift: DriftPolicy = DriftPolicy.CORRECT
@@ -221,6 +233,9 @@ def stack_spec(stack: Mapping[str, Any]) -> StackSpec:
     return StackSpec(
         secret_name=credentials.get("secretName", ""),
         cloud_name=credentials.get("cloudName", ""),
+        region_name=str(credentials.get("regionName", "")),
+        ca_cert=str(credentials.get("caCert", "")),
+        insecure=bool(credentials.get("insecure", False)),
         on_failure=OnFailure(spec.get("onFailure", OnFailure.RETRY)),
         deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.DELETE)),
         drift=DriftPolicy(spec.get("drift", DriftPolicy.CORRECT)),
@@ -246,6 +261,11 @@ def namespaced_name(obj: Mapping[str, Any]) -> Key:
 def heat_name(stack: Mapping[str, Any]) -> str:
     """The stack's name in Heat's sense: ``spec.stackName``, by default the object's name."""
     return str((stack.get("spec") or {}).get("stackName") or stack["metadata"]["name"])
+
+
+def is_heat_name(name: str) -> bool:
+    """Whether a stack may have this name in Heat's sense (``spec.stackName``)."""
+    return _HEAT_NAME.fullmatch(name) is not None
 
 
 def is_object_name(name: str) -> bool:

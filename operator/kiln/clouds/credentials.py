@@ -13,7 +13,8 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -159,7 +160,9 @@ async def load(kube: Kube, stack: Mapping[str, Any]) -> Credential:
     if secret is None:
         message = f"there is no Secret {spec.secret_name!r} in namespace {namespace!r}"
         raise CredentialsError(Reason.CREDENTIALS_NOT_FOUND, f"{_PATH}.secretName", message)
-    return await of_secret(secret, spec.cloud_name)
+    found = await of_secret(secret, spec.cloud_name)
+    changed = partial(adjusted, found, region=spec.region_name, ca_cert=spec.ca_cert, insecure=spec.insecure)
+    return await asyncio.to_thread(changed)
 
 
 async def of_secret(secret: Mapping[str, Any], cloud_name: str) -> Credential:
@@ -170,6 +173,23 @@ async def of_secret(secret: Mapping[str, Any], cloud_name: str) -> Credential:
         raise CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH}.secretName", message)
     # Some texts within the bounds take most of a second.
     return await asyncio.to_thread(parse, text, cloud_name, _text(secret, "cacert") or "")
+
+
+def adjusted(credential: Credential, *, region: str = "", ca_cert: str = "", insecure: bool = False) -> Credential:
+    """The credential with what the Stack says beside the Secret. Raises ``CredentialsError``."""
+    if not region and not ca_cert and not insecure:
+        return credential
+    if ca_cert:
+        if len(ca_cert.encode(errors="replace")) > MAX_BYTES:
+            raise CredentialsError(Reason.INVALID_CREDENTIALS, f"{_PATH}.caCert", f"more than {MAX_BYTES} bytes")
+        _check_certificates(ca_cert, f"{_PATH}.caCert")
+    found = replace(
+        credential,
+        region_name=region or credential.region_name,
+        cacert=ca_cert or credential.cacert,
+        verify=credential.verify and not insecure,
+    )
+    return replace(found, digest=_digest(found))
 
 
 def _text(secret: Mapping[str, Any], key: str) -> str | None:
@@ -204,8 +224,7 @@ def parse(text: str, cloud_name: str, cacert: str = "") -> Credential:
     if cacert:
         _check_certificates(cacert)
     region = _text_of(cloud, "region_name", where)
-    whole = json.dumps([auth_type, auth, region, verify, cacert, options], sort_keys=True)
-    return Credential(
+    found = Credential(
         cloud_name=cloud_name,
         auth_type=auth_type,
         auth=auth,
@@ -213,8 +232,13 @@ def parse(text: str, cloud_name: str, cacert: str = "") -> Credential:
         verify=verify,
         cacert=cacert,
         options=options,
-        digest=hashlib.sha256(whole.encode()).hexdigest(),
     )
+    return replace(found, digest=_digest(found))
+
+
+def _digest(one: Credential) -> str:
+    whole = [one.auth_type, one.auth, one.region_name, one.verify, one.cacert, one.options]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def _cloud(text: str, name: str) -> Block:
@@ -299,9 +323,10 @@ def _check_url(url: str, where: str) -> None:
         raise _invalid(where, "user and password belong into username and password, not into the URL")
 
 
-def _check_certificates(pem: str) -> None:
+def _check_certificates(pem: str, where: str = f"{_PATH} (cacert)") -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, TypeError):
-        raise _invalid("cacert", "this holds no certificates in PEM form") from None
+        reason = "this holds no certificates in PEM form"
+        raise CredentialsError(Reason.INVALID_CREDENTIALS, where, reason) from None

@@ -9,7 +9,9 @@ Most events are echoes of the operator's own writes and cost only a comparison. 
 * a ConfigMap or Secret that a Stack refers to and whose content changed;
 * another Stack whose outputs a Stack uses, when they changed; for a Stack that is being deleted, another one that uses
   its outputs no longer;
-* a Secret or ConfigMap with outputs of a Stack that somebody else deleted.
+* a Secret or ConfigMap with outputs of a Stack that somebody else deleted;
+* a child Stack whose spec changed, or that settled, for its parent. The parent may be waiting for just that, so it is
+  queued without an end of what is going on.
 
 After a start, the filter sees every object once. It queues a Stack at rest only when its next resync is due, so that a
 restart with thousands of Stacks is no stampede. To find inputs that changed while no operator ran, it compares times
@@ -34,6 +36,7 @@ from kiln.api.kinds import BY_PLURAL, STACKS, Relation
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Condition, Key
 from kiln.controller.workqueue import WorkQueue
+from kiln.stack import child_spec
 from kiln.stack.inputs import Reference, references
 from kiln.stack.other_stacks import StackReferences
 from kiln.stack.requests import RequestIndex
@@ -59,6 +62,10 @@ class _Stack:
     conditions: tuple[tuple[str, str], ...]
     pass_id: str = ""
     deleting: bool = False
+    parent: Key | None = None
+    """The Stack that this one is a child of."""
+    standing: tuple[Any, ...] = ()
+    """What matters of a child to its parent."""
 
     def due(self, now: float) -> float:
         """Seconds until the next reconciliation; infinity if only an event starts it."""
@@ -162,6 +169,8 @@ class EventFilter:
             self._refer(key, before.references if before else frozenset(), frozenset())
             self._released(key, frozenset())
             self._note((key.namespace, Reference(_STACK, key.name)), None, kind)
+            if before is not None:
+                self._child_moved(before.parent)
             self._stacks.pop(key, None)
             self._news.pop(key, None)
             if self._serves(key):
@@ -176,6 +185,8 @@ class EventFilter:
         if stack.resting and stack.synced > self._news.get(key, math.inf):
             # The leading replica has reconciled it since.
             del self._news[key]
+        if before is not None and before.standing != stack.standing:
+            self._child_moved(stack.parent)
         if before is not None:
             if before.intent != stack.intent:
                 self._changed(key)
@@ -186,6 +197,14 @@ class EventFilter:
                 self._later(key, stack)
         else:
             self._changed(key)
+
+    def _child_moved(self, parent: Key | None) -> None:
+        if parent is None or parent not in self._stacks:
+            return
+        if not self._leading:
+            self._news[parent] = self._now()
+        elif self._owns(parent):
+            self._queue.add(parent)
 
     def _owned(self, plural: str, kind: str | None, obj: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]
@@ -299,7 +318,24 @@ def _remembered(obj: Mapping[str, Any]) -> _Stack:
         conditions=tuple((kind, state) for kind, state in conditions.items() if kind in _CONDITIONS),
         pass_id=str(status.get("passID", "")),
         deleting="deletionTimestamp" in metadata,
+        parent=_parent(metadata),
+        standing=_standing(obj) if _parent(metadata) else (),
     )
+
+
+def _parent(metadata: Mapping[str, Any]) -> Key | None:
+    """The parent of a child Stack."""
+    name = (metadata.get("labels") or {}).get(v1alpha1.LABEL_STACK)
+    is_child = v1alpha1.ANNOTATION_TOKEN in (metadata.get("annotations") or {})
+    return Key(metadata["namespace"], str(name)) if name and is_child else None
+
+
+def _standing(child: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The parts of a child that are news for its parent. What it does on its way to its goal is none."""
+    found = child_spec.state(child)
+    settled = found if found["status"] != "IN_PROGRESS" else {}
+    metadata = child["metadata"]
+    return (metadata.get("generation"), found["deleting"], _digest_of([settled, _outputs(child).digest.hex()]))
 
 
 _CONDITIONS = frozenset(Condition)

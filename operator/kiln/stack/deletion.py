@@ -44,6 +44,7 @@ class StackDeletion:
         orphan = spec.deletion_policy is DeletionPolicy.ORPHAN
         if orphan:
             await self._here.snapshots.leave_all()
+            await self._here.children(None, b"").leave_all()
         if records and orphan:
             await asyncio.gather(*(self._here.store.delete(recorded) for recorded in records))
         elif records or self._here.snapshots.held:

@@ -133,6 +133,12 @@ class Loader:
                 raise self._here.untranslatable(error) from error
         return loaded.translation, deployed
 
+    async def inputs_of(self, decided: Objective, loaded: Loaded, revisions: Revisions) -> Inputs | None:
+        """The inputs of the target, None if there is none. Child Stacks have files and environments from them."""
+        if decided.target is None or not decided.rolling_back:
+            return loaded.inputs if decided.target is not None else None
+        return await revisions.inputs(decided.target)
+
     async def _translated(
         self, revision: Revision | None, decided: Objective, loaded: Loaded, revisions: Revisions
     ) -> tuple[Translation | None, str]:

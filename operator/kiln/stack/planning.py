@@ -19,6 +19,7 @@ from kiln.api.stack_status import StackStatus
 from kiln.kube.client import KubeError
 from kiln.redaction import Redaction, Redactor
 from kiln.stack import adoption, inputs, moves, plan_report, power, restores, stack_secret, validation
+from kiln.stack.child_stacks import ChildStacks
 from kiln.stack.inputs import Inputs
 from kiln.stack.plan_report import UNLIMITED, Limits
 from kiln.stack.resource_store import StackResourceStore
@@ -31,6 +32,7 @@ from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.preview import Plan, Preview
 from reconcilers.engine.progress import ProgressTracker, ReadyResource
+from reconcilers.heat.stack import CHILD_STACKS
 from reconcilers.model import Intent, Recorded
 
 
@@ -216,8 +218,7 @@ async def _preview(
         deployed = await _deployed(shared, stack, access, groups)
         if deployed is not None:
             secrets_of.add(deployed.hidden_values)
-    context = await _context(shared, stack, access, loaded.translation, records, control or Control())
-    context.add_secrets = secrets_of.add
+    context = await _context(shared, stack, access, loaded, records, control or Control(), secrets_of)
     kept = await stack_secret.adopted(shared.kube, stack)
     uid = context.policy.stack_uid
     if loaded.translation is not None:
@@ -267,10 +268,12 @@ async def _context(
     shared: SharedState,
     stack: Mapping[str, Any],
     access: CloudAccess,
-    translation: Translation | None,
+    loaded: _Loaded,
     records: list[Recorded],
     control: Control,
+    secrets_of: PlanSecrets,
 ) -> ReconcileContext:
+    translation, given = loaded.translation, loaded.inputs
     spec = v1alpha1.stack_spec(stack)
     key = await stack_secret.digest_key(shared.kube, stack)
     names = frozenset(translation.definitions) if translation is not None else frozenset()
@@ -289,13 +292,18 @@ async def _context(
         suspended=wished.resources,
         restores=restores.parse(status.restored),
     )
+    evaluate = in_executor(shared.evaluators)
+    children = ChildStacks(
+        shared.kube, stack, given, policy.key, evaluate=evaluate, fence=lambda: False, hide=secrets_of.add
+    )
     return ReconcileContext(
         policy,
         control,
-        access.transports,
+        {**access.transports, CHILD_STACKS: children.transport},
         access.lookup,
         ReadOnlyStore(),
         ProgressTracker(),
         started=asyncio.get_running_loop().time(),
-        evaluate=in_executor(shared.evaluators),
+        evaluate=evaluate,
+        add_secrets=secrets_of.add,
     )

@@ -167,7 +167,8 @@ class StackReconciliation:
         self.reporter.register(decided, loaded.records, translation if decided.target is not None else None)
         if not decided.announced or self.reporter.effects:
             await self.reporter.report_started()
-        context = self._here.context(spec, decided, loaded.access, key)
+        aim = await self._loader.inputs_of(decided, loaded, revisions)
+        context = self._here.context(spec, decided, loaded.access, key, aim)
         context.policy = replace(
             context.policy,
             rekeyed=new_key and bool(loaded.records),

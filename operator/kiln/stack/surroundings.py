@@ -10,6 +10,8 @@ from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import StackSpec
 from kiln.stack import adoption, clock, conditions, status
+from kiln.stack.child_stacks import ChildStacks
+from kiln.stack.inputs import Inputs
 from kiln.stack.objective import Objective
 from kiln.stack.reporter import StackReporter
 from kiln.stack.requeue import PassEnd, Requeue
@@ -23,6 +25,7 @@ from reconcilers.engine.control import Control, Slot
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.hooks import Hooks
 from reconcilers.engine.progress import ProgressTracker
+from reconcilers.heat.stack import CHILD_STACKS
 from reconcilers.model import OnObstacle
 
 RETRY: Final = Backoff(first=5.0, longest=300.0)
@@ -89,8 +92,10 @@ class Surroundings:
         run, deadline = self.run_slot, asyncio.get_running_loop().time() + time_left
         return Control(run.superseded, self.shared.fence, run, deadline)
 
-    def context(self, spec: StackSpec, decided: Objective, access: CloudAccess, key: bytes) -> ReconcileContext:
-        """The context of the engine."""
+    def context(
+        self, spec: StackSpec, decided: Objective, access: CloudAccess, key: bytes, inputs: Inputs | None = None
+    ) -> ReconcileContext:
+        """The context of the engine. ``inputs`` are those of the target; None for a deletion."""
         policy = Policy(
             stack=v1alpha1.heat_name(self.stack),
             stack_uid=self.stack["metadata"]["uid"],
@@ -107,7 +112,7 @@ class Surroundings:
         return ReconcileContext(
             policy,
             self.control(decided.time_left),
-            access.transports,
+            {**access.transports, CHILD_STACKS: self.children(inputs, key).transport},
             access.lookup,
             self.store,
             self.reporter.progress,
@@ -116,6 +121,18 @@ class Surroundings:
             evaluate=in_executor(self.shared.evaluators),
             add_secrets=self.reporter.add_made_secrets,
             note=partial(self.reporter.event, "Normal"),
+        )
+
+    def children(self, inputs: Inputs | None, key: bytes) -> ChildStacks:
+        """The transport of the Stack's child Stacks."""
+        return ChildStacks(
+            self.kube,
+            self.stack,
+            inputs,
+            key,
+            evaluate=in_executor(self.shared.evaluators),
+            fence=self.shared.fence,
+            hide=self.reporter.add_secrets,
         )
 
     def copying_context(self, access: CloudAccess, time_left: float) -> ReconcileContext:
