@@ -48,6 +48,8 @@ class ProgressTracker:
 
     def __init__(self, changed: Callable[[str, ResourceProgress], None] = lambda _name, _progress: None) -> None:
         self.resources: dict[str, ResourceProgress] = {}
+        self.nested: dict[str, str] = {}
+        """Groups and nested templates by name, with their types."""
         self.drifted: dict[str, str] = {}
         """Drift that is not repaired, or not yet, by resource."""
         self.repaired: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Any
 from kiln.api import v1alpha1
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Operation, Reason, Result
-from kiln.stack import power, status
+from kiln.stack import power, resource_tree, status
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.outputs import NONE, Outputs
 from kiln.stack.status import ReadyState, StatusUpdate
@@ -49,6 +49,7 @@ def running(generation: int, objective: Objective, progress: ProgressTracker) ->
         target_revision=objective.target.name if objective.target else None,
         suspended=power.condition(objective.power, reached=False),
         counts=counts,
+        nested=resource_tree.nested_of(progress),
         failed=status.failures_of(progress),
     )
 
@@ -93,6 +94,7 @@ def reached(
         cleared_hooks=(),
         suspended=power.condition(objective.power, reached=True),
         counts=status.counts_of(progress),
+        nested=resource_tree.nested_of(progress),
         failed=(),
         outputs=outputs.values,
         output_errors=outputs.errors,
@@ -140,6 +142,7 @@ def failed(
         failed_revision=None if deleting else wanted if after.rolls_back or rolling else "",
         pending_hooks=hooks_of(result),
         counts=status.counts_of(progress),
+        nested=resource_tree.nested_of(progress),
         failed=status.failures_of(progress),
         outputs=None if outputs is NONE else outputs.values,
         output_errors=None if outputs is NONE else outputs.errors,
@@ -166,6 +169,7 @@ def waiting(
         target_revision=objective.wanted.name if objective.wanted else None,
         pending_hooks=hooks,
         counts=status.counts_of(progress),
+        nested=resource_tree.nested_of(progress),
         failed=(),
     )
 

@@ -99,6 +99,8 @@ class StackReporter:
                 if not definition.virtual
             }
         self.progress.resources.update(names)
+        definitions = translation.definitions.values() if translation is not None else ()
+        self.progress.nested = {one.name: one.written_type for one in definitions if one.virtual}
 
     async def report_started(self) -> None:
         """Report that work starts."""

@@ -19,6 +19,7 @@ from typing_extensions import override
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_RESOURCES
 from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, NotFound
+from kiln.stack.resource_tree import depth_of, parent_of
 from kiln.stack.status import shown
 from reconcilers import identifiers
 from reconcilers.engine.context import ResourceStore
@@ -141,6 +142,8 @@ class StackResourceStore(ResourceStore):
         status = {
             "state": recorded.state,
             "logicalName": recorded.name if recorded.origin else None,
+            "parent": parent_of(recorded.name) or None,
+            "depth": depth_of(recorded.name) or None,
             "physicalID": recorded.physical_id,
             "confirmed": recorded.confirmed,
             "message": shown(recorded.message, self.redact) or None,

@@ -68,6 +68,8 @@ class StatusUpdate:
     suspended_resources: tuple[str, ...] | None = None
     restored: tuple[Mapping[str, Any], ...] | None = None
     counts: Mapping[str, Any] | None = None
+    nested: tuple[Mapping[str, Any], ...] | None = None
+    """Groups and nested templates."""
     failed: tuple[Mapping[str, str], ...] | None = None
     outputs: Mapping[str, Any] | None = None
     output_errors: Mapping[str, str] | None = None
@@ -171,6 +173,7 @@ def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json
         ("suspendedResources", report.suspended_resources),
         ("restored", report.restored),
         ("resources", report.counts),
+        ("nested", report.nested),
         ("failedResources", report.failed),
         ("outputs", report.outputs),
         ("outputErrors", report.output_errors),
