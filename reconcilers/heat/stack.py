@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
+from hot_translator import UNKNOWN
 from reconcilers import identifiers
 from reconcilers.fields import Field, same_name_fields
 from reconcilers.model import Desired, Failed, Fault, Gone, Outcome, Power, Ready, Recorded, Replace, Send, Wait
@@ -119,6 +120,14 @@ class ChildStack(RestResource):
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
         return frozenset(observed["edited"])
 
+    @override
+    def foresee(self, step: Send, recorded: Recorded, observed: Any) -> Any:
+        """A child that is ready, with outputs that only it can say."""
+        sent = step.request.body[self.key]
+        seen = {"deleting": False, "current": True, "edited": (), "summary": "", "outputs": UNKNOWN}
+        kept = {name: sent[name] for name in ("id", "name", "metadata", "retain", "power_state") if name in sent}
+        return {**(observed or {}), **seen, **kept, self.status_key: "READY"}
+
     # Its state.
 
     @override
@@ -201,5 +210,6 @@ def _refused(desired: Desired) -> Failed | None:
 
 
 def _failed(observed: Mapping[str, Any]) -> Failed:
-    fault = Fault(observed["fault"]) if observed["fault"] in set(Fault) else Fault.RESOURCE
-    return Failed(observed["reason"], Fault.INVALID if observed["lasting"] else fault, kept=True)
+    if observed["fault"] in set(Fault):
+        return Failed(observed["reason"], Fault(observed["fault"]), kept=True)
+    return Failed(observed["reason"], Fault.INVALID if observed["lasting"] else Fault.RESOURCE, kept=True)

@@ -2,6 +2,8 @@ from harness.stack_views import BEFORE, NOW, READY, STALLED, WORKING, condition,
 
 from kiln.kubectl import listing, tree
 from kiln.kubectl.output import plain
+from kiln.kubectl.session import CommandError
+from kiln.kubectl.views import StackView
 
 
 def shown(found: tree.Node, of: object) -> list[str]:
@@ -94,3 +96,45 @@ def test_a_stack_without_any_status_is_listed() -> None:
     bare = {"metadata": {"name": "web", "namespace": "shop", "uid": "u", "generation": 1, "creationTimestamp": BEFORE}}
     assert "Unknown" in listing.lines([view(bare)], NOW, plain, namespaces=False)[1]
     assert tree.lines(view(bare), tree.by_template(view(bare)), NOW, plain)
+
+
+def test_groups_and_nested_templates_show_their_type_and_how_many_are_ready() -> None:
+    nested = [
+        {"name": "group", "type": "OS::Heat::ResourceGroup", "depth": 0, "resources": "1/2"},
+        {"name": "group/0", "type": "server.yaml", "depth": 1, "resources": "1/2", "failed": 1},
+    ]
+    one = view(stack(*STALLED, nested=nested), resource("group/0/net"), resource("group/0/port", "Failed"))
+    rows = tree.lines(one, tree.by_template(one), NOW, plain)
+    assert rows[2].split() == ["└─", "group", "OS::Heat::ResourceGroup", "1/2"]
+    assert rows[3].split() == ["└─", "0", "server.yaml", "1/2"]
+    value = tree.as_value(one, tree.by_template(one))["resources"][0]
+    assert (value["type"], value["resources"]) == ("OS::Heat::ResourceGroup", "1/2")
+
+
+class Cluster:
+    """Answers for Stacks by name, as a session does."""
+
+    def __init__(self, *views: StackView) -> None:
+        self.views = {one.name: one for one in views}
+
+    async def view(self, name: str) -> StackView:
+        if name not in self.views:
+            raise CommandError(f"there is no Stack {name}")
+        return self.views[name]
+
+
+async def test_resources_of_child_stacks_are_below_them_at_every_depth() -> None:
+    outer = view(stack(READY, name="outer"), resource("mid", kind="OS::Heat::Stack", physicalID="mid-1"))
+    mid = view(stack(READY, name="mid-1"), resource("low", kind="OS::Heat::Stack", physicalID="low-1"))
+    low = view(stack(READY, name="low-1", resources={"summary": "1/1"}), resource("net"))
+    foreign = view(stack(READY, name="other"), resource("secret"))
+    for child, parent in ((mid, outer), (low, mid)):
+        child.stack["metadata"]["uid"] = f"uid-{child.name}"  # type: ignore[index]
+        owner = {"kind": "Stack", "uid": parent.stack["metadata"]["uid"]}
+        child.stack["metadata"]["ownerReferences"] = [owner]  # type: ignore[index]
+    session = Cluster(mid, low, foreign)
+    found = await tree.with_children(session, outer, tree.by_template(outer))  # type: ignore[arg-type]
+    assert shown(found, outer) == ["└─ mid", "   └─ low", "      └─ net"]
+    stolen = view(stack(READY, name="outer"), resource("mid", kind="OS::Heat::Stack", physicalID="other"))
+    found = await tree.with_children(session, stolen, tree.by_template(stolen))  # type: ignore[arg-type]
+    assert shown(found, stolen) == ["└─ mid"]
