@@ -30,7 +30,10 @@ heat_template_version: 2021-04-16
 resources:
   subnet:
     type: OS::Neutron::Subnet
-    properties: {network: {get_resource: net}, cidr: 10.78.0.0/24, gateway_ip: 10.99.0.1}
+    properties:
+      network: {get_resource: net}
+      cidr: 10.78.0.0/24
+      allocation_pools: [{start: 10.99.0.5, end: 10.99.0.9}]
   net: {type: OS::Neutron::Net, properties: {name: child-failing}}
 """
 SERVER = """
@@ -133,7 +136,7 @@ def test_a_child_that_fails_three_deep_has_its_reason_at_the_top(kiln: Operator,
     assert condition["message"].startswith("resources.outer: "), condition["message"]
     deepest = condition["message"].removeprefix("resources.outer: ")
     assert "in resources.subnet of the Stack" in deepest
-    assert deepest.index("ateway") < deepest.index("; in resources.subnet") < deepest.index("; in resources.level0")
+    assert deepest.index("10.99.0.5") < deepest.index("; in resources.subnet") < deepest.index("; in resources.level0")
     assert len(children(space)) == 3
     space.stack("deep", stack({"outer": child(nested(2, NETWORK), parameters={})}))
     condition = space.reason("deep", "InvalidProperty", 180)

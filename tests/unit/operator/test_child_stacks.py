@@ -2,12 +2,16 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
+import yaml
 from harness import virtual
 from harness.family import Family
 
 from kiln.api.kinds import STACKS
+from kiln.stack import child_spec
+from kiln.stack.inputs import Inputs
 from reconcilers import identifiers
 
 INNER = """
@@ -531,3 +535,26 @@ def test_after_a_kill_at_any_write_there_is_one_child_and_nothing_is_left() -> N
         assert lives > 30
 
     virtual.run(life())
+
+
+def test_a_child_gets_every_field_that_the_api_server_would_default() -> None:
+    """A field that the API server added would look like a change by others."""
+    crd = yaml.safe_load((Path(__file__).parents[3] / "crds/stacks.yaml").read_text())
+    fields = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    defaults = {name: how["default"] for name, how in fields.items() if "default" in how}
+    parent = {"spec": {"cloudCredentialsRef": {"secretName": "s", "cloudName": "c"}}}
+    handed_down = child_spec.inherited(parent, Inputs(""))
+    body = {"name": "x", "template": "t", "parameters": {}, "hidden": [], "context": {}, "timeout": None}
+    made = child_spec.content("x", {**body, "power_state": "Running"}, handed_down).spec
+    assert defaults.keys() <= made.keys()
+    assert {name: made[name] for name in defaults} == defaults
+
+
+def test_numbers_that_the_api_server_gives_back_in_another_form_are_written_in_that() -> None:
+    parent = {"spec": {"cloudCredentialsRef": {}}}
+    body = {"name": "x", "template": "t", "hidden": [], "context": {}, "timeout": 5, "power_state": "Running"}
+    parameters = {"whole": 2.0, "half": 0.5, "huge": 2**70, "flag": True, "map": {"a": None}, "list": [1.0, "b"]}
+    spec = child_spec.content("x", {**body, "parameters": parameters}, child_spec.inherited(parent, Inputs(""))).spec
+    expected = {"whole": 2, "half": 0.5, "huge": str(2**70), "flag": True, "map": '{"a": null}', "list": [1, "b"]}
+    assert spec["parameters"] == expected
+    assert repr(spec["parameters"]["whole"]) == "2"

@@ -245,3 +245,27 @@ async def test_a_secret_that_does_not_serve_is_refused(kube, stack, namespace, d
     with pytest.raises(CredentialsError) as caught:
         await credentials.load(kube, stack())
     assert caught.value.reason == reason
+
+
+def test_the_stack_may_name_region_certificates_and_verification_beside_the_secret():
+    given = parse(text_of(region_name="RegionOne"), "demo")
+    assert credentials.adjusted(given) is given
+    pem = certificate()
+    found = credentials.adjusted(given, region="RegionTwo", ca_cert=pem, insecure=True)
+    assert (found.region_name, found.cacert, found.verify) == ("RegionTwo", pem, False)
+    # Equal credentials share a connection, others never do.
+    digests = {
+        given.digest,
+        found.digest,
+        credentials.adjusted(given, region="RegionTwo").digest,
+        credentials.adjusted(given, ca_cert=pem).digest,
+        credentials.adjusted(given, insecure=True).digest,
+    }
+    assert len(digests) == 5
+    assert credentials.adjusted(given, region="RegionOne").digest == given.digest
+
+
+@pytest.mark.parametrize("pem", ["no certificate", "x" * 70_000])
+def test_certificates_of_the_stack_that_are_none_are_refused_with_their_path(pem):
+    with pytest.raises(CredentialsError, match=r"spec\.cloudCredentialsRef\.caCert: "):
+        credentials.adjusted(parse(text_of(), "demo"), ca_cert=pem)

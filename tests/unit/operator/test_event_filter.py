@@ -294,3 +294,63 @@ def test_an_object_that_cannot_be_read_is_logged_and_skipped(shell, queue, stack
     assert f"An event of {plural} has an unexpected form" in caplog.text
     shell.observe("stacks", "ADDED", stack())
     assert queue.taken() == [("interrupt", WEB)]
+
+
+@pytest.fixture
+def child(rested):
+    """A child of ``web``."""
+
+    def make(*, generation=1, ready="True", last="Succeeded", **spec):
+        obj = rested(generation=generation, observed=generation, ready=ready, **spec)
+        obj["metadata"] |= {
+            "name": "web-inner",
+            "uid": "uid-inner",
+            "labels": {"kiln.dev/stack": "web"},
+            "annotations": {"kiln.dev/token": "t"},
+        }
+        obj["status"]["lastOperation"] = {"type": "Update", "result": last}
+        return obj
+
+    return make
+
+
+def test_a_child_that_changed_or_settled_queues_its_parent_and_interrupts_nothing(shell, queue, rested, child):
+    shell.observe("stacks", "ADDED", rested())
+    shell.observe("stacks", "ADDED", child())
+    queue.taken()
+    shell.observe("stacks", "MODIFIED", child())
+    assert queue.taken() == []
+    shell.observe("stacks", "MODIFIED", child(generation=2, ready="False", last="Running"))
+    assert queue.taken() == [("add", WEB), ("interrupt", Key("ns", "web-inner"))]
+    moving = child(generation=2, ready="False", last="Running")
+    moving["status"]["resources"] = {"summary": "1/2"}
+    shell.observe("stacks", "MODIFIED", moving)
+    assert queue.taken() == []
+    shell.observe("stacks", "MODIFIED", child(generation=2, ready="False", last="Failed"))
+    assert queue.taken() == [("add", WEB)]
+    shell.observe("stacks", "MODIFIED", child(generation=2))
+    assert queue.taken() == [("add", WEB)]
+    shell.observe("stacks", "DELETED", child(generation=2))
+    assert queue.taken() == [("add", WEB), ("interrupt", Key("ns", "web-inner"))]
+
+
+def test_a_stack_that_only_has_the_label_of_a_child_queues_nobody(shell, queue, rested, child):
+    shell.observe("stacks", "ADDED", rested())
+    foreign = child()
+    foreign["metadata"]["annotations"] = {}
+    shell.observe("stacks", "ADDED", foreign)
+    queue.taken()
+    gone = child()
+    gone["metadata"]["annotations"] = {}
+    shell.observe("stacks", "DELETED", gone)
+    assert queue.taken() == [("interrupt", Key("ns", "web-inner"))]
+
+
+def test_news_of_a_child_on_standby_reach_the_parent_when_the_replica_leads(queue, own, rested, child):
+    standby = EventFilter(queue, lambda *identity: identity in own, now=lambda: NOW)
+    standby.observe("stacks", "ADDED", rested())
+    standby.observe("stacks", "ADDED", child())
+    standby.observe("stacks", "MODIFIED", child(ready="False", last="Failed"))
+    assert queue.taken() == []
+    standby.lead()
+    assert ("add", WEB) in queue.taken()
