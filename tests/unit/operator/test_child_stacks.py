@@ -12,6 +12,7 @@ from harness.family import Family
 from kiln.api.kinds import STACKS
 from kiln.stack import child_spec
 from kiln.stack.inputs import Inputs
+from kiln.stack.planning import plan_stack
 from reconcilers import identifiers
 
 INNER = """
@@ -533,6 +534,33 @@ def test_after_a_kill_at_any_write_there_is_one_child_and_nothing_is_left() -> N
             if not killed:
                 break
         assert lives > 30
+
+    virtual.run(life())
+
+
+def test_a_plan_says_what_happens_to_a_child_and_changes_nothing() -> None:
+    async def life() -> None:
+        web = Family()
+        resources = {
+            "inner": inner(parameters={"name": "first"}),
+            "after": {"type": "OS::Heat::Value", "properties": {"value": {"get_attr": ["inner", "outputs", "id"]}}},
+        }
+
+        async def planned() -> dict[str, list[str]]:
+            stack = web.kube.find("stacks", "web")
+            assert stack is not None
+            report = (await plan_stack(web.services, stack)).report()
+            return {one["resource"]: [one["action"], *one.get("calls", ())] for one in report["changes"]}
+
+        web.apply(resources)
+        assert await planned() == {"inner": ["Create", "POST stacks /stacks"], "after": ["Create"]}
+        assert web.children == []
+        await web.live()
+        assert await planned() == {}
+        resources["inner"] = inner(parameters={"name": "second"})
+        web.apply(resources)
+        assert (await planned())["inner"] == ["Update", f"PUT stacks /stacks/{web.children[0]}"]
+        assert web.nets() == ["first"]
 
     virtual.run(life())
 
