@@ -364,7 +364,7 @@ _NAMES = frozenset(
     {
         *("generation", "current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
         *("handled_update_request", "handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
-        *("suspended_resources", "output_objects", "restored"),
+        *("suspended_resources", "output_objects", "restored", "nested"),
     }
 )
 """Fields of a StatusUpdate that are compared with later, and hold nothing but what the operator or the template's

@@ -17,7 +17,7 @@ SECRET = "Hunter2-Secret"
 FREE = {
     *("current_revision", "target_revision", "failed_revision", "rollback", "cancelled_revision"),
     *("handled_update_request", "handled_operation", "pending_hooks", "cleared_hooks", "groups", "pass_id"),
-    *("suspended_resources", "output_objects", "restored"),
+    *("suspended_resources", "output_objects", "restored", "nested"),
 }
 """Fields that hold what the operator or the template's author named."""
 

@@ -147,6 +147,7 @@ def test_what_a_service_shows_as_it_was_sent_is_no_drift(subject, name):
 
 
 BEGINNING = {
+    "OS::Heat::Stack": {"current": True, "deleting": False, "edited": (), "summary": "", "outputs": {}},
     "OS::Neutron::Port": {
         "mac_address": "fa:16:3e:00:00:01",
         "fixed_ips": [],
