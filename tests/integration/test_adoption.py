@@ -134,7 +134,9 @@ def imported(capsys: pytest.CaptureFixture[str], name: str, space: Namespace, *o
 
 
 def ids(heat: Heat, name: str) -> set[str]:
-    return {one.physical_resource_id for one in heat.cloud.orchestration.resources(name, nested_depth=5)}
+    """What Heat holds. The SDK's own list ends before the resources of nested stacks."""
+    answer = heat.cloud.orchestration.get(f"/stacks/{name}/resources?nested_depth=5")
+    return {one["physical_resource_id"] for one in answer.json()["resources"]}
 
 
 def ready(space: Namespace, generation: int = 1) -> dict[str, Any]:
@@ -256,6 +258,11 @@ def test_an_exported_stack_is_adopted_by_heat(
     if answer.status_code == 400 and "adopt" in answer.text.lower() and "not supported" in answer.text.lower():
         pytest.skip("this Heat was configured without enable_stack_adopt")
     assert answer.status_code == 201, answer.text
-    stack = heat.cloud.orchestration.get_stack(name)
-    heat.cloud.orchestration.wait_for_status(stack, "ADOPT_COMPLETE", ["ADOPT_FAILED"], interval=2, wait=LIMIT)
+
+    def ended() -> str:
+        """The SDK takes a stack in ADOPT_COMPLETE for one that does not exist."""
+        status = heat.cloud.orchestration.get(f"/stacks/{name}").json()["stack"]["stack_status"]
+        return str(status) if status != "ADOPT_IN_PROGRESS" else ""
+
+    assert eventually(ended, LIMIT) == "ADOPT_COMPLETE"
     assert len(ids(heat, name) & made) >= TAKEN
