@@ -10,6 +10,7 @@ from harness.project import Project
 from kiln.api.kinds import OWN_KINDS
 
 TIMES: list[tuple[str, float]] = []
+UNFINISHED = '{"metadata": {"finalizers": null}}'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +62,11 @@ def tidy() -> Iterator[None]:
 def clean() -> None:
     for name in ("demo", "shop", "team-a", "team-b"):
         node.kubectl("-n", name, "delete", "stacks", "--all", "--timeout=120s", check=False)
+        # What an earlier run left without an operator would keep its finalizer for ever.
+        for kind in ("stacks", "stackresources"):
+            for one in node.kubectl("-n", name, "get", kind, "-o", "name", check=False).split():
+                if "/" in one:
+                    node.kubectl("-n", name, "patch", one, "--type=merge", "-p", UNFINISHED, check=False)
         node.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s", check=False)
     for name, namespace in (("kiln", "kiln-system"), ("team", "kiln-team")):
         node.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait", check=False)
