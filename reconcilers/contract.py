@@ -93,6 +93,10 @@ class ResourceType(ABC):
                 return Replace(f"{name} changed", delete_first=self.delete_first)
         return None
 
+    def applied_by_create(self, desired: Desired) -> frozenset[str]:
+        """The properties that the creating request carries, of those that are to be applied."""
+        return frozenset()
+
     def foresee(self, step: Send, recorded: Recorded, observed: Any) -> Any:
         """What the cloud will show once this request has had its effect; UNKNOWN if only the cloud can say it.
 

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from hot_translator.sizes import size_of
 
-WHOLE = "*"
+WHOLE: Final = "*"
 """Key of the digest of all properties together: one comparison shows that nothing changed."""
+CREATED: Final = "+"
+"""Key in the digests of a resource that is not complete yet, and whose creating request was answered."""
 _SALTED: Final = "2-"
 """How salted digests begin. Those without are of the value alone: records of earlier versions hold them."""
 _PIECE: Final = 1 << 16

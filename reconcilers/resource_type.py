@@ -90,8 +90,9 @@ class RestResource(ResourceType):
         request = self.request("POST", self.collection, self.wrap(body), bulk_envelope=bulk_envelope)
         return Send(request, applies=self.applied_by_create(desired) - later, creates=True)
 
+    @override
     def applied_by_create(self, desired: Desired) -> frozenset[str]:
-        """The properties that the creating request carries; the others follow in updates."""
+        """Fields with ``create=False`` follow in updates."""
         return desired.changed - {name for name, how in self.fields.items() if not how.create}
 
     @override

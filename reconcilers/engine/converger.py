@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from reconcilers import secret_values
 from reconcilers.backoff import Backoff
-from reconcilers.digests import WHOLE
+from reconcilers.digests import CREATED, WHOLE
 from reconcilers.engine import adoption, intents, planner, power, seals
 from reconcilers.engine.context import READ_ONLY, ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified
@@ -311,7 +311,7 @@ class ResourceConverger(ResourceDriver):
         digests = {**self.recorded.digests, **({WHOLE: ""} if WHOLE in self.recorded.digests else {})}
         if step.creates:
             self.proven = True
-            digests = {}
+            digests = {CREATED: ""}
             shown = self.observed if self.observed is not NOT_OBSERVED else None
             identity = self.rtype.identity(self.recorded)
             physical_id = identity or (next(iter(self.rtype.identify(shown)), None) if shown else None)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from reconcilers.capabilities import suspendable
-from reconcilers.digests import WHOLE
+from reconcilers.digests import CREATED, WHOLE
 from reconcilers.engine.context import Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
@@ -333,11 +333,16 @@ def _drift(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: 
 def _replacement(rtype: ResourceType, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
     """Whether the change needs a new resource, or is refused.
 
-    A resource that was never complete is still being created: properties that it lacks are missing, not changed.
+    A resource that was never complete is still being created: properties that it lacks are missing, not changed. Those
+    that its creating request would have carried were not given then, so they did change; of a resource that was found
+    by its token, that is not known.
     """
     if not desired.changed:
         return None
-    applied = desired.changed if WHOLE in recorded.digests else desired.changed & recorded.digests.keys()
+    applied = desired.changed
+    if WHOLE not in recorded.digests:
+        carried = rtype.applied_by_create(desired) & desired.given if CREATED in recorded.digests else frozenset()
+        applied &= recorded.digests.keys() | carried
     return rtype.replacement(replace(desired, changed=applied), recorded, observed)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import Refused
+from harness.fake_openstack import BUILDING, Refused
 from harness.universe import Universe
 
+from reconcilers.engine.control import TimedOut
 from reconcilers.model import DriftPolicy
 
 
@@ -266,5 +267,29 @@ def test_a_record_deleted_by_hand_hands_its_resource_over(template: Callable[...
         new = next(one for one in universe.records.load() if one.name == "server")
         assert (new.physical_id, new.deleting, new.token) == (before, False, old.token)
         assert writes(universe, since) == []
+
+    virtual.run(life())
+
+
+@pytest.mark.parametrize(("later", "made"), [({"config_drive": True}, 2), ({"metadata": {"a": "b"}}, 1)])
+def test_a_server_that_is_being_made_is_replaced_if_it_lacks_what_only_a_creation_can_give(
+    later: dict[str, Any], made: int
+) -> None:
+    """The creating request did not carry the property, so it is not only missing."""
+
+    def stack(**properties: Any) -> dict[str, Any]:
+        given = {"image": "cirros", "flavor": "m1.tiny", **properties}
+        return {"resources": {"server": {"type": "OS::Nova::Server", "properties": given}}}
+
+    async def life() -> None:
+        universe = Universe()
+        with pytest.raises(TimedOut):
+            await universe.once(stack(), deadline=BUILDING / 2)
+        records = universe.records.load()
+        assert [(one.name, one.state) for one in records if one.physical_id] == [("server", "Creating")], records
+        await universe.settle(stack(**later))
+        creations = [one for one in universe.cloud.calls if (one.method, one.path) == ("POST", "/servers")]
+        assert len(creations) == made
+        assert len(universe.cloud.all("servers")) == 1
 
     virtual.run(life())
