@@ -163,11 +163,11 @@ def test_a_protected_resource_is_not_replaced_and_its_stack_is_not_deleted(runni
     assert "resources.data: spec.protectedResources" in space.reason("web", "Protected")["message"]
     space.kubectl("delete", "stack", "web", "--wait=false")
     eventually(lambda: "forbids to delete data" in space.condition("web").get("message", ""), 60)
-    assert cloud.block_storage.find_volume(identity) is not None
+    assert cloud.block_storage.get(f"/volumes/{identity}").status_code == 200
     assert cloud.network.find_network(net) is not None
     space.kubectl("patch", "stack", "web", "--type=merge", "-p", json.dumps({"spec": {"protectedResources": []}}))
     eventually(lambda: space.get("stack", "web") is None, 120)
-    assert cloud.block_storage.find_volume(identity) is None
+    assert cloud.block_storage.get(f"/volumes/{identity}").status_code == 404
 
 
 def test_a_proposal_is_planned_and_approved_before_the_stack_is_changed(running: Operator, space: Namespace) -> None:
