@@ -108,6 +108,8 @@ AS_OPERATOR = "--as=system:serviceaccount:kiln-system:kiln"
     "right",
     [
         "patch stacks",
+        "create stacks",
+        "delete stacks",
         "patch stacks/status",
         "create stackresources",
         "watch secrets",
@@ -122,7 +124,7 @@ def test_the_operator_may_do_what_it_needs(installed: None, right: str) -> None:
 @pytest.mark.parametrize(
     "right",
     [
-        *("create stacks", "update stacks", "delete stacks", "create stackoperations", "list pods"),
+        *("update stacks", "deletecollection stacks", "create stackoperations", "list pods"),
         *("get leases", "list customresourcedefinitions", "list namespaces", "impersonate users", "get nodes", "* *"),
     ],
 )

@@ -73,8 +73,8 @@ def test_a_server_deleted_by_hand_comes_back_and_a_changed_network_is_put_right(
     space.resync("web")
 
     def remade() -> bool:
-        server = space.resources("web")["server"]
-        return bool(server["spec"]["serial"] == 1 and server.get("status", {}).get("state") == "Ready")
+        server = space.resources("web").get("server")  # none, between the old record and the new one
+        return bool(server and server["spec"]["serial"] == 1 and server.get("status", {}).get("state") == "Ready")
 
     eventually(remade)
     space.ready("web")

@@ -130,7 +130,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def keep(prometheus: Prometheus, folder: Path) -> None:
-    """Write what the panels show, for pictures.py."""
+    """Write what the panels show."""
     shown = [
         {
             **{name: panel[name] for name in ("dashboard", "title", "type", "gridPos", "fieldConfig")},
