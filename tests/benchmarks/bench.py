@@ -160,6 +160,7 @@ BENCHES: dict[str, Callable[[CloudAccess], Iterator[Row]]] = {
     "servers": _compared(lambda told: compared.servers(told.count(30), NETWORK)),
     "strings": _compared(lambda told: compared.strings(told.count(500), 8 * told.scale)),
     "chain": _compared(lambda told: compared.chain(told.count(50))),
+    "balancer": _compared(lambda told: compared.balancer(told.count(10))),
     "large": _large,
     "idle": _idle,
     "shards": lambda site: sharded(site.directory, site.told.count(300)),
@@ -188,6 +189,9 @@ def main() -> int:
             site.backwards = bool(number % 2)
             for name, bench in BENCHES.items():
                 if told.only and not any(word in name for word in told.only):
+                    continue
+                if name == "balancer" and not site.connection.has_service("load-balancer"):
+                    print("balancer: this cloud has no Octavia (LAB_SERVICES=octavia make lab-up)")
                     continue
                 try:
                     for row in bench(site):

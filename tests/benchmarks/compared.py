@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.subject import Kiln
 from benchmarks.table import Row, Wanted
-from benchmarks.work import Competitor, Taken, Work
+from benchmarks.work import MEMBERS, Competitor, Taken, Work
 
 _FASTER = Wanted("< 1 x", ratio=1.0)
 
@@ -68,6 +68,15 @@ def servers(count: int, network: str) -> Comparison:
         Work("servers", count, network),
         f"{count} servers with ports in a ResourceGroup",
         {"create": wanted, "delete": wanted},
+    )
+
+
+def balancer(listeners: int) -> Comparison:
+    """A load balancer with 10 listeners, 10 pools with monitors, and 100 members."""
+    return Comparison(
+        Work("balancer", listeners),
+        f"a load balancer with {listeners} listeners, pools, monitors, and {MEMBERS * listeners} members",
+        {"create": Wanted("<= 1 x", ratio=1.0), "delete": Wanted("<= 1.1 x", ratio=1.1)},
     )
 
 

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.octavia_trees import large
+
 IMAGE = "cirros"
 FLAVOR = "m1.tiny"
 CIDR = "10.0.0.0/24"
+MEMBERS = 10
+"""Of each pool of a load balancer."""
 
 Resources = dict[str, Any]
 
@@ -24,7 +28,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """``kind`` is networks (with a subnet and a port each), servers (with a port each), chain or strings.
+    """``kind`` is networks (with a subnet and a port each), servers (with a port each), chain, strings or balancer (one
+    with listeners, each with a pool, a monitor and ten members).
 
     Servers are put on ``network``, a name.
     """
@@ -36,6 +41,8 @@ class Work:
     @property
     def size(self) -> int:
         """How many resources that are in all."""
+        if self.kind == "balancer":
+            return len(balancer(self.count))
         return self.count * {"networks": 3, "servers": 2}.get(self.kind, 1)
 
     def template(self) -> dict[str, Any]:
@@ -108,6 +115,12 @@ def mixed(count: int) -> Resources:
     return found | strings(count - len(found))
 
 
+def balancer(listeners: int) -> Resources:
+    """A load balancer on a network of its own, with listeners, pools, monitors and ten times as many members."""
+    found: Resources = large(listeners, MEMBERS)["resources"]
+    return found
+
+
 def _group(work: Work) -> Resources:
     member = {"type": "pair.yaml", "properties": {"net": work.network}}
     return {"group": {"type": "OS::Heat::ResourceGroup", "properties": {"count": work.count, "resource_def": member}}}
@@ -120,6 +133,7 @@ def _chain(work: Work) -> Resources:
 
 
 _RESOURCES = {
+    "balancer": lambda work: balancer(work.count),
     "networks": lambda work: networks(work.count),
     "servers": _group,
     "chain": _chain,

@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.peers import stopwatch
-from benchmarks.work import CIDR, FLAVOR, IMAGE, Taken, Work
+from benchmarks.work import CIDR, FLAVOR, IMAGE, MEMBERS, Taken, Work
+from harness.octavia_trees import CHECK, ROUND_ROBIN
 from keystoneauth1.session import TCPKeepAliveAdapter
 
 THREADS = 16
 POLL = 0.5
 """Seconds between two lists of servers."""
+PENDING_POLL = 0.2
+"""Seconds between two looks at a load balancer that changes."""
 NAME = "bench-script"
 
 
@@ -131,9 +134,45 @@ class Script:
         for one in reversed(made):
             self.call("network", "DELETE", f"/networks/{one}")
 
+    # A load balancer takes one change at a time: one call after the other, each once the one before is done.
+
+    def balancer(self, work: Work) -> list[str]:
+        """A network, a load balancer, and all that is below it."""
+        net = self.call("network", "POST", "/networks", {"network": {"name": NAME}})["network"]["id"]
+        subnet = {"network_id": net, "cidr": "10.9.1.0/24", "ip_version": 4}
+        made = self.call("network", "POST", "/subnets", {"subnet": subnet})["subnet"]["id"]
+        top = self.below("", "loadbalancer", {"vip_subnet_id": made})
+        for one in range(work.count):
+            given = {"loadbalancer_id": top, "protocol": "HTTP", "protocol_port": 80 + one}
+            listener = self.below(top, "listener", given)
+            pool = self.below(top, "pool", {"listener_id": listener, **ROUND_ROBIN})
+            self.below(top, "healthmonitor", {"pool_id": pool, **CHECK})
+            for other in range(MEMBERS):
+                given = {"address": f"10.9.1.{20 + other}", "protocol_port": 8000 + one}
+                self.below(top, "member", given, f"/lbaas/pools/{pool}/members")
+        return [net, top]
+
+    def below(self, top: str, kind: str, given: dict[str, Any], path: str = "") -> str:
+        """Make one, and wait until the load balancer takes the next change."""
+        made: str = self.call("load_balancer", "POST", path or f"/lbaas/{kind}s", {kind: given})[kind]["id"]
+        while self.call("load_balancer", "GET", f"/lbaas/loadbalancers/{top or made}")["loadbalancer"][
+            "provisioning_status"
+        ].startswith("PENDING"):
+            time.sleep(PENDING_POLL)
+        return made
+
+    def no_balancer(self, made: list[str]) -> None:
+        """Everything at once, and when it is gone the network."""
+        net, top = made
+        self.call("load_balancer", "DELETE", f"/lbaas/loadbalancers/{top}?cascade=true")
+        while self.call("load_balancer", "GET", "/lbaas/loadbalancers")["loadbalancers"]:
+            time.sleep(PENDING_POLL)
+        self.call("network", "DELETE", f"/networks/{net}")
+
 
 _PHASES: dict[str, tuple[Callable[[Script, Work], Any], Callable[[Script, Any], None]]] = {
     "networks": (Script.networks, Script.no_networks),
     "servers": (Script.servers, Script.no_servers),
     "chain": (Script.chain, Script.no_chain),
+    "balancer": (Script.balancer, Script.no_balancer),
 }
