@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hot_translator.errors import ResolutionError
 from hot_translator.sizes import size_of
 
 MAX_RESULT: Final = 4_000_000
@@ -135,6 +136,17 @@ def limited(budget: Budget | None = None) -> Iterator[Budget]:
         yield budget
     finally:
         _current.reset(token)
+
+
+@contextlib.contextmanager
+def refusing(path: str) -> Iterator[None]:
+    """Within it, what is too large or nested too deep is a ``ResolutionError`` of this path."""
+    try:
+        yield
+    except BudgetExceeded as error:
+        raise ResolutionError(path, str(error)) from None
+    except RecursionError:
+        raise ResolutionError(path, "the value is nested too deep") from None
 
 
 def remaining() -> Budget:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from hot_translator import rules
+from hot_translator.budget import refusing
 from hot_translator.catalogue.model import TypeSchema
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
 from hot_translator.expression import NOWHERE, UNKNOWN, resolve
@@ -43,11 +44,12 @@ def check(
     if len(problems) > before:
         return None
     try:
-        return _so_far(schema, raw, hidden)
+        with refusing(path):
+            return _so_far(schema, raw, hidden)
     except RefusedError as refused:
         problems.append(problem(path, refused))
     except TranslationError as error:
-        problems.append(InvalidTemplate(error.path, error.reason))
+        problems.append(error if error.transient else InvalidTemplate(error.path, error.reason))
     return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hot_translator.budget import refusing
 from hot_translator.errors import InvalidTemplate, TranslationError
 from hot_translator.expression import NOWHERE, is_dynamic, resolve, settled
 from hot_translator.functions.base import Failure, Path, failures, find_failure, strip
@@ -153,9 +154,10 @@ class Written:
         compiled = strip(self._unit.compiler.compile(snippet, Path(self.path, section)))
         if find_failure(compiled) is None:
             try:
-                resolve(compiled, NOWHERE)
+                with refusing(f"{self.path}.{section}"):
+                    resolve(compiled, NOWHERE)
             except TranslationError as error:
-                self.report(InvalidTemplate(error.path, error.reason))
+                self.report(error if error.transient else InvalidTemplate(error.path, error.reason))
         return self._checked(compiled if compiled is not None else {}, section)
 
     @cached_property

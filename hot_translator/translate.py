@@ -17,7 +17,7 @@ from hot_translator.members import GroupState
 from hot_translator.parameters import HIDDEN_TEXT, ParameterSchema, unknown
 from hot_translator.registry import Registry
 from hot_translator.template import Template, locate_error, parse_file
-from hot_translator.translation import Definition, Translation, topological_order
+from hot_translator.translation import Definition, Translation, check_requirements, topological_order
 from hot_translator.tree import Limits, Pseudo, Tree
 from hot_translator.unit import Unit
 
@@ -77,6 +77,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
     definitions = _complete(tree)
     try:
         order = topological_order(definitions)
+        check_requirements(definitions, order, tree.limits.requirements)
     except TranslationError as error:
         tree.report(error)
         _raise(tree, template)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from hot_translator import properties
-from hot_translator.budget import BudgetExceeded, measure
+from hot_translator.budget import measure, refusing
 from hot_translator.catalogue import TypeSchema
 from hot_translator.constraints import CustomConstraint
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
@@ -26,17 +25,6 @@ class _Memo:
 
     read: list[Any] | None = None
     value: Any = None
-
-
-@contextmanager
-def _refusing(path: str) -> Iterator[None]:
-    """Within it, what is too large or nested too deep is an error of this path."""
-    try:
-        yield
-    except BudgetExceeded as error:
-        raise ResolutionError(path, str(error)) from None
-    except RecursionError:
-        raise ResolutionError(path, "the value is nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +92,10 @@ class Definition:
         Only resources in nested templates have a condition that is still open (``condition``). One that is not to
         exist is as one that the template does not have. Raises ``TranslationError``.
         """
-        return True if self.condition is None else self.condition.resolve(scope)
+        if self.condition is None:
+            return True
+        with refusing(self.path):
+            return self.condition.resolve(scope)
 
     def resolve(self, scope: Scope) -> dict[str, Any]:
         """The property values, coerced and completed by the type's schema.
@@ -119,7 +110,7 @@ class Definition:
         if memo.read is not None and not self._leaves:
             return memo.value  # type: ignore[no-any-return]
         read = [leaf.resolve(scope) for leaf in self._leaves]
-        with _refusing(f"{self.path}.properties"):
+        with refusing(f"{self.path}.properties"):
             if any(isinstance(value, Mapping | list) for value in read):
                 measure(read)  # before it is compared: what resources give may share parts
             if memo.read is not None and memo.read == read:
@@ -145,7 +136,7 @@ class Definition:
         """The metadata; may hold ``UNKNOWN``. Raises ``TranslationError``."""
         if not self.metadata:
             return {}
-        with _refusing(f"{self.path}.metadata"):
+        with refusing(f"{self.path}.metadata"):
             resolved = resolve(self.metadata, scope)
             measure(resolved)
         return resolved if isinstance(resolved, dict) else {}
@@ -163,7 +154,7 @@ class Output:
 
     def resolve(self, scope: Scope) -> Any:
         """The value, null when its condition is false; ``UNKNOWN`` anywhere in it; raises ``TranslationError``."""
-        with _refusing(f"outputs.{self.name}.value"):
+        with refusing(f"outputs.{self.name}.value"):
             resolved = resolve(self.value, scope)
             measure(resolved)
         return None if resolved is OMITTED else resolved
@@ -212,6 +203,24 @@ class Translation:
 def graph(definitions: Mapping[str, Definition]) -> dict[str, frozenset[str]]:
     """Each name with the names that it requires."""
     return {name: definition.requires for name, definition in definitions.items()}
+
+
+def check_requirements(definitions: Mapping[str, Definition], order: Iterable[str], most: int) -> None:
+    """Refuse definitions that require too many others, each member of a group counted for itself.
+
+    ``order`` has each name after what it requires. Raises ``InvalidTemplate`` with the path where they become too many.
+    """
+    made: dict[str, int] = {}
+    required = 0
+    for name in order:
+        definition = definitions[name]
+        number = sum(made.get(other, 0) for other in definition.requires)
+        made[name] = number if definition.virtual else 1
+        if not definition.virtual:
+            required += number
+        if required > most:
+            reason = f"The resources of the templates require each other more than {most} times in all"
+            raise InvalidTemplate(definition.path, reason)
 
 
 def topological_order(definitions: Mapping[str, Definition]) -> tuple[str, ...]:

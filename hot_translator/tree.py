@@ -22,6 +22,8 @@ MAX_RESOURCES: Final = 20_000
 
 Heat's default is 1,000.
 """
+MAX_REQUIREMENTS: Final = 1_000_000
+"""Of all resources together. Each of a thousand members may require each of another thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Limits:
 
     depth: int = MAX_DEPTH
     resources: int = MAX_RESOURCES
+    requirements: int = MAX_REQUIREMENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hot_translator import versions
+from hot_translator.budget import refusing
 from hot_translator.compiler import Compiler, Entity
 from hot_translator.conditional import Undecided, both
 from hot_translator.entities import Facade, Place, make_entity
@@ -214,14 +215,15 @@ class Unit:
 
     def warn_of_outputs(self) -> None:
         """Warn of the calls in outputs that are certain to fail: such an output will have no value."""
-        for value, _ in self._outputs.values():
+        for name, (value, _) in self._outputs.items():
             found = list(failures(value))
             for failure in found:
                 if not failure.reported:
                     self.warn(type(failure.error)(failure.error.path, failure.error.reason))
             try:
                 if not found:
-                    resolve(value, NOWHERE)
+                    with refusing(f"outputs.{name}.value"):
+                        resolve(value, NOWHERE)
             except TranslationError as error:
                 self.warn(error)
 

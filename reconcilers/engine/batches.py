@@ -33,6 +33,8 @@ class Barriers:
 
     def added_to(self, requires: Mapping[str, Set[str]]) -> dict[str, Set[str]]:
         """The requirements with the barriers among them; without them if they closed a circle."""
+        if not self.between:
+            return dict(requires)
         found: dict[str, Set[str]] = {name: needs | self.before.get(name, set()) for name, needs in requires.items()}
         found |= {key: barrier.after for key, barrier in self.between.items()}
         try:

@@ -24,7 +24,7 @@ from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
-from reconcilers.engine.graph import concrete_requirements, run_in_dependency_order
+from reconcilers.engine.graph import AT_ONCE, all_requirements, run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.planner import Action
 from reconcilers.engine.power import PowerChanges
@@ -105,7 +105,7 @@ class Engine:
         """
         definitions = translation.definitions
         await self.look({definition.type for definition in definitions.values()})
-        needs = {name: concrete_requirements(definitions, name) for name in definitions}
+        needs = await self.context.evaluate(lambda: all_requirements(definitions))
         sweep = await self.context.evaluate(lambda: self.sweep(translation, needs))
         for name, ready in sweep.ready.items():
             self._note(name, ready)
@@ -116,12 +116,13 @@ class Engine:
         cleanup = Cleanup(self.context, self.result, self.all_records())
         cleanup.leaving = [one for one in self.all_records() if one.name not in definitions]
         barriers = batches.arranged(translation.groups, sweep.waiting, self.context.policy.deployed)
-        requires = barriers.added_to({name: needs[name] for name in sweep.waiting})
+        waiting = {name: needs[name] for name in sweep.waiting}
+        requires = await self.context.evaluate(lambda: barriers.added_to(waiting))
 
         async def work(name: str) -> bool:
             if name in barriers.between:
                 return await self._pause_between(barriers.between[name])
-            return await self._one(definitions[name], needs[name], sweep.waiting[name], cleanup)
+            return await self._one(definitions[name], needs[name], sweep.waiting.pop(name), cleanup)
 
         def ahead(name: str) -> None:
             if name not in barriers.between:
@@ -230,7 +231,8 @@ class Engine:
                 continue
             ready = driver.at_rest() if driver else None
             if ready is None:
-                sweep.waiting[name] = driver
+                # The others are made again when their turn comes: thousands would take much memory.
+                sweep.waiting[name] = driver if len(sweep.waiting) < AT_ONCE else None
             else:
                 sweep.ready[name] = ready
                 self.context.settle(name, ready)

@@ -23,9 +23,14 @@ class RealCloud:
     region = "RegionOne"
 
     def __init__(self, connection: Any) -> None:
-        self._cloud = Cloud(connection, ThreadPoolExecutor(24))
+        self._connection, self._threads = connection, ThreadPoolExecutor(24)
+        self.connect()
         self.calls: list[Request] = []
         self.point: Callable[[], Any] = _nothing
+
+    def connect(self) -> None:
+        """A new session, as a new process has: it remembers nothing of earlier calls."""
+        self._cloud = Cloud(self._connection, self._threads)
 
     async def send(self, request: Request, caller: Caller = ANYBODY) -> Answer:
         """See Cloud."""

@@ -86,6 +86,24 @@ async def test_a_renamed_resource_is_not_touched(web: OneStack) -> None:
     assert [one for one in web.cloud.calls if one.method != "GET"] == sent
 
 
+async def test_equal_values_of_two_resources_have_other_digests_and_a_rename_keeps_them(web: OneStack) -> None:
+    web.apply({"a": NET, "c": NET})
+    await web.run()
+
+    def digests() -> dict[str, Any]:
+        records = [one for (plural, _, _), one in web.kube.objects.items() if plural == "stackresources"]
+        return {one["spec"]["logicalName"]: one["status"]["digests"] for one in records}
+
+    before = digests()
+    assert before["a"].keys() == before["c"].keys()
+    assert not set(before["a"].values()) & set(before["c"].values())
+    web.apply({"b": NET, "c": NET}, moves=A_TO_B)
+    sent = len(web.cloud.calls)
+    await web.run()
+    assert all(one.method == "GET" for one in web.cloud.calls[sent:])
+    assert before["a"] in digests().values()
+
+
 async def test_a_rename_stays_when_the_move_is_removed(web: OneStack) -> None:
     web.apply({"a": NET})
     await web.run()

@@ -86,3 +86,26 @@ def test_a_group_of_too_many_members_is_refused_before_any_is_made(group):
     assert "49990 members are more than the 20000 resources that a stack may have" in str(error)
     assert error.path.startswith("resources.g.properties.")
     assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("edge", ["depends_on: [a]", "get_attr"])
+def test_members_that_require_too_many_others_are_refused_with_path_and_limit(edge):
+    value = "{get_attr: [a, refs]}" if edge == "get_attr" else "x"
+    more = "" if edge == "get_attr" else f", {edge}"
+    members = "{count: 1100, resource_def: {type: OS::Heat::Value, properties: {value: %s}}}"
+    group = "{type: OS::Heat::ResourceGroup, properties: %s%s}"
+    text = f"{HEAD}resources:\n  a: {group % (members % 'x', '')}\n  b: {group % (members % value, more)}\n"
+    error, peak = refused(text)
+    assert error.path.startswith("resources.b")
+    assert "require each other more than 1000000 times in all" in str(error)
+    assert peak < 200_000_000
+
+
+def test_members_with_lists_of_all_others_are_refused_with_path_and_limit():
+    member = "{count: 4000, resource_def: {type: OS::Heat::Value, properties: {value: %s}}}"
+    group = "{type: OS::Heat::ResourceGroup, properties: %s}"
+    others = "{get_attr: [a, refs]}"
+    error, peak = refused(f"{HEAD}resources:\n  a: {group % (member % 'x')}\n  b: {group % (member % others)}\n")
+    assert error.path.startswith("resources.b")
+    assert "the functions of the template make more than 64000000 characters in all" in str(error)
+    assert peak < 200_000_000
