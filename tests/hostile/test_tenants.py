@@ -5,30 +5,24 @@ The operator has the rights of its ServiceAccount on a real API server, and the 
 """
 
 import contextlib
-import http.server
-import itertools
 import json
 import os
-import statistics
-import threading
-import time
-import urllib.request
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from harness import lab
-from harness.operator import Operator, eventually, free_port
+from harness.operator import Operator, eventually
 from harness.project import CLOUD, Project
 from harness.stacks import Namespace
 from kubernetes import client, config
 
 from hostile import attacks, hostile_clouds
+from hostile.tenants import Honest, Hostile, Inside, reason_of
+from hostile.watched import Every, Phase, Watched, compared, memory_limit
 from reconcilers import identifiers
 
 ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "8"))
@@ -36,224 +30,6 @@ RATIO = 1.5
 """How much longer the honest tenant's Stacks may take under attack than without it."""
 PROBE = 1.0
 """Seconds within which /healthz answers."""
-LOOK = 0.05
-"""Seconds between looks at a Stack of the honest tenant."""
-STEPS = ("create", "update", "delete")
-_MB = 1 << 20
-_UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
-
-
-def memory_limit() -> int:
-    """Bytes that the chart gives the operator."""
-    text: str = yaml.safe_load((lab.ROOT / "charts/kiln/values.yaml").read_text())["resources"]["limits"]["memory"]
-    return int(text[:-2]) * _UNITS[text[-2:]]
-
-
-class Every:
-    """Does something again and again in a thread, within a ``with`` statement."""
-
-    def __init__(self, seconds: float, what: Callable[[], None]) -> None:
-        self._seconds = seconds
-        self._what = what
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        while not self._end.wait(self._seconds):
-            self._what()
-
-    def __enter__(self) -> "Every":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-
-class Watched:
-    """An operator that is asked for /healthz all the time, and whose memory is measured."""
-
-    def __init__(self, directory: Path, namespaces: tuple[str, ...], denied: str) -> None:
-        self.port = free_port()
-        arguments = ("--no-lease", "--health-port", str(self.port), "--log-format", "json", "--deny-cloud-network")
-        self.operator = Operator(directory, namespaces=namespaces, log_level="info", arguments=(*arguments, denied))
-        self.probes: list[float] = []
-        self.memory: list[int] = []
-
-    def probe(self) -> None:
-        """Ask for /healthz."""
-        began = time.monotonic()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=60) as answer:
-            assert answer.status == 200
-        self.probes.append(time.monotonic() - began)
-
-    def peaks(self) -> tuple[float, int]:
-        """The longest probe and the most memory since this was last asked."""
-        peaks = max(self.probes), max(self.memory)
-        self.probes.clear()
-        self.memory.clear()
-        return peaks
-
-    def weigh(self) -> None:
-        """Add up the memory of the operator's processes; what they share counts once."""
-        assert self.operator.process is not None
-        session, total = str(self.operator.process.pid), 0
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if (path / "stat").read_text().rsplit(")", 1)[1].split()[3] == session:
-                    lines = (path / "smaps_rollup").read_text().splitlines()
-                    total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-            except (OSError, IndexError):
-                continue  # it has just ended
-        self.memory.append(total << 10)
-
-
-class Stacks:
-    """The Stacks of a namespace, by a client in this process: what is measured holds no start of a kubectl."""
-
-    def __init__(self, space: Namespace) -> None:
-        self._place = ("kiln.dev", "v1alpha1", space.name, "stacks")
-        self._api = client.CustomObjectsApi(config.new_client_from_config(lab.environment()["KUBECONFIG"]))
-
-    def apply(self, stack: attacks.Object) -> None:
-        """Server-side apply."""
-        options = {"field_manager": "tenant", "force": True, "_content_type": "application/apply-patch+yaml"}
-        self._api.patch_namespaced_custom_object(*self._place, stack["metadata"]["name"], stack, **options)
-
-    def is_ready(self, name: str) -> bool:
-        """Whether a Stack is Ready at its present generation."""
-        stack = self._api.get_namespaced_custom_object(*self._place, name)
-        current = (stack.get("status") or {}).get("observedGeneration") == stack["metadata"]["generation"]
-        return current and reason_of(stack) == "Succeeded"
-
-    def delete(self, name: str) -> None:
-        """Ask for the deletion of a Stack."""
-        self._api.delete_namespaced_custom_object(*self._place, name)
-
-    def is_gone(self, name: str) -> bool:
-        """Whether there is no Stack of this name."""
-        try:
-            self._api.get_namespaced_custom_object(*self._place, name)
-        except client.ApiException as error:
-            return bool(error.status == 404)
-        return False
-
-
-class Honest:
-    """A tenant that creates, updates and deletes a Stack; ``times`` are the seconds of each step."""
-
-    def __init__(self, space: Namespace, canary: str) -> None:
-        self.space = space
-        self._stacks = Stacks(space)
-        self._serial = itertools.count()
-        self.names: list[str] = []
-        space.apply(attacks.secret("own-secret", {"token": canary}))
-
-    def _stack(self, name: str, cidr: str, more: str = "") -> attacks.Object:
-        template = f"""heat_template_version: 2021-04-16
-parameters: {{secret: {{type: string, hidden: true}}}}
-resources:
-  net: {{type: OS::Neutron::Net}}
-  subnet: {{type: OS::Neutron::Subnet, properties: {{network: {{get_resource: net}}, cidr: {cidr}}}}}
-  word: {{type: OS::Heat::RandomString}}
-  kept: {{type: OS::Heat::Value, properties: {{value: {{get_param: secret}}}}}}
-{more}outputs:
-  words: {{value: {{yaql: {{expression: "$.data.len()", data: {{get_attr: [word, value]}}}}}}}}
-  kept: {{value: {{get_attr: [kept, value]}}}}
-"""
-        given = [{"name": "secret", "secretKeyRef": {"name": "own-secret", "key": "token"}}]
-        return attacks.stack(name, template, parametersFrom=given)
-
-    def life(self) -> dict[str, float]:
-        """The seconds of each step of one Stack's life."""
-        number = next(self._serial)
-        name, cidr = f"honest-{number}", f"10.77.{number % 250}.0/24"
-        self.names.append(name)
-        second = "  second: {type: OS::Neutron::Net}\n"
-        steps = (
-            lambda: self._ready(self._stack(name, cidr)),
-            lambda: self._ready(self._stack(name, cidr, second)),
-            lambda: self._delete(name),
-        )
-        times = {}
-        for step, work in zip(STEPS, steps, strict=True):
-            began = time.monotonic()
-            work()
-            times[step] = time.monotonic() - began
-        return times
-
-    def _ready(self, stack: attacks.Object) -> None:
-        self._stacks.apply(stack)
-        eventually(lambda: self._stacks.is_ready(stack["metadata"]["name"]), 300, LOOK)
-
-    def _delete(self, name: str) -> None:
-        self._stacks.delete(name)
-        eventually(lambda: self._stacks.is_gone(name), 300, LOOK)
-
-    def lives(self, rounds: int) -> dict[str, float]:
-        """The median seconds of each step over some Stacks, one after the other."""
-        found: dict[str, list[float]] = defaultdict(list)
-        for _ in range(rounds):
-            for step, seconds in self.life().items():
-                found[step].append(seconds)
-        return {step: statistics.median(seconds) for step, seconds in found.items()}
-
-
-class Hostile:
-    """A tenant with Stacks of every kind of attack, which it has tried again and again."""
-
-    def __init__(self, space: Namespace, urls: Mapping[str, str], honest: Honest) -> None:
-        self.space = space
-        self._stacks = Stacks(space)
-        self._objects = [
-            *attacks.of_templates(),
-            *attacks.of_clouds(urls),
-            *attacks.of_secrets(),
-            *attacks.of_deputies(honest.space.name, "own-secret"),
-            *attacks.of_numbers(),
-        ]
-        self._turn = itertools.cycle([one for one in self._objects if one["kind"] == "Stack"])
-        self.touched = 0
-
-    @property
-    def names(self) -> set[str]:
-        """Names of its Stacks."""
-        return {one["metadata"]["name"] for one in self._objects if one["kind"] == "Stack"}
-
-    def begin(self) -> None:
-        """Apply everything."""
-        self.space.apply(*self._objects)
-
-    def wait_until_tried(self) -> None:
-        """Wait until something was said of every Stack."""
-        eventually(lambda: not [one for one in self.space.get("stacks") if not reason_of(one)], 600, 1.0)
-
-    def again(self) -> None:
-        """Have the next Stack translated and tried once more: a text that is new defeats what is kept of the old."""
-        stack = next(self._turn)
-        text = f"{stack['spec']['templateBody']}\n# {uuid.uuid4()}\n"
-        self._stacks.apply({**stack, "spec": {**stack["spec"], "templateBody": text}})
-        self.touched += 1
-
-
-class Inside:
-    """A place where no cloud may be; ``connections`` are those that came in all the same."""
-
-    url = ""
-
-    def __init__(self) -> None:
-        self.connections: list[Any] = []
-        connections = self.connections
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def setup(self) -> None:
-                connections.append(self.client_address)
-                super().setup()
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.2", 0), Handler)
-        self.url = f"http://127.0.0.2:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
 
 @pytest.fixture
@@ -325,7 +101,7 @@ def test_a_hostile_tenant_beside_an_honest_one(
     honest = Honest(spaces[0], canary)
     watched = Watched(tmp_path, (spaces[0].name, spaces[1].name), "127.0.0.2/32")
     with hostile_clouds.running(inside.url) as urls, watched.operator:
-        eventually(lambda: _answers(watched.port), 60)
+        eventually(watched.ready, 60)
         honest.life()  # the operator has its connections now
         hostile = Hostile(spaces[1], urls, honest)
         with Every(0.1, watched.probe), Every(1.0, watched.weigh):
@@ -348,29 +124,6 @@ def test_a_hostile_tenant_beside_an_honest_one(
     assert attacked.probe < PROBE
     assert attacked.memory < memory_limit()
     assert attacked.total / quiet.total < RATIO
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """The honest tenant's median seconds of each step, the longest probe (seconds), the most memory (bytes)."""
-
-    times: Mapping[str, float]
-    probe: float
-    memory: int
-
-    @property
-    def total(self) -> float:
-        """Seconds of one Stack's life."""
-        return sum(self.times.values())
-
-
-def compared(quiet: Phase, attacked: Phase) -> str:
-    """The figures of both phases."""
-    rows = [(step, quiet.times[step], attacked.times[step]) for step in STEPS] + [("all", quiet.total, attacked.total)]
-    lines = [f"{step:8}{one:8.2f} s quiet{other:8.2f} s under attack  x {other / one:.2f}" for step, one, other in rows]
-    lines.append(f"/healthz{quiet.probe:8.2f} s quiet{attacked.probe:8.2f} s under attack, at the longest")
-    lines.append(f"memory  {quiet.memory / _MB:8.0f} MB quiet{attacked.memory / _MB:7.0f} MB under attack, at the most")
-    return "\n".join(lines)
 
 
 def nothing_shows(
@@ -398,23 +151,9 @@ def nothing_shows(
     assert not [one for one in own if one["level"] == "error"]
 
 
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def password(project: Project) -> str:
     """The password in the project's clouds.yaml."""
     return str(yaml.safe_load(project.clouds_yaml)["clouds"][CLOUD]["auth"]["password"])
-
-
-def reason_of(stack: Mapping[str, Any]) -> str:
-    """Why a Stack is not Ready, or that it is; "" while nothing was said of it."""
-    conditions = (stack.get("status") or {}).get("conditions") or []
-    return next((str(one["reason"]) for one in conditions if one["type"] == "Ready"), "")
 
 
 def guess(space: Namespace, url: str, guesses: list[str]) -> None:

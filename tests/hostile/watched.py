@@ -1,0 +1,113 @@
+"""An operator under watch: how soon it answers, what it takes, and how long Stacks beside an attack take."""
+
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from harness import lab
+from harness.operator import Operator, free_port
+
+STEPS = ("create", "update", "delete")
+_MB = 1 << 20
+_UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def memory_limit() -> int:
+    """Bytes that the chart gives the operator."""
+    text: str = yaml.safe_load((lab.ROOT / "charts/kiln/values.yaml").read_text())["resources"]["limits"]["memory"]
+    return int(text[:-2]) * _UNITS[text[-2:]]
+
+
+class Every:
+    """Does something again and again in a thread, within a ``with`` statement."""
+
+    def __init__(self, seconds: float, what: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._what = what
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._seconds):
+            self._what()
+
+    def __enter__(self) -> "Every":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+class Watched:
+    """An operator that is asked for /healthz all the time, and whose memory is measured."""
+
+    def __init__(self, directory: Path, namespaces: tuple[str, ...], denied: str) -> None:
+        self.port = free_port()
+        arguments = ("--no-lease", "--health-port", str(self.port), "--log-format", "json", "--deny-cloud-network")
+        self.operator = Operator(directory, namespaces=namespaces, log_level="info", arguments=(*arguments, denied))
+        self.probes: list[float] = []
+        self.memory: list[int] = []
+
+    def probe(self) -> None:
+        """Ask for /healthz."""
+        began = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=60) as answer:
+            assert answer.status == 200
+        self.probes.append(time.monotonic() - began)
+
+    def peaks(self) -> tuple[float, int]:
+        """The longest probe and the most memory since this was last asked."""
+        peaks = max(self.probes), max(self.memory)
+        self.probes.clear()
+        self.memory.clear()
+        return peaks
+
+    def weigh(self) -> None:
+        """Add up the memory of the operator's processes; what they share counts once."""
+        assert self.operator.process is not None
+        session, total = str(self.operator.process.pid), 0
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if (path / "stat").read_text().rsplit(")", 1)[1].split()[3] == session:
+                    lines = (path / "smaps_rollup").read_text().splitlines()
+                    total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            except (OSError, IndexError):
+                continue  # it has just ended
+        self.memory.append(total << 10)
+
+    def ready(self) -> bool:
+        """Whether its watches are open."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz") as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The honest tenant's median seconds of each step, the longest probe (seconds), the most memory (bytes)."""
+
+    times: Mapping[str, float]
+    probe: float
+    memory: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of one Stack's life."""
+        return sum(self.times.values())
+
+
+def compared(quiet: Phase, attacked: Phase) -> str:
+    """The figures of both phases."""
+    rows = [(step, quiet.times[step], attacked.times[step]) for step in STEPS] + [("all", quiet.total, attacked.total)]
+    lines = [f"{step:8}{one:8.2f} s quiet{other:8.2f} s under attack  x {other / one:.2f}" for step, one, other in rows]
+    lines.append(f"/healthz{quiet.probe:8.2f} s quiet{attacked.probe:8.2f} s under attack, at the longest")
+    lines.append(f"memory  {quiet.memory / _MB:8.0f} MB quiet{attacked.memory / _MB:7.0f} MB under attack, at the most")
+    return "\n".join(lines)
