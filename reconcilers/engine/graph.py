@@ -68,7 +68,8 @@ async def run_in_dependency_order(
             await asyncio.sleep(0)
         task = await finished.get()
         running.discard(task)
-        broken = broken or task.exception()
+        error = task.exception()  # asked of each: otherwise asyncio complains
+        broken = broken or error
         if broken is None and task.result():
             for other in dependants[task.get_name()]:
                 missing[other] -= 1

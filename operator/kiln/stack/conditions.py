@@ -252,6 +252,13 @@ def not_evaluated(generation: int, reason: str, message: str) -> StatusUpdate:
     return StatusUpdate(generation, ReadyState(ready=False, reconciling=True, reason=reason, message=message))
 
 
+def waiting_for_room(generation: int) -> StatusUpdate:
+    """Other large Stacks of the namespace are reconciled first."""
+    message = "other Stacks of the namespace with thousands of resources are reconciled first"
+    state = ReadyState(ready=False, reconciling=True, reason=Reason.PROGRESSING, message=message)
+    return StatusUpdate(generation, state)
+
+
 def deletion_blocked(generation: int, users: Sequence[str]) -> StatusUpdate:
     """The Stack is to be deleted, and other Stacks use its outputs."""
     message = (

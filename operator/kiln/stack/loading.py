@@ -76,6 +76,8 @@ class Loader:
         except TranslationError as error:
             raise self._here.untranslatable(error) from error
         self._here.reporter.add_secrets(translation.hidden_values)
+        self._here.shared.large.note(self._here.key, len(translation.definitions))
+        self._here.check_room()
         try:
             if not self._here.old.current_revision:
                 adoption.check_names(imports, translation)

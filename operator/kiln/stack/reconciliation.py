@@ -84,7 +84,8 @@ class StackReconciliation:
 
     async def run(self) -> Requeue:
         """Reconcile the Stack, carry out its next StackOperation, and make the snapshots that wait."""
-        requeue = await self._operation.finish(await self._reconcile())
+        with self._here.shared.large.reconciled(self._here.key):
+            requeue = await self._operation.finish(await self._reconcile())
         snapshots, at = self._here.snapshots, self._reached_state
         if at is not None:
             context = partial(self._here.copying_context, at.access)
@@ -98,6 +99,7 @@ class StackReconciliation:
             if spec.paused and (finalizer.has_finalizer(self._here.stack) or not deleting):
                 await self.reporter.report_final(conditions.paused(self.generation, deleting=deleting))
                 return Requeue.on_events(PassEnd.PAUSED)
+            self._here.check_room()
             await self._operation.choose(deleting=deleting)
             if deleting:
                 return await StackDeletion(self._here, self._operation).run(spec)

@@ -26,6 +26,8 @@ class PassEnd(StrEnum):
     """An output of another Stack has no value yet."""
     DELETION_BLOCKED = "DeletionBlocked"
     """Other Stacks use outputs of the one that is being deleted."""
+    WAITING_FOR_ROOM = "WaitingForRoom"
+    """Other large Stacks of the namespace are reconciled first."""
     PAUSED = "Paused"
     """``spec.paused`` is set."""
     AWAITING_APPROVAL = "AwaitingApproval"
@@ -48,6 +50,7 @@ SETTLED = frozenset(
         PassEnd.HOOK_PENDING,
         PassEnd.WAITING_FOR_STACK,
         PassEnd.DELETION_BLOCKED,
+        PassEnd.WAITING_FOR_ROOM,
         PassEnd.AWAITING_APPROVAL,
     }
 )

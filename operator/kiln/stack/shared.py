@@ -16,6 +16,7 @@ from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.history import HistoryWriter
 from kiln.stack.inputs import Inputs
+from kiln.stack.large_stacks import LargeStacks
 from kiln.stack.other_stacks import StackReferences
 from kiln.stack.requests import RequestIndex
 from kiln.stack.translation_cache import TranslationCache
@@ -74,6 +75,7 @@ class SharedState:
         """By the digests of credentials, as long as their connections are kept."""
         clouds.closed = self._forget_site
         self._translations = TranslationCache(self._translators)
+        self.large = LargeStacks()
         self.unconfirmed = UnconfirmedCreates()
         self.requests = RequestIndex()
         self.references = StackReferences()
@@ -120,6 +122,7 @@ class SharedState:
     def forget(self, key: Key) -> None:
         """The Stack does not exist any more: forget its secrets and its translations."""
         self._translations.forget(key)
+        self.large.forget(key)
         self.history.forget(key)
         logs.redact.forget(str(key))
         logs.redact.forget(f"{key}#made")

@@ -32,6 +32,8 @@ RETRY: Final = Backoff(first=5.0, longest=300.0)
 """Between tries of a failed Stack."""
 CREDENTIALS_RETRY: Final = 60.0
 """Seconds until refused credentials are tried again. A change of their Secret starts a reconciliation at once."""
+ROOM_AGAIN: Final = 5.0
+"""Seconds until a large Stack looks again whether the others of its namespace have left it room."""
 LOOK_AGAIN: Final = 60.0
 """Seconds until the next look at other Stacks that are waited for. An event of theirs starts one at once."""
 
@@ -86,6 +88,12 @@ class Surroundings:
             return self.refusal(error.kind, message)
         update = conditions.not_evaluated(self.generation, error.kind, message)
         return Refused(update, Requeue(PassEnd.RETRY, None, RETRY))
+
+    def check_room(self) -> None:
+        """Raise Refused while other large Stacks of the namespace take the room."""
+        if not self.shared.large.has_room(self.key):
+            update = conditions.waiting_for_room(self.generation)
+            raise Refused(update, Requeue(PassEnd.WAITING_FOR_ROOM, ROOM_AGAIN))
 
     def control(self, time_left: float) -> Control:
         """What ends the reconciliation: something newer, a lost Lease, or the end of ``time_left`` (seconds)."""

@@ -8,8 +8,11 @@ from harness import loop_holds
 from harness.loop_holds import Hold
 from harness.one_stack import NET, OneStack
 
+from kiln.api.v1alpha1 import Key
 from kiln.clouds.fair_executor import FairThreadPoolExecutor
 from kiln.stack import clock
+from kiln.stack.large_stacks import LargeStacks
+from kiln.stack.requeue import PassEnd
 from kiln.stack.translation_cache import TranslationCache
 
 
@@ -66,3 +69,26 @@ async def test_functions_that_take_long_do_not_hold_the_event_loop(web: OneStack
     # loosely: it also counts what others take on a busy machine.
     assert max((one.cpu for one in holds), default=0.0) < 0.2, loop_holds.summary(holds)
     assert max((one.seconds for one in holds), default=0.0) < 1.5, loop_holds.summary(holds)
+
+
+async def test_large_stacks_of_a_namespace_are_reconciled_one_after_the_other(web: OneStack) -> None:
+    large = web.services.large = LargeStacks(room=5, counted=2)
+    first, second, foreign = Key("ns", "first"), Key("ns", "second"), Key("other", "first")
+    large.note(first, 4)
+    large.note(foreign, 4)
+    web.apply({f"net{number}": NET for number in range(3)})
+    with large.reconciled(first), large.reconciled(second), large.reconciled(foreign):
+        again = await web.run()
+        assert (again.end, again.after) == (PassEnd.WAITING_FOR_ROOM, 5.0)
+        assert web.condition() == ("False", "Progressing")
+        assert "reconciled first" in web.message()
+        before = len(web.kube.calls)
+        assert (await web.run()).end is PassEnd.WAITING_FOR_ROOM  # and it loads nothing
+        assert len(web.kube.calls) - before <= 2
+        large.note(first, 3)
+        assert not large.has_room(Key("ns", "web"))
+        assert web.cloud.all("networks") == []
+    await web.run()
+    assert web.condition() == ("True", "Succeeded")
+    assert large.has_room(first)
+    await web.delete()
