@@ -71,6 +71,11 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.set_defaults(handler=partial(_run, parser))
 
 
+SWITCH: Final = 0.001
+"""Seconds after which a thread that computes leaves Python's lock to another. The event loop takes it anew after each
+wait, and with Python's default would wait 5 ms each time that a template is translated meanwhile."""
+
+
 def tune_gc() -> None:
     """Exclude long-lived objects (modules, catalogue) from garbage collection, and collect less often.
 
@@ -100,6 +105,7 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     # All types, now: the first reconciliation would hold the event loop while their modules are imported.
     registry.load()
     tune_gc()
+    sys.setswitchinterval(SWITCH)
     try:
         asyncio.run(_run_until_exit(settings))
     except (ConfigException, OSError) as error:
