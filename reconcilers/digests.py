@@ -8,6 +8,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from hot_translator.sizes import size_of
@@ -24,10 +25,26 @@ _PIECE: Final = 1 << 16
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
+_text = lru_cache(4096)(_canonical)
+"""The same of names."""
+
+
 def is_large(value: Any) -> bool:
     """Whether the digest of a JSON value takes so long that it must not be made on an event loop."""
+    if isinstance(value, str):
+        return len(value) > _PIECE
+    parts = value.values() if type(value) is dict else value if type(value) is list else ()
+    length = sum(len(key) if type(key) is str else 0 for key in value) if type(value) is dict else 0
+    for part in parts:  # most properties are texts and switches: this is much quicker than measuring
+        if type(part) is str:
+            length += len(part)
+        elif part and part is not True:
+            break
+    else:
+        if parts:
+            return length + len(parts) > _PIECE
     try:
-        return (len(value) if isinstance(value, str) else size_of(value)) > _PIECE
+        return size_of(value) > _PIECE
     except ValueError:
         return False  # nested too deep, or a number too long: the encoder refuses it as well
 
@@ -82,7 +99,7 @@ class Digester:
         """Digest of the value of one property of the resource."""
         if not self._resource:
             return self.value(value)
-        salt = f"[{_canonical(self._resource)},{_canonical(name)}]"
+        salt = f"[{_text(self._resource)},{_text(name)}]"
         return _SALTED + self._digest(salt, value)
 
     def matches(self, name: str, value: Any, digest: str | None) -> bool:

@@ -56,6 +56,7 @@ LARGE = {
     "maps": [{"b": 1, "a": [number]} for number in range(5_000)],
     "numbered": {1: "y" * 70_000, 2: "z"},
     "nested": [[[[["x" * 70_000], "y"]], {"z": ["w"] * 9_000}]],
+    "a key": {"k" * 70_000: 1},
     "tuple": ("x", "y" * 70_000),
 }
 
