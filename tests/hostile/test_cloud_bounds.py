@@ -244,7 +244,7 @@ async def test_no_redirect_carries_credentials_to_another_host(server, connect, 
         for request in (LIST, POST):
             with pytest.raises(CloudError):
                 await cloud.send(request)
-        assert other.asked == []
+        assert not other.asked
 
 
 async def test_a_redirect_within_one_server_is_followed(server, connect):
