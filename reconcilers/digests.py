@@ -24,7 +24,6 @@ _PIECE: Final = 1 << 16
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
-
 _text = lru_cache(4096)(_canonical)
 """The same of names."""
 
@@ -34,7 +33,7 @@ def is_large(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) > _PIECE
     parts = value.values() if type(value) is dict else value if type(value) is list else ()
-    length = sum(len(key) if type(key) is str else 0 for key in value) if type(value) is dict else 0
+    length = sum(map(len, map(str, value))) if type(value) is dict else 0
     for part in parts:  # most properties are texts and switches: this is much quicker than measuring
         if type(part) is str:
             length += len(part)
@@ -49,9 +48,9 @@ def is_large(value: Any) -> bool:
         return False  # nested too deep, or a number too long: the encoder refuses it as well
 
 
-def canonical(value: Any) -> Iterator[str]:
+def canonical(value: Any) -> Iterable[str]:
     """The text that is digested, in pieces where it is long: JSON in ASCII, with sorted keys and without blanks."""
-    return iter([_canonical(value)]) if not is_large(value) else _pieces(value, {})
+    return _pieces(value, {}) if is_large(value) else (_canonical(value),)
 
 
 def _pieces(value: Any, known: dict[int, tuple[int, int]]) -> Iterator[str]:
@@ -95,11 +94,13 @@ class Digester:
         """Digest of one JSON value alone, independent of the order of map keys."""
         return self._digest("", value)
 
-    def property(self, name: str, value: Any) -> str:
-        """Digest of the value of one property of the resource."""
+    def property(self, name: str, value: Any, *, small: bool = False) -> str:
+        """Digest of the value of one property of the resource. ``small``: it is known not to be large."""
         if not self._resource:
             return self.value(value)
         salt = f"[{_text(self._resource)},{_text(name)}]"
+        if small:
+            return _SALTED + self._hash(f"{salt}{_canonical(value)}".encode()).hexdigest()
         return _SALTED + self._digest(salt, value)
 
     def matches(self, name: str, value: Any, digest: str | None) -> bool:
@@ -129,8 +130,11 @@ class Digester:
         """A secret of one resource (32 bytes). It never changes."""
         return hmac.digest(self._key, token.encode(), "sha256")
 
+    def _hash(self, data: bytes) -> "hashlib.blake2b":
+        return hashlib.blake2b(data, key=self._key, digest_size=9)
+
     def _digest(self, salt: str, value: Any) -> str:
-        made = hashlib.blake2b(salt.encode(), key=self._key, digest_size=9)
+        made = self._hash(salt.encode())
         for piece in canonical(value):
             made.update(piece.encode())
         return made.hexdigest()
@@ -143,6 +147,7 @@ class PropertyDigests:
         self._digester = digester
         self._given = {name: value for name, value in properties.items() if value is not None}
         self._names = properties.keys()
+        self.large = is_large(self._given)
         self._made: dict[str, str] = {}
 
     @property
@@ -170,6 +175,8 @@ class PropertyDigests:
         return digest is not None and self._digester.same(self._digest(name), digest)
 
     def _digest(self, name: str) -> str:
-        if name not in self._made:
-            self._made[name] = self._digester.property(name, self._given if name == WHOLE else self._given[name])
-        return self._made[name]
+        made = self._made.get(name)
+        if made is None:
+            value = self._given if name == WHOLE else self._given[name]
+            made = self._made[name] = self._digester.property(name, value, small=not self.large)
+        return made

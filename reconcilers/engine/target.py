@@ -7,7 +7,7 @@ from typing import Any
 
 from hot_translator import Definition
 from hot_translator.expression import Scope
-from reconcilers.digests import WHOLE, Digester, PropertyDigests, is_large
+from reconcilers.digests import WHOLE, Digester, PropertyDigests
 from reconcilers.engine.restore import RESTORED, Restore
 from reconcilers.model import Desired, Recorded
 from reconcilers.resource_type import ResourceType
@@ -83,18 +83,19 @@ class Target:
 
     def digests(self, recorded: Recorded) -> PropertyDigests:
         """The digests of the template's values, as a record of this resource holds them."""
-        return self._salted_by(recorded.first_name)
+        return self._salted_by(recorded.origin or recorded.name)
 
     def make_large_digests(self, records: Iterable[Recorded]) -> None:
         """Make the digests of large values, for these records and for a new one. Not for an event loop."""
-        if is_large(self.template):
+        if self._salted_by(self.definition.name).large:
             for salt in {self.name, *(recorded.first_name for recorded in records)}:
                 self._salted_by(salt).make()
 
     def _salted_by(self, salt: str) -> PropertyDigests:
-        if salt not in self._digests:
-            self._digests[salt] = PropertyDigests(self.digester.of(salt), self.template)
-        return self._digests[salt]
+        made = self._digests.get(salt)
+        if made is None:
+            made = self._digests[salt] = PropertyDigests(self.digester.of(salt), self.template)
+        return made
 
     def matches(self, recorded: Recorded) -> bool:
         """Whether the record is of exactly these values."""
