@@ -8,8 +8,11 @@ twice.
 import base64
 import re
 import uuid
+from typing import Final
 
 _UNFIT = re.compile(r"[^a-z0-9-]+")
+_TAIL: Final = 10
+"""Characters of the token at the end of an object's name."""
 
 
 def token(stack_uid: str, logical_name: str, serial: int) -> str:
@@ -19,9 +22,8 @@ def token(stack_uid: str, logical_name: str, serial: int) -> str:
 
 def object_name(stack: str, logical_name: str, token: str) -> str:
     """Name of the StackResource: readable, a DNS label of at most 63 characters, unique by the token."""
-    tail = token.replace("-", "")[:10]
     readable = _UNFIT.sub("-", f"{stack}-{logical_name}".lower()).strip("-")
-    return f"{readable[:52].rstrip('-')}-{tail}"
+    return f"{readable[:52].rstrip('-')}-{_tail(token)}"
 
 
 def child_name(physical_name: str, token: str) -> str:
@@ -30,7 +32,16 @@ def child_name(physical_name: str, token: str) -> str:
     ``physical_name`` is that of the resource; its own unique part is left out.
     """
     readable = _UNFIT.sub("-", physical_name.rpartition("-")[0].lower()).strip("-") or "stack"
-    return f"{readable[:52].rstrip('-')}-{token.replace('-', '')[:10]}"
+    return f"{readable[:52].rstrip('-')}-{_tail(token)}"
+
+
+def is_child_name(name: str, token: str) -> bool:
+    """Whether the child Stack of this token may have this name."""
+    return len(_tail(token)) == _TAIL and name.endswith(f"-{_tail(token)}")
+
+
+def _tail(token: str) -> str:
+    return token.replace("-", "")[:_TAIL]
 
 
 def physical_name(stack: str, local_name: str, token: str, limit: int) -> str:

@@ -51,6 +51,11 @@ class ChildStack(RestResource):
         return identifiers.child_name(recorded.physical_name, recorded.token)
 
     @override
+    def imported_id(self, given: str, draft: Recorded) -> str:
+        """No other Stack is taken over: it may have policies and approvals of its own, which this one would replace."""
+        return identifiers.child_name(draft.physical_name, draft.token)
+
+    @override
     def intent(self, desired: Desired) -> Mapping[str, str]:
         return {_REGION: _region(desired)}
 

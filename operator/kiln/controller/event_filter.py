@@ -93,7 +93,8 @@ class EventFilter:
     """Queues Stacks. All methods belong to the event loop's thread.
 
     ``deleted`` says whether the operator itself deleted an object (collection, namespace, name), ``ours`` whether this
-    process wrote a status with this passID. ``requests`` and ``stacks`` are kept up to date.
+    process wrote a status with this passID. ``requests``, ``stacks`` and ``children`` (the number of child Stacks of
+    each namespace) are kept up to date.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class EventFilter:
         *,
         requests: RequestIndex | None = None,
         stacks: StackReferences | None = None,
+        children: Counter[str] | None = None,
         ours: Callable[[str], bool] = lambda _: True,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -111,6 +113,7 @@ class EventFilter:
         self._ours = ours
         self._requests = requests if requests is not None else RequestIndex()
         self._used_stacks = stacks if stacks is not None else StackReferences()
+        self._children = children if children is not None else Counter()
         self._now = now
         self._leading = False
         self._owns: Callable[[Key], bool] = lambda _: True
@@ -170,6 +173,7 @@ class EventFilter:
             self._released(key, frozenset())
             self._note((key.namespace, Reference(_STACK, key.name)), None, kind)
             if before is not None:
+                self._count_child(key, before.parent, None)
                 self._child_moved(before.parent)
             self._stacks.pop(key, None)
             self._news.pop(key, None)
@@ -179,6 +183,7 @@ class EventFilter:
             return
         stack = _remembered(obj)
         self._stacks[key] = stack
+        self._count_child(key, before.parent if before else None, stack.parent)
         self._refer(key, before.references if before else frozenset(), stack.references)
         self._released(key, frozenset(one.name for one in stack.references if one.kind == _STACK))
         self._note((key.namespace, Reference(_STACK, key.name)), _outputs(obj), kind)
@@ -197,6 +202,11 @@ class EventFilter:
                 self._later(key, stack)
         else:
             self._changed(key)
+
+    def _count_child(self, key: Key, before: Key | None, now: Key | None) -> None:
+        self._children[key.namespace] += (now is not None) - (before is not None)
+        if not self._children[key.namespace]:
+            del self._children[key.namespace]
 
     def _child_moved(self, parent: Key | None) -> None:
         if parent is None or parent not in self._stacks:

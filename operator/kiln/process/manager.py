@@ -162,6 +162,7 @@ class _Operator:
             self._kube.deleted,
             requests=self._shared.requests,
             stacks=self._shared.references,
+            children=self._shared.children,
             ours=self._controller.made,
         )
 

@@ -22,6 +22,9 @@ Json = dict[str, Any]
 
 DEEPEST: Final = 5
 """How deep Stacks may be nested: ``max_nested_stack_depth`` of Heat."""
+MOST: Final = 512
+"""How many child Stacks a namespace may have: as many as Heat lets a project have Stacks (``max_stacks_per_tenant``).
+Without a bound, a template that nests itself would make thousands."""
 INHERITED: Final[Mapping[str, Any]] = {
     "deletionPolicy": "Delete",
     "drift": "Correct",

@@ -15,6 +15,7 @@ the children of one Stack. A child is shown as
 import asyncio
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -27,6 +28,7 @@ from kiln.kube.client import Conflict, Json, Kube, KubeError, NotFound, Objects
 from kiln.stack import child_spec, published_outputs
 from kiln.stack.child_spec import Content, Inherited
 from kiln.stack.inputs import Inputs
+from reconcilers import identifiers
 from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.session import Answer
@@ -43,7 +45,8 @@ class ChildStacks:
     """The children of one Stack (:class:`reconcilers.cloud.channel.Channel`).
 
     ``inputs`` are those that the Stack converges to; None if it is being deleted. ``key`` makes digests, ``hide`` is
-    called with texts that must not be shown, ``fence`` says whether this process may still write.
+    called with texts that must not be shown, ``fence`` says whether this process may still write. ``counts`` has the
+    number of child Stacks of each namespace.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class ChildStacks:
         evaluate: Evaluate,
         fence: Callable[[], bool],
         hide: Callable[[Iterable[str]], None],
+        counts: Counter[str],
     ) -> None:
         self._kube = kube
         self._parent = parent
@@ -66,6 +70,7 @@ class ChildStacks:
         self._evaluate = evaluate
         self._fence = fence
         self._hide = hide
+        self._counts = counts
         self._inherited: Inherited | None = None
         self._reading = asyncio.Lock()
 
@@ -176,6 +181,8 @@ class ChildStacks:
         depth = _depth(self._parent) + 1
         if depth > child_spec.DEEPEST:
             raise CloudError(Fault.INVALID, f"Stacks are nested deeper than {child_spec.DEEPEST}, as Heat allows")
+        if self._counts[self._namespace] >= child_spec.MOST:
+            raise CloudError(Fault.QUOTA, f"the namespace has {child_spec.MOST} child Stacks, and may have no more")
         content = child_spec.content(name, body, parent)
         owners = [] if body["retain"] else await self._owners(body["record"])
         await self._write_secret(name, content, owners)
@@ -291,8 +298,10 @@ class ChildStacks:
 
 
 def _token(child: Mapping[str, Any]) -> str | None:
-    found = (child["metadata"].get("annotations") or {}).get(v1alpha1.ANNOTATION_TOKEN)
-    return str(found) if found else None
+    """The ownership token; None of one that somebody wrote on a Stack which is no child."""
+    metadata = child["metadata"]
+    found = str((metadata.get("annotations") or {}).get(v1alpha1.ANNOTATION_TOKEN) or "")
+    return found if identifiers.is_child_name(metadata["name"], found) else None
 
 
 def _annotation(child: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -294,7 +294,14 @@ async def _context(
     )
     evaluate = in_executor(shared.evaluators)
     children = ChildStacks(
-        shared.kube, stack, given, policy.key, evaluate=evaluate, fence=lambda: False, hide=secrets_of.add
+        shared.kube,
+        stack,
+        given,
+        policy.key,
+        evaluate=evaluate,
+        fence=lambda: False,
+        hide=secrets_of.add,
+        counts=shared.children,
     )
     return ReconcileContext(
         policy,

@@ -1,5 +1,6 @@
 """State that reconciliations share: access to clouds, and translations."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -79,6 +80,8 @@ class SharedState:
         self.unconfirmed = UnconfirmedCreates()
         self.requests = RequestIndex()
         self.references = StackReferences()
+        self.children: Counter[str] = Counter()
+        """Child Stacks by namespace. The event filter counts them."""
         self.history = HistoryWriter(kube, fence)
 
     async def access(self, stack: Mapping[str, Any]) -> CloudAccess:

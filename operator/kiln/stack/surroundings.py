@@ -141,6 +141,7 @@ class Surroundings:
             evaluate=in_executor(self.shared.evaluators),
             fence=self.shared.fence,
             hide=self.reporter.add_secrets,
+            counts=self.shared.children,
         )
 
     def copying_context(self, access: CloudAccess, time_left: float) -> ReconcileContext:

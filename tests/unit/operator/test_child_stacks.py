@@ -586,3 +586,57 @@ def test_numbers_that_the_api_server_gives_back_in_another_form_are_written_in_t
     expected = {"whole": 2, "half": 0.5, "huge": str(2**70), "flag": True, "map": '{"a": null}', "list": [1, "b"]}
     assert spec["parameters"] == expected
     assert repr(spec["parameters"]["whole"]) == "2"
+
+
+def forged(token: str) -> dict[str, Any]:
+    """The metadata of a Stack on which somebody wrote what is on children of ``web``."""
+    return {"generation": 1, "labels": {"kiln.dev/stack": "web"}, "annotations": {"kiln.dev/token": token}}
+
+
+def test_a_stack_that_carries_a_forged_token_is_not_taken_for_a_child() -> None:
+    async def life() -> None:
+        web = Family()
+        web.stopped = {"prod"}
+        web.apply({"inner": inner()})
+        uid = web.kube.objects["stacks", "ns", "web"]["metadata"]["uid"]
+        theirs = {"templateBody": "theirs", "updateApproval": "Manual"}
+        web.kube.put(STACKS, "prod", metadata=forged(identifiers.token(uid, "inner", 0)), spec=theirs)
+        await web.live()
+        assert web.condition() == ("True", "Succeeded")
+        assert len(web.children) == 2
+        await web.delete()
+        await web.live()
+        assert web.kube.named("stacks") == {"prod"}
+        assert web.child("prod")["spec"] == theirs
+
+    virtual.run(life())
+
+
+def test_no_other_stack_is_taken_over_as_a_child() -> None:
+    async def life() -> None:
+        web = Family()
+        web.stopped = {"prod"}
+        theirs = {"templateBody": "theirs", "updateApproval": "Manual"}
+        web.kube.put(STACKS, "prod", metadata=forged("0123456789"), spec=theirs)
+        web.apply({"inner": inner()}, adopt={"resources": {"inner": "prod"}, "takeFromOthers": True})
+        await web.live()
+        assert "there is no OS::Heat::Stack prod, which Kiln knows as web-inner-" in web.message()
+        assert web.child("prod")["spec"] == theirs
+        assert web.children == ["prod"]
+
+    virtual.run(life())
+
+
+def test_a_template_that_nests_itself_makes_a_bounded_number_of_stacks() -> None:
+    async def life() -> None:
+        web = Family()
+        web.services.children["ns"] = child_spec.MOST
+        web.apply({"inner": inner()})
+        await web.live()
+        assert web.children == []
+        assert f"the namespace has {child_spec.MOST} child Stacks" in web.message()
+        web.services.children.clear()
+        await web.live(600)
+        assert web.condition() == ("True", "Succeeded")
+
+    virtual.run(life())

@@ -1,5 +1,6 @@
 """Which events are news."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -344,6 +345,17 @@ def test_a_stack_that_only_has_the_label_of_a_child_queues_nobody(shell, queue, 
     gone["metadata"]["annotations"] = {}
     shell.observe("stacks", "DELETED", gone)
     assert queue.taken() == [("interrupt", Key("ns", "web-inner"))]
+
+
+def test_child_stacks_are_counted_by_namespace(queue, rested, child):
+    counts = Counter()
+    shell = EventFilter(queue, lambda *_: False, children=counts, now=lambda: NOW)
+    shell.observe("stacks", None, rested())
+    shell.observe("stacks", "ADDED", child())
+    shell.observe("stacks", "MODIFIED", child())
+    assert counts == {"ns": 1}
+    shell.observe("stacks", "DELETED", child())
+    assert counts == {}
 
 
 def test_news_of_a_child_on_standby_reach_the_parent_when_the_replica_leads(queue, own, rested, child):
