@@ -18,7 +18,11 @@ _MEMBER = re.compile(r"(?:^|(?<=/))[a-z0-9]{12}(?=/|$)")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference: ``what`` is outcome, resource, change, state, live, output or left; ``where`` says of which."""
+    """One difference: ``what`` is outcome, resource, change, state, live, output or left; ``where`` says of which.
+
+    Of an outcome it says how it went on both sides, Heat first (failed/complete): what explains that Heat fails does not
+    explain that Kiln does.
+    """
 
     step: int
     what: str
@@ -41,7 +45,7 @@ def compared(heat: Sequence[Mapping[str, Any]], kiln: Sequence[Mapping[str, Any]
         outcomes = {left["outcome"], right["outcome"]}
         if len(outcomes) > 1 and not outcomes <= FAILED:
             told = [f"{side['outcome']}: {side['reason']}" for side in (left, right)]
-            found.append(Difference(number, "outcome", "", *told))
+            found.append(Difference(number, "outcome", f"{left['outcome']}/{right['outcome']}", *told))
         failed = bool(outcomes & FAILED)
         for one in _of_resources(number, left, right, apart):
             if failed:

@@ -82,7 +82,8 @@ def test_members_of_scaling_groups_are_compared_by_their_order() -> None:
 def test_every_explanation_is_in_the_deviations_and_is_of_a_scenario() -> None:
     explanations = Explanations()
     assert explanations.unfounded((lab.ROOT / "docs/deviations.md").read_text()) == []
-    assert explanations.of("value", Difference(3, "outcome", "", "refused", "complete"))
+    assert explanations.of("value", Difference(3, "outcome", "refused/complete", "", ""))
+    assert not explanations.of("value", Difference(3, "outcome", "complete/refused", "", ""))
     assert not explanations.of("value", Difference(3, "left", "ports", None, ["p"]))
 
 
