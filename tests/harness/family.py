@@ -1,6 +1,7 @@
 """A Stack, ``web``, with its child Stacks and theirs: each is reconciled as often as it likes, one run at a time."""
 
 import asyncio
+import json
 from typing import Any
 
 from harness.one_stack import FakeShared, OneStack
@@ -79,3 +80,46 @@ class Family(OneStack):
         assert obj is not None
         metadata = {**obj["metadata"], "generation": obj["metadata"]["generation"] + 1}
         self.kube.put(STACKS, name, metadata=metadata, spec={**obj["spec"], **spec}, status=obj.get("status") or {})
+
+
+INNER = """
+heat_template_version: 2021-04-16
+parameters:
+  name: {type: string, default: inner}
+resources:
+  net: {type: OS::Neutron::Net, properties: {name: {get_param: name}}}
+outputs:
+  id: {value: {get_resource: net}}
+  called: {value: {get_param: name}}
+"""
+
+
+def inner(template: str = INNER, **properties: Any) -> dict[str, Any]:
+    return {"type": "OS::Heat::Stack", "properties": {"template": template, **properties}}
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def kill_at(web: Family, number: int) -> list[int]:
+    """Let the process end at the n-th write to the API server, and at all later ones."""
+    writes = [0]
+
+    def refuse(verb: str, _plural: str, _body: Any) -> None:
+        if verb not in {"get", "list"}:
+            writes[0] += 1
+            if number and writes[0] >= number:
+                raise Killed
+
+    web.kube.refuse = refuse
+    return writes
+
+
+def nested(levels: int, innermost: str) -> str:
+    """A template whose only resource is a child Stack, so many levels deep."""
+    text = innermost
+    for level in range(levels):
+        resources = {f"level{level}": {"type": "OS::Heat::Stack", "properties": {"template": text}}}
+        text = json.dumps({"heat_template_version": "2021-04-16", "resources": resources})
+    return text

@@ -20,8 +20,8 @@ _MEMBER = re.compile(r"(?:^|(?<=/))[a-z0-9]{12}(?=/|$)")
 class Difference:
     """One difference: ``what`` is outcome, resource, change, state, live, output or left; ``where`` says of which.
 
-    Of an outcome it says how it went on both sides, Heat first (failed/complete): what explains that Heat fails does not
-    explain that Kiln does.
+    Of an outcome it says how it went on both sides, Heat first (failed/complete): what explains that Heat fails does
+    not explain that Kiln does.
     """
 
     step: int
