@@ -101,7 +101,9 @@ def _look_for_own(recorded: Recorded) -> Send:
 
 
 def _own_ports(seen: Mapping[str, Any]) -> list[Port]:
-    return [*(seen.get(OWN) or {}).get("ports", ()), *(seen.get(MADE) or {}).get("ports", ())]
+    """Those that were read or made, without those that were deleted since."""
+    found = [*(seen.get(OWN) or {}).get("ports", ()), *(seen.get(MADE) or {}).get("ports", ())]
+    return [port for port in found if _freed(port) not in seen]
 
 
 def _networks(wanted: Sequence[Entry], seen: Mapping[str, Any]) -> dict[int, str | None]:
@@ -158,10 +160,13 @@ def _provide(
 def _free(ports: Sequence[Port], seen: Mapping[str, Any]) -> Outcome | None:
     """Delete ports that were made for the server and that nothing uses."""
     for port in ports:
-        mark = f"freed {port['id']}"
-        if mark not in seen:
-            return Send(Request("network", "DELETE", f"/ports/{port['id']}", done=frozenset({404})), into=mark)
+        if _freed(port) not in seen:
+            return Send(Request("network", "DELETE", f"/ports/{port['id']}", done=frozenset({404})), into=_freed(port))
     return None
+
+
+def _freed(port: Port) -> str:
+    return f"freed {port['id']}"
 
 
 # Plugging.

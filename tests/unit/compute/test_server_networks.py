@@ -118,6 +118,10 @@ def test_ports_that_an_earlier_try_made_otherwise_are_removed_and_made_anew(crea
     assert (freed.request.method, freed.request.path) == ("DELETE", "/ports/p1")
     after = create(wanted, data=data, given=given, own_ports=left, subnets=SUBNETS, **{freed.into: None})
     assert after.request.path == ("/ports" if then else "/servers")
+    if then:
+        seen = {freed.into: None, after.into: {"ports": [own("p2", name="web-port-0")]}}
+        last = create(wanted, data=dict(after.remember), given=given, own_ports=left, subnets=SUBNETS, **seen)
+        assert last.request.body["server"]["networks"] == [{"port": "p2"}]
 
 
 def test_port_properties_stand_as_neutron_names_them(create):
