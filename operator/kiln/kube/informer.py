@@ -32,6 +32,8 @@ Observe = Callable[[str, str | None, Mapping[str, Any]], None]
 _WATCHED: Final = {one: one.watch for one in KINDS if one.watch is not None and not one.watch.deletions_only}
 _PAGE: Final = 500
 _JOIN: Final = 5.0
+_STOP: Final = 10.0
+"""Seconds that kopf gets to stop."""
 _AGAIN: Final = 1.0
 """Seconds until kopf is started again after it gave up."""
 _BACKOFFS: Final = (1, 1, 2, 3)
@@ -90,27 +92,41 @@ class Informer:
         end = self._end_watch = threading.Event()
         if self._stop.is_set():
             return
-
-        async def watch() -> None:
-            try:
-                await kopf.operator(
-                    registry=self._registry(),
-                    settings=_settings(),
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                    stop_flag=end,
-                    ready_flag=self._ready,
-                )
-            finally:
-                # A thread of kopf waits for this flag, and the event loop waits for that thread.
-                end.set()
-
+        loop = asyncio.new_event_loop()
         try:
-            asyncio.run(watch())
+            loop.run_until_complete(self._run_kopf(end))
         except Exception:
             log.exception("The watches failed; they start again")
+        finally:
+            _leave(loop)
         self._ready.clear()
         self._stop.wait(_AGAIN)
+
+    async def _run_kopf(self, end: threading.Event) -> None:
+        """Run kopf until ``end``, or until one of its tasks ends. Raises what that task raised.
+
+        A watch that fails makes kopf stop its other tasks; one that waits for new credentials then never ends. So kopf
+        gets some time to stop, and is left behind after it.
+        """
+        ours = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=end,
+            ready_flag=self._ready,
+        )
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        # A thread of kopf waits for this flag, and the event loop waits for that thread.
+        end.set()
+        stopping = asyncio.create_task(kopf.run_tasks(tasks, ignored=ours))  # it cancels all others
+        stopped, _ = await asyncio.wait({stopping}, timeout=_STOP)
+        if not stopped:
+            log.warning("The watches failed, and kopf does not stop: it is left behind")
+        for error in [task.exception() for task in (*ended, *stopped) if not task.cancelled()]:
+            if error is not None:
+                raise error
 
     def _end(self, error: BaseException | None) -> None:
         if self._ended.done():
@@ -156,6 +172,16 @@ class Informer:
             on = kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
             on(handler(kind.plural))
         return registry
+
+
+def _leave(loop: asyncio.AbstractEventLoop) -> None:
+    """Close an event loop, whatever its tasks do. asyncio.run would wait for them without end."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+    loop.close()
 
 
 class _NoMemory(kopf.DiffBaseStorage):

@@ -14,29 +14,57 @@ from kiln.kube.informer import Informer
 
 
 class Kopf:
-    """In place of kopf's operator, with its manner of waiting for the stop flag in a thread that nothing else ends."""
+    """In place of kopf, with its manner of waiting for the stop flag in a thread that nothing else ends.
+
+    ``stuck``: it does not stop after a failure.
+    """
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
+        self.stuck = False
         self.runs = 0
         self.settled = threading.Event()
 
-    async def __call__(self, *, stop_flag: threading.Event, ready_flag: threading.Event, **_: Any) -> None:
+    async def spawn(self, *, stop_flag: threading.Event, ready_flag: threading.Event, **_: Any) -> Any:
         self.runs += 1
         waiting = asyncio.get_running_loop().run_in_executor(None, stop_flag.wait)
+        return [asyncio.create_task(self._live(ready_flag)), asyncio.ensure_future(waiting)]
+
+    async def _live(self, ready_flag: threading.Event) -> None:
         ready_flag.set()
         if self.runs <= self.failures:
             raise RuntimeError("an error in the watch-stream")
         self.settled.set()
-        await waiting
+        await asyncio.Event().wait()
+
+    async def run(self, tasks: Any, *, ignored: Any) -> None:
+        while self.stuck and self.runs <= self.failures:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                continue
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *ignored}:
+            task.cancel()
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Kopf:
     made = Kopf(failures=2)
-    monkeypatch.setattr(kopf, "operator", made)
+    monkeypatch.setattr(kopf, "spawn_tasks", made.spawn)
+    monkeypatch.setattr(kopf, "run_tasks", made.run)
     monkeypatch.setattr(informer, "_AGAIN", 0.01)
     return made
+
+
+async def test_watches_begin_anew_though_kopf_does_not_stop(fake: Kopf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(informer, "_STOP", 0.05)
+    fake.stuck = True
+    watching = Informer(lambda *_: None, lambda: None)
+    watching.start()
+    assert await asyncio.to_thread(fake.settled.wait, 10)
+    assert fake.runs == 3
+    await watching.stop()
+    await asyncio.wait_for(watching.wait(), 10)
 
 
 async def test_watches_that_end_by_themselves_begin_anew(fake: Kopf) -> None:
