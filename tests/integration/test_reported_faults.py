@@ -201,7 +201,7 @@ def test_a_stack_whose_image_was_deleted_stays_ready_with_its_outputs(place: Pla
 def test_outputs_of_a_ready_stack_are_those_of_the_end(place: Place, stack: str) -> None:
     outputs = place.ready(stack, "outputs-that-later-resources-change", resyncInterval="0s")["outputs"]
     floating = place.get("network", f"/floatingips/{place.id(stack, 'f')}")["floatingip"]
-    assert [one["id"] for one in outputs["subnets"]] == [place.id(stack, "sub")]
+    assert outputs["subnets"] == [place.id(stack, "sub")]
     assert floating["floating_ip_address"] in json.dumps(outputs["addresses"])
     assert outputs["port_of_floating"] == place.id(stack, "p")
     assert outputs["fixed"] == floating["fixed_ip_address"]
@@ -336,9 +336,7 @@ def test_a_failure_that_stays_the_same_is_one_event_and_one_write(place: Place, 
     time.sleep(2)
     before = place.space.get("stack", stack)
     earlier = [one["time"] for one in before["metadata"]["managedFields"] if one.get("subresource") == "status"]
-    for _ in range(4):
-        place.space.resync(stack)
-        time.sleep(1.5)
+    time.sleep(10)
     after = place.space.get("stack", stack)
     told = [one for one in place.events(stack) if one["reason"] == "InvalidProperty"]
     assert sum(one.get("count") or 1 for one in told) == 1

@@ -22,6 +22,11 @@ class LastOperation:
         """Whether it has not ended."""
         return self.result == Result.RUNNING
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self.result in {Result.FAILED, Result.TIMED_OUT}
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackTarget:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hot_translator.environment import SECTIONS, parse_environment
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import Condition, Operation, Result
+from kiln.api.v1alpha1 import Condition, Operation
 from kiln.stack.inputs import Inputs
 from kiln.stack.published_outputs import key_of
 from reconcilers.digests import Digester
@@ -39,7 +39,6 @@ _DEFAULT_TIMEOUT: Final = "60m"
 _PARAMETER: Final = "parameter."
 _MOST_BITS: Final = 63
 _LONGEST: Final = 500
-_FAILED: Final = frozenset({Result.FAILED, Result.TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ def state(child: Mapping[str, Any]) -> Json:
     ready = parsed.conditions.get(Condition.READY, {})
     deleting = "deletionTimestamp" in child["metadata"]
     last = parsed.last_operation
-    over = last is not None and last.result in _FAILED
+    over = last is not None and last.failed
     lasting = parsed.is_true(Condition.STALLED)
     if deleting:
         found = "FAILED" if over and last is not None and last.type == Operation.DELETE else "IN_PROGRESS"

@@ -10,6 +10,9 @@ LONGEST_MESSAGE: Final = 512
 _SAME: Final = ("type", "result", "revision", "requestedBy")
 """What tries of one thing have in common."""
 
+_OF_A_TRY: Final = frozenset({"startTime", "completionTime", "lastStartTime", "count"})
+"""What differs from try to try."""
+
 Json = dict[str, Any]
 
 
@@ -40,3 +43,8 @@ def followed(operations: Sequence[Mapping[str, Any]], last: Mapping[str, Any], r
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _SAME)
+
+
+def without_tries(operation: Mapping[str, Any]) -> Json:
+    """An operation, or an entry of the log, without what differs from try to try."""
+    return {key: value for key, value in operation.items() if key not in _OF_A_TRY}

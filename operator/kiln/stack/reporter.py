@@ -2,7 +2,6 @@
 
 import datetime
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,7 +25,6 @@ from reconcilers.model import Recorded
 log = logging.getLogger(__name__)
 
 _STATUSES = {Result.RUNNING: "InProgress", Result.SUCCEEDED: "Complete"}
-_REQUEST_ID = re.compile(r" \[req-[0-9a-zA-Z-]+\]")
 
 
 class StackReporter:
@@ -168,7 +166,9 @@ class StackReporter:
     def _redacted(self, update: StatusUpdate) -> StatusUpdate:
         effects = {name: value for name, value in self.effects.items() if getattr(update, name) is None}
         if update.operation is not None:
-            asked = requesters.requested_by(update.operation, self.stack, self.request)
+            last = self.old.last_operation
+            again = last is not None and last.failed and update.target_revision == self.old.target_revision
+            asked = requesters.requested_by(update.operation, self.stack, self.request, again=again)
             update = replace(update, requested_by=asked)
         return status.redacted(replace(update, pass_id=self.pass_id, **effects), self.redact, self.redact_outputs)
 
@@ -181,15 +181,15 @@ class StackReporter:
         handled = str(annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT, ""))
         update = self._redacted(replace(update, handled_request=handled))
         self.final = update
-        before = (self.old.reason(Condition.READY), _comparable(self.old.message(Condition.READY)))
+        before = (self.old.reason(Condition.READY), status.without_request_ids(self.old.message(Condition.READY)))
         state = update.state
-        if before == (state.reason, _comparable(state.message)):
+        if before == (state.reason, status.without_request_ids(state.message)):
             kept = replace(state, message=self.old.message(Condition.READY))
             update = replace(update, state=kept)
         await self.writer.now(update)
         self._remember_operation()
         log.info("%s: %s", state.reason, state.message)
-        if before != (state.reason, _comparable(state.message)):
+        if before != (state.reason, status.without_request_ids(state.message)):
             self.event("Warning" if state.ready is False else "Normal", state.reason, state.message)
 
     def event(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
@@ -224,8 +224,3 @@ class StackReporter:
 def made_by(owner: str) -> str:
     """The redactor's owner of what the resources of a Stack made."""
     return f"{owner}#made"
-
-
-def _comparable(message: str) -> str:
-    """The message without request ids, which differ in each try."""
-    return _REQUEST_ID.sub("", message)

@@ -24,13 +24,16 @@ def manager_of_spec(obj: Mapping[str, Any]) -> str:
     return str(newest.get("manager", ""))
 
 
-def requested_by(operation: Operation, stack: Mapping[str, Any], request: str) -> str:
+def requested_by(operation: Operation, stack: Mapping[str, Any], request: str, *, again: bool = False) -> str:
     """Who asked for an operation that begins; empty where nobody did, or nothing says who.
 
-    ``request`` is the StackOperation that is carried out, as text.
+    ``request`` is the StackOperation that is carried out, as text. ``again``: it is tried again after a failure.
     """
     if request:
         return request
+    last = stack.get("status", {}).get("lastOperation") or {}
+    if again and last.get("type") == operation:
+        return str(last.get("requestedBy", ""))
     if operation is Operation.ROLLBACK:
         return ON_FAILURE
     if operation not in _OF_THE_SPEC:

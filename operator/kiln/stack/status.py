@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hot_translator import TranslationError
 from kiln.api.kinds import STACKS
@@ -19,6 +20,7 @@ from reconcilers.cloud.limits import printable
 from reconcilers.engine.progress import ProgressTracker
 
 MOST_FAILURES = 10
+_REQUEST_ID: Final = re.compile(r"( \[)?\breq-[0-9a-zA-Z-]+\]?")
 COALESCED = 1.0
 """Seconds between two writes of a Stack in progress."""
 
@@ -227,8 +229,9 @@ class StatusWriter:
         self._latest: Callable[[], StatusUpdate] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
-        self._written = -COALESCED
-        """When the last write was sent (loop time). The first one is sent at once."""
+        self._written = asyncio.get_running_loop().time()
+        """When the last write was sent (loop time). Progress is not written in the first second: so a failure that
+        stays the same writes nothing."""
 
     def later(self, report: Callable[[], StatusUpdate]) -> None:
         """Write the result of ``report`` within a second. Calls in between share one write."""
@@ -280,11 +283,23 @@ class StatusWriter:
         self.status = status
 
 
+def without_request_ids(text: str) -> str:
+    """The text without ids of requests, which differ in each try."""
+    return _REQUEST_ID.sub("", text)
+
+
 def needs_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a status has to be written: anything but times and ids changed."""
+    """Whether a status has to be written: anything but times and ids changed.
+
+    Another try that failed in the same way is no change.
+    """
 
     def core(status: Mapping[str, Any]) -> str:
-        return json.dumps({key: value for key, value in status.items() if key not in VOLATILE}, sort_keys=True)
+        lasting = {key: value for key, value in status.items() if key not in VOLATILE}
+        if "lastOperation" in lasting:
+            lasting["lastOperation"] = operation_log.without_tries(lasting["lastOperation"])
+            lasting["operations"] = [operation_log.without_tries(one) for one in lasting.get("operations") or ()]
+        return without_request_ids(json.dumps(lasting, sort_keys=True))
 
     return core(old) != core(new)
 

@@ -333,3 +333,5 @@ def test_who_asked(operation: Operation, observed: int, asked: str, expected: st
     metadata = {"name": "web", "namespace": "ns", "generation": 2, "managedFields": fields}
     stack = {"kind": STACKS.kind, "metadata": metadata, "status": {"observedGeneration": observed}}
     assert requesters.requested_by(operation, stack, asked) == expected
+    stack["status"]["lastOperation"] = {"type": operation, "result": "Failed", "requestedBy": "argocd"}
+    assert requesters.requested_by(operation, stack, asked, again=True) == (asked or "argocd")

@@ -163,3 +163,18 @@ async def test_the_status_of_another_stack_of_the_name_is_not_written() -> None:
     with pytest.raises(Conflict):
         await old.now(StatusUpdate(1, WORKING))
     assert "status" not in kube.objects["stacks", "ns", "web"]
+
+
+@pytest.mark.looptime
+async def test_a_try_that_fails_as_the_one_before_writes_nothing() -> None:
+    kube = FakeKube()
+    for number in range(3):
+        one = writer(kube)
+        failed = f"resources.p: refused [req-{number}]"
+        one.later(lambda: StatusUpdate(1, WORKING, operation=Operation.CREATE, result=Result.RUNNING))
+        await asyncio.sleep(0.5)
+        state = ReadyState(ready=False, reconciling=False, reason="InvalidProperty", message=failed, stalled=True)
+        await one.now(
+            StatusUpdate(1, state, operation=Operation.CREATE, result=Result.FAILED, operation_message=failed)
+        )
+        assert written(kube) == 1
