@@ -91,9 +91,9 @@ integration: install lab-up ## the tests on the lab
 	@$(IN_LAB) $(BIN)/pytest tests/integration -m "not faults and not octavia and not lifecycle" $(PYTEST_ARGS)
 
 .PHONY: lifecycle
-lifecycle: install lab-up ## operations, approval, suspension, snapshots, outputs, adoption (LAB_HEAT=1), shards: about 40 minutes
+lifecycle: install lab-up ## operations, approval, suspension, snapshots, outputs, adoption (LAB_HEAT=1), shards: about 40 minutes (KILLS=2: the operator is killed in the middle of two operations of each test)
 	@echo "==> lifecycle: long lives of Stacks on the lab"
-	@$(IN_LAB) $(BIN)/pytest tests/integration -m lifecycle $(PYTEST_ARGS)
+	@$(IN_LAB) $(if $(filter file,$(origin KILLS)),,KILN_TESTS_KILLS=$(KILLS)) $(BIN)/pytest tests/integration -m lifecycle $(PYTEST_ARGS)
 
 .PHONY: faults
 faults: install lab-up ## faults between Kiln, OpenStack and Kubernetes, on the lab: about 12 minutes

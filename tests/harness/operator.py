@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -106,6 +107,7 @@ class Operator:
             *arguments,
         ]
         self.process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.RLock()
 
     def through(self, address: str) -> None:
         """From its next start on it reaches the API server there."""
@@ -115,6 +117,10 @@ class Operator:
 
     def start(self) -> None:
         """Start it; it is at work a second or two later."""
+        with self._lock:
+            self._start()
+
+    def _start(self) -> None:
         assert self.process is None, "it runs already"
         environment = {**lab.environment(), "KUBECONFIG": str(self._kubeconfig)}
         for name in [name for name in environment if name.startswith("OS_")]:
@@ -140,21 +146,31 @@ class Operator:
         """SIGKILL: the end without a word."""
         self._end(signal.SIGKILL)
 
+    def kill_and_start(self) -> bool:
+        """SIGKILL, and another start at once. Returns whether it ran; if not, nothing is done."""
+        with self._lock:
+            if not self.running:
+                return False
+            self.kill()
+            self.start()
+            return True
+
     def stop(self, timeout: float = 40) -> int:
         """SIGTERM, and wait for the clean end; its exit code."""
         return self._end(signal.SIGTERM, timeout)
 
     def _end(self, number: signal.Signals, timeout: float = 40) -> int:
-        if self.process is None:
-            return 0
-        self.send(number)
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-        finally:
-            self.process = None
+        with self._lock:
+            if self.process is None:
+                return 0
+            self.send(number)
+            try:
+                return self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                return self.process.wait()
+            finally:
+                self.process = None
 
     @property
     def running(self) -> bool:

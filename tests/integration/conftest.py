@@ -1,14 +1,19 @@
 """Fixtures of the integration tests: they run against the real lab, which must be up (`make lab-up`)."""
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import loop_holds, operator
+from harness import kills, loop_holds, operator
+from harness.kills import Kills
 from harness.operator import Operator
 from harness.project import Project
 from harness.stacks import Namespace
+
+KILLED: dict[str, list[kills.Operation]] = {}
+"""By test: the operations in whose middle the operator was killed."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,6 +29,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("event loop")
         for line in loop_holds.summary(loop_holds.read(Path(path))):
             terminalreporter.write_line(line)
+    if KILLED:
+        terminalreporter.section("kills in the middle of operations")
+        for test, done in KILLED.items():
+            killed_in = ", ".join(" ".join(operation) for operation in done) or "none"
+            terminalreporter.write_line(f"{len(done)}  {test}: {killed_in}")
+        terminalreporter.write_line(f"{sum(map(len, KILLED.values()))} kills in {len(KILLED)} tests")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -86,3 +97,19 @@ def project(space: Namespace) -> Iterator[Project]:
     yield made
     space.kubectl("delete", "stacks", "--all", "--timeout=60s", check=False)
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def killed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where kills are wanted: the operator of a test of a life is killed in the middle of its operations."""
+    ours = [name for name in ("own_kiln", "kiln") if name in request.fixturenames]
+    most = kills.wanted() if request.node.get_closest_marker("lifecycle") else 0
+    if not ours or not most or "space" not in request.fixturenames:
+        yield
+        return
+    dice = random.Random(request.node.nodeid)
+    running = Kills(request.getfixturevalue(ours[0]), request.getfixturevalue("space"), dice, most)
+    running.start()
+    yield
+    running.end()
+    KILLED[request.node.name] = running.done
