@@ -176,12 +176,12 @@ class Server(RestResource):
     # Suspendable.
 
     def suspend(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`reconcilers.capabilities.Suspendable`."""
+        """Have Nova suspend it; a lost server fails. The protocol: :class:`reconcilers.capabilities.Suspendable`."""
         lost = status(observed) in LOST
         return Failed(self.failure(observed)) if lost else server_power.suspend(recorded, observed, SETTLED)
 
     def resume(self, recorded: Recorded, observed: Any) -> Outcome:
-        """See :class:`reconcilers.capabilities.Suspendable`."""
+        """Have Nova resume it; a lost server fails. The protocol: :class:`reconcilers.capabilities.Suspendable`."""
         lost = status(observed) in LOST
         return Failed(self.failure(observed)) if lost else server_power.resume(recorded, observed, SETTLED)
 

@@ -142,7 +142,10 @@ class Volume(RestResource):
     # Snapshottable.
 
     def copy_kind(self, observed: Any, preferred: frozenset[str]) -> str:
-        """See :class:`reconcilers.capabilities.Snapshottable`."""
+        """The preferred kind that Cinder can make; none of a volume in an error state.
+
+        The protocol is :class:`reconcilers.capabilities.Snapshottable`.
+        """
         if str(observed.get("status", "")).startswith("error"):
             return ""
         return next((kind for kind in self.copies if kind in preferred), self.kept_as)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hot_translator import Translation, TranslationError
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import StackSpec
+from kiln.api.v1alpha1 import Operation, StackSpec
 from kiln.clouds.credentials import CredentialsError
 from kiln.stack import (
     approval,
@@ -53,6 +53,9 @@ log = logging.getLogger(__name__)
 
 DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until the next look for a possible duplicate."""
+OUTPUTS_CHECK_INTERVAL: Final = 15.0
+"""Seconds from the end of an update to the next look: one service notes a moment later what changed in another, as Nova
+does with the addresses of ports, and outputs show it."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
 MOST_WARNINGS: Final = 5
@@ -219,9 +222,10 @@ class StackReconciliation:
         self.reporter.report_imported()
         self.reporter.report_repaired()
         worked = self.reporter.started or bool(self.reporter.progress.repaired)
+        shows = {name for output in translation.outputs.values() for name in output.requires}
         if worked and target is not None:
             # Later resources may have changed attributes of earlier ones.
-            await engine.refresh({name for output in translation.outputs.values() for name in output.requires})
+            await engine.refresh(shows)
         shown = await self._outputs(translation, engine.context) if target is not None else outputs.NONE
         published = await self._publish(shown)
         worked = worked or self.reporter.started
@@ -251,6 +255,8 @@ class StackReconciliation:
         again = resync(spec)
         if engine.context.has_possible_duplicates:
             again = min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL)
+        if self.reporter.started and decided.operation is Operation.UPDATE and shows:
+            again = min(again or OUTPUTS_CHECK_INTERVAL, OUTPUTS_CHECK_INTERVAL)
         return Requeue(PassEnd.AT_REST, again)
 
     async def _failed(
