@@ -248,10 +248,15 @@ def resolve(value: Any, scope: Scope) -> Any:
     if isinstance(value, Dynamic):
         return value.resolve(scope)
     if isinstance(value, dict):
-        resolved = ((key, resolve(item, scope)) for key, item in value.items())
-        return {key: item for key, item in resolved if item is not OMITTED}
+        resolved = {}
+        for key, part in value.items():
+            item = part if type(part) is str else resolve(part, scope)
+            if item is not OMITTED:
+                resolved[key] = item
+        return resolved
     if isinstance(value, list):
-        return [item for item in (resolve(item, scope) for item in value) if item is not OMITTED]
+        items = [part if type(part) is str else resolve(part, scope) for part in value]
+        return [item for item in items if item is not OMITTED]
     return value
 
 
@@ -259,11 +264,8 @@ def is_dynamic(value: Any) -> bool:
     """Whether any part of compiled data depends on a resource."""
     if isinstance(value, Dynamic):
         return True
-    if isinstance(value, dict):
-        return any(is_dynamic(item) for item in value.values())
-    if isinstance(value, list):
-        return any(is_dynamic(item) for item in value)
-    return False
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(type(part) is not str and is_dynamic(part) for part in parts)
 
 
 def settled(value: Any) -> Any:
@@ -303,20 +305,20 @@ def has_unknown(value: Any) -> bool:
     """Whether any part of resolved data is not known yet."""
     if value is UNKNOWN:
         return True
-    if isinstance(value, Mapping):
-        return any(has_unknown(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return any(has_unknown(item) for item in value)
-    return False
+        parts: Iterable[Any] = value
+    elif isinstance(value, dict | Mapping):
+        parts = value.values()
+    else:
+        return False
+    return any(type(part) is not str and has_unknown(part) for part in parts)
 
 
 def leaves(value: Any) -> Iterator[Leaf]:
     """Each reference to a resource in compiled data."""
     if isinstance(value, Dynamic):
         yield from value.leaves()
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item)
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            if type(part) is not str:
+                yield from leaves(part)

@@ -50,10 +50,13 @@ def _load_json(text: str) -> Any:
 
 
 def _is_plain(data: Any, depth: int) -> bool:
-    if isinstance(data, dict):
-        return depth > 0 and all(_is_plain(item, depth - 1) for item in data.values())
-    if isinstance(data, list):
-        return depth > 0 and all(_is_plain(item, depth - 1) for item in data)
+    if not isinstance(data, dict | list):
+        return True
+    if depth <= 0:
+        return False
+    for part in data.values() if isinstance(data, dict) else data:
+        if type(part) is not str and not _is_plain(part, depth - 1):
+            return False
     return True
 
 

@@ -174,9 +174,9 @@ def problem(path: str, refused: RefusedError) -> TranslationError:
 def copied(value: Any) -> Any:
     """A copy of plain data that shares no container with it."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
+        return {key: item if type(item) is str else copied(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [copied(item) for item in value]
+        return [item if type(item) is str else copied(item) for item in value]
     return value
 
 

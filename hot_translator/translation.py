@@ -15,6 +15,7 @@ from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationE
 from hot_translator.expression import OMITTED, Dynamic, Leaf, Scope, leaves, resolve
 from hot_translator.members import GroupResult
 from hot_translator.parameters import Parameter
+from hot_translator.sizes import size_of
 
 Kind = Literal["resource", "group", "nested"]
 
@@ -25,6 +26,7 @@ class _Memo:
 
     read: list[Any] | None = None
     value: Any = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +88,20 @@ class Definition:
         """Whether the properties, and whether it exists, depend on no resource."""
         return not self._leaves and self.condition is None
 
+    @property
+    def size(self) -> int:
+        """Characters of the properties (:mod:`hot_translator.sizes`): as they were resolved last, else as compiled.
+
+        Defaults of the schema are not counted. 0 for what is nested too deep or holds a number that is too long.
+        """
+        memo = self._memo
+        if memo.size is None:
+            try:
+                memo.size = size_of(self.properties)
+            except ValueError:
+                memo.size = 0
+        return memo.size
+
     def exists(self, scope: Scope) -> Any:
         """Whether there is to be such a resource: true, false, or ``UNKNOWN`` while its condition is.
 
@@ -111,14 +127,14 @@ class Definition:
             return memo.value  # type: ignore[no-any-return]
         read = [leaf.resolve(scope) for leaf in self._leaves]
         with refusing(f"{self.path}.properties"):
-            if any(isinstance(value, Mapping | list) for value in read):
+            if any(isinstance(value, dict | list | Mapping) for value in read):
                 measure(read)  # before it is compared: what resources give may share parts
             if memo.read is not None and memo.read == read:
                 return memo.value  # type: ignore[no-any-return]
             resolved = resolve(self.properties, scope)
-            measure(resolved)
+            size = measure(resolved)
         value = self._finalize(resolved)
-        memo.read, memo.value = None, value
+        memo.read, memo.value, memo.size = None, value, size
         memo.read = read
         return value
 

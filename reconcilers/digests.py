@@ -28,22 +28,16 @@ _text = lru_cache(4096)(_canonical)
 """The same of names."""
 
 
+LARGE: Final = _PIECE
+"""Characters from which on the digest of a value must not be made on an event loop."""
+
+
 def is_large(value: Any) -> bool:
     """Whether the digest of a JSON value takes so long that it must not be made on an event loop."""
     if isinstance(value, str):
-        return len(value) > _PIECE
-    parts = value.values() if type(value) is dict else value if type(value) is list else ()
-    length = sum(map(len, map(str, value))) if type(value) is dict else 0
-    for part in parts:  # most properties are texts and switches: this is much quicker than measuring
-        if type(part) is str:
-            length += len(part)
-        elif part and part is not True:
-            break
-    else:
-        if parts:
-            return length + len(parts) > _PIECE
+        return len(value) > LARGE
     try:
-        return size_of(value) > _PIECE
+        return size_of(value) > LARGE
     except ValueError:
         return False  # nested too deep, or a number too long: the encoder refuses it as well
 
@@ -143,11 +137,12 @@ class Digester:
 class PropertyDigests:
     """The digests of one resource's properties. Each is made when it is asked for first."""
 
-    def __init__(self, digester: Digester, properties: Mapping[str, Any]) -> None:
+    def __init__(self, digester: Digester, properties: Mapping[str, Any], *, large: bool | None = None) -> None:
+        """``large``: whether they are together (:func:`is_large`), where that is known."""
         self._digester = digester
         self._given = {name: value for name, value in properties.items() if value is not None}
         self._names = properties.keys()
-        self.large = is_large(self._given)
+        self.large = is_large(self._given) if large is None else large
         self._made: dict[str, str] = {}
 
     @property

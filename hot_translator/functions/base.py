@@ -270,9 +270,9 @@ def strip_items(value: Any) -> Any:
 def strip(value: Any) -> Any:
     """Data without the entries that are omitted."""
     if isinstance(value, dict):
-        return {key: strip(item) for key, item in value.items() if item is not OMITTED}
+        return {key: item if type(item) is str else strip(item) for key, item in value.items() if item is not OMITTED}
     if isinstance(value, list):
-        return [strip(item) for item in value if item is not OMITTED]
+        return [item if type(item) is str else strip(item) for item in value if item is not OMITTED]
     return value
 
 
@@ -296,12 +296,10 @@ def failures(value: Any) -> Iterator[Failure]:
     """The calls that are known to fail."""
     if isinstance(value, Failure):
         yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from failures(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from failures(item)
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            if type(part) is not str:
+                yield from failures(part)
 
 
 def find_failure(value: Any) -> Failure | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hot_translator import Definition
 from hot_translator.expression import Scope
-from reconcilers.digests import WHOLE, Digester, PropertyDigests
+from reconcilers.digests import LARGE, WHOLE, Digester, PropertyDigests, is_large
 from reconcilers.engine.restore import RESTORED, Restore
 from reconcilers.model import Desired, Recorded
 from reconcilers.resource_type import ResourceType
@@ -27,6 +27,8 @@ class Target:
     template: Mapping[str, Any]
     metadata: Mapping[str, Any]
     digester: Digester
+    large: bool = False
+    """Digests of the properties must not be made on an event loop."""
     restore: Restore | None = None
     """Of what the resource was restored. ``template`` has its properties already."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
@@ -83,24 +85,25 @@ class Target:
 
     def digests(self, recorded: Recorded) -> PropertyDigests:
         """The digests of the template's values, as a record of this resource holds them."""
-        return self._salted_by(recorded.origin or recorded.name)
+        return self._salted_by(recorded.first_name)
 
     def make_large_digests(self, records: Iterable[Recorded]) -> None:
         """Make the digests of large values, for these records and for a new one. Not for an event loop."""
-        if self._salted_by(self.definition.name).large:
+        if self.large:
             for salt in {self.name, *(recorded.first_name for recorded in records)}:
                 self._salted_by(salt).make()
 
     def _salted_by(self, salt: str) -> PropertyDigests:
         made = self._digests.get(salt)
         if made is None:
-            made = self._digests[salt] = PropertyDigests(self.digester.of(salt), self.template)
+            made = PropertyDigests(self.digester.of(salt), self.template, large=self.large)
+            self._digests[salt] = made
         return made
 
     def matches(self, recorded: Recorded) -> bool:
         """Whether the record is of exactly these values."""
         whole = recorded.digests.get(WHOLE)
-        return bool(whole) and whole == self.digests(recorded).whole
+        return bool(whole) and whole == self._salted_by(recorded.first_name).whole
 
     def changed(self, recorded: Recorded) -> frozenset[str]:
         """Names of the properties whose value in the template does not match the record."""
@@ -133,11 +136,13 @@ def target_of(
     ``definition.is_constant``.
     """
     template = {**rtype.schema.nothing_given, **definition.resolve(scope)}
+    large = definition.size > LARGE
     metadata = definition.resolve_metadata(scope)
     salted = digester.of(definition.name)
     if restore is not None and restore.holds(definition.type, template, salted):
         restore = restore.begun(template, salted)
         template |= restore.properties
+        large = is_large(template)
     else:
         restore = None
-    return Target(rtype, definition, requires, template, metadata, digester, restore, kept or {})
+    return Target(rtype, definition, requires, template, metadata, digester, large, restore, kept or {})
