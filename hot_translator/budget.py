@@ -80,7 +80,8 @@ class Budget:
         if self.calls_made > self.calls:
             msg = f"the template calls functions more than {self.calls} times"
             raise BudgetExceeded(msg)
-        self.cpu_limit()
+        if self.cpu_spent >= self.cpu:
+            raise BudgetExceeded(self._out_of_cpu())
 
     def cpu_limit(self, most: float = math.inf) -> float:
         """Seconds of CPU that one call may use: what is left, at most so many. Raises ``BudgetExceeded`` for none."""

@@ -29,6 +29,7 @@ class CustomConstraint:
 _LABEL: Final = re.compile(r"[a-z0-9-]{1,63}$")
 _FQDN_MAX: Final = 255
 
+_PREFIX: Final = re.compile("0|[1-9][0-9]{0,2}")
 _MAC: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -76,26 +77,26 @@ def _ip_address(value: Any) -> str | None:
 
 
 def _is_address(value: Any) -> bool:
+    return _address(value) is not None
+
+
+def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if not isinstance(value, str) or "%" in value:
-        return False
+        return None
     try:
-        ipaddress.ip_address(value)
+        return ipaddress.ip_address(value)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _is_cidr(value: Any) -> bool:
-    if not isinstance(value, str) or "/" not in value or "%" in value:
+    if not isinstance(value, str):
         return False
-    address, _, prefix = value.partition("/")
-    if not prefix.isascii() or not prefix.isdigit() or (prefix != "0" and prefix.startswith("0")):
+    text, _, prefix = value.partition("/")
+    if not _PREFIX.fullmatch(prefix):
         return False
-    try:
-        ipaddress.ip_interface(value)
-    except ValueError:
-        return False
-    return _is_address(address)
+    address = _address(text)
+    return address is not None and int(prefix) <= address.max_prefixlen
 
 
 def _net_cidr(value: Any) -> str | None:

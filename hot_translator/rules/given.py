@@ -29,7 +29,8 @@ class Given:
 
     def has(self, name: str) -> bool:
         """Whether a value is certainly given."""
-        return self[name] not in (None, "", [], {})
+        value = self._values.get(name)
+        return value is not UNKNOWN and value not in (None, "", [], {})
 
     def lacks(self, name: str) -> bool:
         """Whether there is certainly no value."""
