@@ -141,7 +141,7 @@ def no_answer(tenant: Tenant) -> None:
         "router": {"type": "OS::Neutron::Router"},
     }
     tenant.apply({"heat_template_version": "2021-04-16", "resources": resources})
-    tenant.waits_for("timed out", "CloudUnavailable")
+    tenant.waits_for("no complete answer within", "CloudUnavailable")
     tenant.ready(networks=1, volumes=1, routers=1)
     assert tenant.proxy.injected[HANG] == 3
     tenant.gone()
