@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconcilers.engine import planner
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.context import READ_ONLY, Policy, ReconcileContext
-from reconcilers.engine.planner import Action, Decision, Verb
+from reconcilers.engine.planner import Decision
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     IMPORTED,

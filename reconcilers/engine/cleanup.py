@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from reconcilers import registry
 from reconcilers.engine import cascade, planner
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import identified
 from reconcilers.engine.graph import run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
-from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.engine.remover import ResourceRemover
 from reconcilers.model import Fault, Recorded

@@ -8,7 +8,7 @@ from hot_translator import Definition
 from hot_translator.expression import has_unknown
 from reconcilers import secret_values
 from reconcilers.digests import WHOLE
-from reconcilers.engine.planner import Action, Verb
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.target import Target
 from reconcilers.model import Recorded
 

@@ -20,9 +20,9 @@ from reconcilers import identifiers
 from reconcilers.backoff import Backoff
 from reconcilers.cloud.faults import expected_form
 from reconcilers.engine import recovery, seals
+from reconcilers.engine.action import Action
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import ReconciliationEnded, TimedOut
-from reconcilers.engine.planner import Action
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.errors import RETRIED, CloudError
 from reconcilers.model import IMPORTED_ID, POSSIBLE_DUPLICATE, Fault, Pause, Recorded, Send, Wait

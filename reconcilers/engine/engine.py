@@ -19,6 +19,7 @@ from reconcilers import registry, secret_values
 from reconcilers.capabilities import Snapshottable
 from reconcilers.digests import is_large
 from reconcilers.engine import batches, external
+from reconcilers.engine.action import Action
 from reconcilers.engine.batches import Barrier
 from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
@@ -26,7 +27,6 @@ from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.graph import AT_ONCE, all_requirements, run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
-from reconcilers.engine.planner import Action
 from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.restore import Restore

@@ -6,9 +6,9 @@ from typing import Final
 
 from hot_translator import Definition
 from reconcilers import registry
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import intended_name
-from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError
 from reconcilers.model import Fault, Intent, Recorded
 

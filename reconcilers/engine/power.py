@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from typing_extensions import override
 
 from reconcilers.capabilities import Suspendable, suspendable
+from reconcilers.engine.action import NOTHING, Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.graph import run_in_dependency_order
-from reconcilers.engine.planner import NOTHING, Action, Verb
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.model import (
     DriftPolicy,

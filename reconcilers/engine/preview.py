@@ -14,6 +14,7 @@ from hot_translator.expression import has_unknown
 from reconcilers import registry, secret_values
 from reconcilers.digests import Digester
 from reconcilers.engine import adoption, cascade, external, planner
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.comparison import Change, compare
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
@@ -30,7 +31,7 @@ from reconcilers.engine.foresight import (
     placeholder,
 )
 from reconcilers.engine.graph import concrete_requirements
-from reconcilers.engine.planner import Action, Decision, Verb
+from reconcilers.engine.planner import Decision
 from reconcilers.engine.power import PowerDriver
 from reconcilers.engine.progress import ReadyResource, ResourceError
 from reconcilers.engine.target import Target, target_of

@@ -7,6 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from reconcilers.engine import copying, planner, recovery
+from reconcilers.engine.action import Verb
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.hooks import recorded_hooks
 from reconcilers.model import POSSIBLE_DUPLICATE, Failed, Gone, Pause, Ready, Send, Wait
@@ -76,7 +77,7 @@ class ResourceRemover(ResourceDriver):
         with self.expected_form():
             action, outcome = planner.decide_removal(self.rtype, self.recorded, self.view(), policy)
         self.begin(action)
-        if action.verb is planner.Verb.DELETE and copying.needs_copy(self.recorded, self.rtype):
+        if action.verb is Verb.DELETE and copying.needs_copy(self.recorded, self.rtype):
             await copying.copy_before_deletion(self)
             return None
         match outcome:

@@ -1,7 +1,7 @@
 """The desired state of one resource: its definition with all functions evaluated."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -78,6 +78,11 @@ class Target:
             retain=self.retain,
             hidden=self.definition.hidden_places,
         )
+
+    def desire_new(self, properties: Mapping[str, Any], recorded: Recorded) -> Desired:
+        """The desired state of a resource that does not exist yet: all properties that are given are changed."""
+        desired = self.desire(properties, frozenset(), recorded)
+        return replace(desired, changed=desired.given)
 
     def salted(self, recorded: Recorded) -> Digester:
         """The digester of a record's properties. It stays the same when the resource gets another name."""

@@ -17,7 +17,7 @@ from kiln.stack import clock, plan_report
 from kiln.stack.plan_report import Limits
 from kiln.stack.planning import StackPlan
 from kiln.stack.requests import is_finished
-from reconcilers.engine.planner import Verb
+from reconcilers.engine.action import Verb
 from reconcilers.engine.preview import Plan
 
 LIMITS: Final = Limits(changes=200, properties=50, calls=10, size=256 << 10)

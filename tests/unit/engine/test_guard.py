@@ -7,9 +7,9 @@ from harness import virtual
 from harness.universe import UID, Universe
 
 from hot_translator import Pseudo, Translation, parse_environment, parse_template, translate
+from reconcilers.engine.action import Verb
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
-from reconcilers.engine.planner import Verb
 from reconcilers.engine.preview import Preview
 from reconcilers.model import UNHEALTHY, Fault, Recorded
 

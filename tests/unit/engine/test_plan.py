@@ -11,8 +11,8 @@ import pytest
 from harness import virtual
 from harness.universe import Universe, translated
 
+from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.planner import Action, Verb
 from reconcilers.engine.preview import Plan, Preview
 from reconcilers.model import Request
 
