@@ -24,8 +24,6 @@ HOOKS: Final = "hooks"
 """In a record's data: the hooks of its deletion, separated by commas."""
 UNHEALTHY: Final = "unhealthy"
 """In a record's data: somebody asked to replace the resource. The value says why."""
-
-
 IMPORTED: Final = "imported"
 """In a record's data: the resource existed before the Stack and was taken over; see :class:`ImportState`."""
 IMPORTED_ID: Final = "imported id"
@@ -41,23 +39,6 @@ class ImportState(StrEnum):
     """It was found and compared. It does not carry the Stack's token, because nothing may be written."""
     TAKEN = "taken"
     """It belongs to the Stack."""
-
-
-class DriftPolicy(StrEnum):
-    """How to treat resources that others changed (``spec.drift`` of a Stack)."""
-
-    CORRECT = "Correct"
-    REPORT = "Report"
-    IGNORE = "Ignore"
-
-
-class OnObstacle(StrEnum):
-    """What a reconciliation does beside a resource that cannot be brought to what is desired."""
-
-    HOLD = "Hold"
-    """Nothing is removed, and the resource keeps all its properties: a corrected template may go on from there."""
-    GO_ON = "GoOn"
-    """What can be changed is changed, and what nothing needs is removed: a rollback, after which nothing follows."""
 
 
 class Power(StrEnum):
@@ -289,35 +270,6 @@ class Intent:
     external: bool = False
     attempts: int = 0
     seal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A resource that exists and is to be taken over instead of creating one.
-
-    ``physical_id`` is the id that the user or Heat's file gives, ``path`` the place where it is given, for messages.
-    ``data`` is what Heat kept beside the id (``resource_data``). Some of it is secret, so the repr omits it.
-    """
-
-    physical_id: str
-    path: str
-    data: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Adoption:
-    """Which resources to take over, and under which rules (``spec.adopt`` of a Stack). ``imports`` are by logical name.
-
-    ``read_only``: nothing is written to OpenStack at all. ``holds``: what differs between the template and a resource
-    that was taken over is only reported. ``takes_from_others``: a resource with the token of another Stack is taken
-    over. ``returns``: a rollback, which leaves resources alone that were taken over.
-    """
-
-    imports: Mapping[str, Import] = field(default_factory=dict)
-    read_only: bool = False
-    holds: bool = False
-    takes_from_others: bool = False
-    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)

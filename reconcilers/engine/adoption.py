@@ -11,19 +11,17 @@ from typing import Any, Final
 
 from reconcilers.engine import planner
 from reconcilers.engine.action import Action, Verb
-from reconcilers.engine.context import READ_ONLY, Policy, ReconcileContext
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.planner import Decision
+from reconcilers.engine.policy import READ_ONLY, Adoption, DriftPolicy, Import, Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     IMPORTED,
     IMPORTED_ID,
-    Adoption,
     Desired,
-    DriftPolicy,
     Failed,
     Fault,
     Gone,
-    Import,
     ImportState,
     Intent,
     Outcome,

@@ -1,11 +1,11 @@
-"""The context of one reconciliation: policy, store, transports, and what it has learned so far."""
+"""The context of one reconciliation: its policy, store, transports, and what it has learned so far."""
 
 import asyncio
 import contextvars
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hot_translator import UNKNOWN
 from reconcilers.cloud.calls import Caller
@@ -17,17 +17,13 @@ from reconcilers.cloud.transports import Observing, Transports, named
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.digests import Digester
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
-from reconcilers.engine.guard import UNGUARDED, Guard
-from reconcilers.engine.hooks import NO_HOOKS, Hooks
+from reconcilers.engine.policy import READ_ONLY, Policy
 from reconcilers.engine.progress import BackgroundWrites, ProgressTracker, ReadyResource
-from reconcilers.engine.restore import Restore
 from reconcilers.errors import CloudError
-from reconcilers.model import POSSIBLE_DUPLICATE, Adoption, DriftPolicy, Fault, Intent, OnObstacle, Recorded, Request
+from reconcilers.model import POSSIBLE_DUPLICATE, Fault, Intent, Recorded, Request
 from reconcilers.resource_type import ResourceType
 
 T = TypeVar("T")
-
-READ_ONLY: Final = "spec.adopt.readOnly is set, so nothing is written to OpenStack"
 
 
 class ResourceStore(Protocol):
@@ -50,38 +46,6 @@ class ResourceStore(Protocol):
 
     async def delete(self, recorded: Recorded) -> None:
         """Remove the record. Its resource is gone, or is kept without a record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The policies of a reconciliation. ``key`` is the key of the digests (32 bytes)."""
-
-    stack: str
-    stack_uid: str
-    key: bytes
-    drift: DriftPolicy = DriftPolicy.CORRECT
-    concurrency: int = 16
-    rekeyed: bool = False
-    """The key of the digests was lost. Ready records count as unchanged and get new digests."""
-    deployed: frozenset[str] = frozenset()
-    """Names of the resources of the revision that was reached last."""
-    on_obstacle: OnObstacle = OnObstacle.HOLD
-    guard: Guard = UNGUARDED
-    adoption: Adoption = field(default_factory=Adoption)
-    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    """Secrets that were taken over with resources, by ownership token."""
-    known: frozenset[str] = frozenset()
-    """Names that may have resources without records. They are looked for before new ones are created."""
-    hooks: Hooks = NO_HOOKS
-    suspended: frozenset[str] = frozenset()
-    """Names of resources that are to be suspended, with all below them (``group`` for ``group/0``)."""
-    all_suspended: bool = False
-    restores: Mapping[str, Restore] = field(default_factory=dict)
-    """What was restored from copies, by resource."""
-
-    def suspends(self, name: str) -> bool:
-        """Whether the resource of this name is to be suspended."""
-        return self.all_suspended or any(name == one or name.startswith(f"{one}/") for one in self.suspended)
 
 
 def _ignore(_values: Iterable[str]) -> None:

@@ -12,10 +12,11 @@ from reconcilers.backoff import Backoff
 from reconcilers.digests import CREATED, WHOLE
 from reconcilers.engine import adoption, intents, planner, power, seals
 from reconcilers.engine.action import Verb
-from reconcilers.engine.context import READ_ONLY, ReconcileContext
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified
 from reconcilers.engine.hooks import with_deletion_hooks
 from reconcilers.engine.planner import Decision
+from reconcilers.engine.policy import READ_ONLY
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.references import ReferenceResolver
 from reconcilers.engine.remover import ResourceRemover

@@ -27,12 +27,13 @@ from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.graph import AT_ONCE, all_requirements, run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
+from reconcilers.engine.policy import OnObstacle
 from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.restore import Restore
 from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
-from reconcilers.model import Fault, OnObstacle, Recorded
+from reconcilers.model import Fault, Recorded
 from reconcilers.resource_type import ResourceType
 
 

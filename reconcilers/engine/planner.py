@@ -7,7 +7,7 @@ from typing import Any
 from reconcilers.capabilities import suspendable
 from reconcilers.digests import CREATED, WHOLE
 from reconcilers.engine.action import NOTHING, Action, Verb
-from reconcilers.engine.context import Policy
+from reconcilers.engine.policy import Adoption, DriftPolicy, OnObstacle, Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     HOOK,
@@ -15,14 +15,11 @@ from reconcilers.model import (
     IMPORTED,
     POSSIBLE_DUPLICATE,
     UNHEALTHY,
-    Adoption,
     Desired,
-    DriftPolicy,
     Failed,
     Fault,
     Gone,
     ImportState,
-    OnObstacle,
     Outcome,
     Pause,
     Power,

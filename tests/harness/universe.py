@@ -18,9 +18,10 @@ from reconcilers.cloud.lookup import Lookup
 from reconcilers.cloud.observer import Observer
 from reconcilers.cloud.transports import Transport
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
-from reconcilers.engine.context import Policy, ReconcileContext
+from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
 from reconcilers.engine.engine import Engine, Result
+from reconcilers.engine.policy import Policy
 from reconcilers.engine.progress import ProgressTracker, ResourceError
 from reconcilers.errors import CloudError
 from reconcilers.model import OPENSTACK, Intent, Recorded

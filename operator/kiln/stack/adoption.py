@@ -18,7 +18,8 @@ from kiln.kube.client import Kube
 from kiln.stack import stack_secret, validation
 from kiln.stack.inputs import ADOPT_SOURCES, MAX_TEXT, InputsError, Reference
 from reconcilers import identifiers, registry
-from reconcilers.model import IMPORTED, Adoption, Import, Recorded
+from reconcilers.engine.policy import Adoption, Import
+from reconcilers.model import IMPORTED, Recorded
 
 DEFAULT_KEY: Final = "stack.json"
 DEPTH: Final = 10

@@ -17,7 +17,8 @@ from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.revisions import Revision, Revisions
 from kiln.stack.shared import CloudAccess
 from kiln.stack.surroundings import CREDENTIALS_RETRY, LOOK_AGAIN, Refused, Surroundings
-from reconcilers.model import Adoption, Import, Recorded
+from reconcilers.engine.policy import Adoption, Import
+from reconcilers.model import Recorded
 
 log = logging.getLogger(__name__)
 

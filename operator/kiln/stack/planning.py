@@ -26,10 +26,11 @@ from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.revisions import Revisions, digest_of
 from kiln.stack.shared import CloudAccess, SharedState
 from reconcilers.digests import Digester
-from reconcilers.engine.context import Policy, ReconcileContext, ResourceStore, in_executor
+from reconcilers.engine.context import ReconcileContext, ResourceStore, in_executor
 from reconcilers.engine.control import Control
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
+from reconcilers.engine.policy import Policy
 from reconcilers.engine.preview import Plan, Preview
 from reconcilers.engine.progress import ProgressTracker, ReadyResource
 from reconcilers.heat.stack import CHILD_STACKS

@@ -45,9 +45,9 @@ from reconcilers.engine.control import TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.engine.guard import Guard
+from reconcilers.engine.policy import DriftPolicy
 from reconcilers.engine.progress import ReadyResource
 from reconcilers.errors import CloudError
-from reconcilers.model import DriftPolicy
 
 log = logging.getLogger(__name__)
 

@@ -20,13 +20,13 @@ from kiln.stack.shared import CloudAccess, SharedState
 from kiln.stack.snapshot_work import SnapshotWork
 from kiln.stack.status import StatusUpdate, StatusWriter
 from reconcilers.backoff import Backoff
-from reconcilers.engine.context import Policy, ReconcileContext, in_executor
+from reconcilers.engine.context import ReconcileContext, in_executor
 from reconcilers.engine.control import Control, Slot
 from reconcilers.engine.guard import Guard
 from reconcilers.engine.hooks import Hooks
+from reconcilers.engine.policy import OnObstacle, Policy
 from reconcilers.engine.progress import ProgressTracker
 from reconcilers.heat.stack import CHILD_STACKS
-from reconcilers.model import OnObstacle
 
 RETRY: Final = Backoff(first=5.0, longest=300.0)
 """Between tries of a failed Stack."""

@@ -10,7 +10,7 @@ from harness.fake_openstack import BUILDING, Refused
 from harness.universe import Universe
 
 from reconcilers.engine.control import TimedOut
-from reconcilers.model import DriftPolicy
+from reconcilers.engine.policy import DriftPolicy
 
 
 def writes(universe: Universe, since: int) -> list[tuple[str, str, Any]]:

@@ -9,7 +9,8 @@ from harness import virtual
 from harness.fake_openstack import FakeOpenStack, Refused
 from harness.universe import Universe
 
-from reconcilers.model import DriftPolicy, Power, Request
+from reconcilers.engine.policy import DriftPolicy
+from reconcilers.model import Power, Request
 
 Template = dict[str, Any]
 
