@@ -6,14 +6,15 @@ resource that is taken over: the one that puts the Stack's token into it.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from reconcilers.engine import planner
+from reconcilers.engine import intents, planner, seals
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.planner import Decision
 from reconcilers.engine.policy import READ_ONLY, Adoption, DriftPolicy, Import, Policy
+from reconcilers.engine.progress import ResourceError
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     IMPORTED,
@@ -61,7 +62,16 @@ def decide(
     return _without_writes(decision, recorded) if adoption.read_only else decision
 
 
-def refusal(rtype: ResourceType, given: Import, draft: Recorded, observed: Any, adoption: Adoption) -> str:
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A resource to take over: the record that it will have, the intent to store first, and what the cloud shows."""
+
+    draft: Recorded
+    intent: Intent
+    observed: Any
+
+
+def _refusal(rtype: ResourceType, given: Import, draft: Recorded, observed: Any, adoption: Adoption) -> str:
     """Why a resource cannot be taken over; empty if it can. ``draft`` is the record that it would get."""
     if rtype.service and observed is None:
         named = "" if draft.physical_id == given.physical_id else f", which Kiln knows as {draft.physical_id}"
@@ -80,7 +90,7 @@ def refusal(rtype: ResourceType, given: Import, draft: Recorded, observed: Any, 
     return ""
 
 
-def draft_of(rtype: ResourceType, intent: Intent, given: Import) -> Recorded:
+def _draft(rtype: ResourceType, intent: Intent, given: Import) -> Recorded:
     """The record of a resource that is to be taken over, before it is stored."""
     blank = Recorded("", intent.name, intent.type, intent.token, intent.physical_name, serial=intent.serial)
     blank = replace(blank, data=intent.data, requires=intent.requires, retain=intent.retain, confirmed=True)
@@ -89,17 +99,31 @@ def draft_of(rtype: ResourceType, intent: Intent, given: Import) -> Recorded:
     return replace(blank, physical_id=physical_id, data=data)
 
 
-def named(rtype: ResourceType, draft: Recorded, observed: Any) -> Recorded:
-    """The draft with the name that the existing resource has."""
-    return replace(draft, physical_name=rtype.imported_name(observed)[:LONGEST_NAME] or draft.physical_name)
+async def find(
+    context: ReconcileContext, target: Target, properties: Mapping[str, Any], serial: int
+) -> Existing | None:
+    """The existing resource that ``spec.adopt`` names for a resource without a record; None if it names none.
+
+    What was deployed before and is gone is created again. Raises ResourceError, CloudError.
+    """
+    policy, rtype = context.policy, target.rtype
+    given = policy.adoption.imports.get(target.name)
+    if given is None or not (rtype.service or rtype.keeps):
+        return None
+    intent = intents.of(context, target, properties, serial)
+    draft = _draft(rtype, intent, given)
+    observed = await _read(context, rtype, draft)
+    if rtype.service and observed is None and target.name in policy.deployed:
+        return None
+    reason = _refusal(rtype, given, draft, observed, policy.adoption)
+    if reason:
+        raise ResourceError(intent.name, intent.type, reason, Fault.INVALID)
+    draft = replace(draft, physical_name=rtype.imported_name(observed)[:LONGEST_NAME] or draft.physical_name)
+    intent = replace(intent, data=draft.data, digests={}, physical_name=draft.physical_name)
+    return Existing(draft, replace(intent, seal=seals.of(context.digester, intent)), observed)
 
 
-def intent_of(intent: Intent, draft: Recorded) -> Intent:
-    """What to store before a resource is taken over."""
-    return replace(intent, data=draft.data, digests={}, physical_name=draft.physical_name)
-
-
-async def read(context: ReconcileContext, rtype: ResourceType, draft: Recorded) -> Any:
+async def _read(context: ReconcileContext, rtype: ResourceType, draft: Recorded) -> Any:
     """The existing resource; None if there is none. All resources of a kind share one list. Raises CloudError."""
     if not rtype.service:
         return None
@@ -122,7 +146,7 @@ def _import(
     rtype, adoption = target.rtype, policy.adoption
     desired = target.desire(properties, frozenset(), recorded)
     given = adoption.imports.get(target.name) or Import(recorded.data[IMPORTED_ID], "spec.adopt", recorded.data)
-    problem = refusal(rtype, given, recorded, observed, adoption) if observed is None else ""
+    problem = _refusal(rtype, given, recorded, observed, adoption) if observed is None else ""
     outcome: Outcome = Failed(problem, Fault.INVALID) if problem else rtype.step(desired, recorded, observed)
     drift = ""
     match outcome:

@@ -53,7 +53,7 @@ class Cleanup:
         self.result.blocked += sorted(going[key].name for key in never)
 
     def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
-        """Whether a leaving record is a record of this very resource."""
+        """Whether a leaving record is a record of this very resource, which was renamed in the template."""
         return physical_id is not None and any(
             one.type == rtype.type and identified(rtype, one).physical_id == physical_id for one in self.leaving
         )

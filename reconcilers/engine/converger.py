@@ -1,32 +1,28 @@
 """Converges one resource: creates, updates, replaces or repairs it, or leaves it alone."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from typing_extensions import override
 
 from reconcilers import secret_values
-from reconcilers.backoff import Backoff
 from reconcilers.digests import CREATED, WHOLE
-from reconcilers.engine import adoption, intents, planner, power, seals
+from reconcilers.engine import adoption, attribute_reads, intents, planner, power, replacement, seals
 from reconcilers.engine.action import Verb
+from reconcilers.engine.adoption import Existing
+from reconcilers.engine.cleanup import Cleanup
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver, identified
-from reconcilers.engine.hooks import with_deletion_hooks
 from reconcilers.engine.planner import Decision
 from reconcilers.engine.policy import READ_ONLY
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.references import ReferenceResolver
-from reconcilers.engine.remover import ResourceRemover
-from reconcilers.engine.restore import RESTORED
 from reconcilers.engine.target import Target
 from reconcilers.errors import CloudError
 from reconcilers.model import (
     HOOK,
     POSSIBLE_DUPLICATE,
-    Desired,
     Failed,
     Fault,
     Gone,
@@ -39,31 +35,8 @@ from reconcilers.model import (
     Send,
     Wait,
 )
-from reconcilers.resource_type import ResourceType
-
-log = logging.getLogger(__name__)
-
-RECREATIONS = 3
-"""How often in a row a resource in ERROR is recreated within one reconciliation."""
-RECREATE = Backoff(first=2.0, longest=8.0)
 
 _BLANK = Recorded(key="", name="", type="", token="", physical_name="")
-
-
-class LeavingRecords(Protocol):
-    """Records of resources that go: their names are not in the template any more, or they have successors."""
-
-    def holds(self, rtype: ResourceType, physical_id: str | None) -> bool:
-        """Whether one of them is a record of this very resource, which was renamed in the template."""
-
-    def owner(self, rtype: ResourceType, physical_id: str) -> str:
-        """The name of the Stack's resource of this type that has the id; empty if none has."""
-
-    def supersede(self, recorded: Recorded) -> None:
-        """Note a record of a resource that has a successor of the same name."""
-
-    async def make_room(self, type_name: str) -> int:
-        """Remove those of this type now. Returns how many are gone."""
 
 
 class ResourceConverger(ResourceDriver):
@@ -95,7 +68,8 @@ class ResourceConverger(ResourceDriver):
         """The resource went to ERROR in this reconciliation and was recreated."""
         self.accepted: frozenset[str] = frozenset()
         """Properties that the cloud has accepted in this reconciliation."""
-        self.leaving_records: LeavingRecords | None = None
+        self.cleanup: Cleanup | None = None
+        """Removes what leaves the Stack: at the end, or earlier to make room."""
         self.room_made = 0
         """How many resources went to make room, when that was asked for last."""
         self.taken_over = False
@@ -141,7 +115,9 @@ class ResourceConverger(ResourceDriver):
                 decision = adoption.decide(self.target, properties, recorded, observed, self.context.policy)
         except CloudError:
             return None  # the driver meets it again, and says so
-        if decision.action.verb is not Verb.NONE or self.needs_reads(decision.desired, observed):
+        if decision.action.verb is not Verb.NONE or attribute_reads.needed(
+            self.target, decision.desired, recorded, observed
+        ):
             return None
         return ReadyResource(rtype, decision.desired, recorded, observed)
 
@@ -149,11 +125,6 @@ class ResourceConverger(ResourceDriver):
         """The target's properties with names resolved; None if that needs a call."""
         self.same = planner.unchanged(self.target, self.recorded)
         return self.references.known(self.recorded.references, self.same)
-
-    def needs_reads(self, desired: Desired, observed: Any) -> bool:
-        """Whether something refers to an attribute that costs a call."""
-        used = self.target.definition.attributes_used
-        return any(self.rtype.attribute_request(name, desired, self.recorded, observed) for name in used)
 
     # One step.
 
@@ -200,9 +171,9 @@ class ResourceConverger(ResourceDriver):
             case Ready():
                 return await self.settle(decision)
             case Replace():
-                await self.replace(outcome)
+                await replacement.replace(self, outcome)
             case Failed(fault=Fault.RESOURCE, kept=False):
-                await self.recreate(outcome)
+                await replacement.recreate(self, outcome)
             case Failed():
                 raise self.failure(outcome.reason, outcome.fault, outcome.property)
             case Gone():
@@ -239,9 +210,9 @@ class ResourceConverger(ResourceDriver):
         """Store the intent to create a resource. Sends nothing."""
         properties = self.properties or {}
         if not self.candidates:
-            draft = await self.importable(properties)
-            if draft is not None:
-                await self.create_import(properties, draft)
+            existing = await adoption.find(self.context, self.target, properties, self.next_serial)
+            if existing is not None:
+                await self.create_import(existing)
                 return
         if self.context.policy.adoption.read_only and self.rtype.service:
             raise self.failure(f"{READ_ONLY}, and spec.adopt names no resource for this one", Fault.INVALID)
@@ -258,37 +229,16 @@ class ResourceConverger(ResourceDriver):
         self.adopt_record(recorded if recorded.attempts else replace(recorded, attempts=attempts))
         self.candidates.append(self.recorded)
         begun_before = recorded.confirmed or recorded.state != "Creating" or lost or recorded.found
-        identity, leaving = self.recorded.physical_id, self.leaving_records
-        renamed = leaving is not None and leaving.holds(self.rtype, identity)
+        renamed = self.cleanup is not None and self.cleanup.holds(self.rtype, self.recorded.physical_id)
         self.fresh = not begun_before and not renamed
         if self.fresh:
             self.context.unconfirmed.intended(recorded.token)
 
-    async def importable(self, properties: Mapping[str, Any]) -> Recorded | None:
-        """The record of the existing resource that ``spec.adopt`` names for this one; None if there is none.
-
-        What was deployed before and is gone is created again. Raises ResourceError, CloudError.
-        """
-        policy, rtype = self.context.policy, self.rtype
-        given = policy.adoption.imports.get(self.target.name)
-        if given is None or not (rtype.service or rtype.keeps):
-            return None
-        draft = adoption.draft_of(rtype, self.intent(properties, self.next_serial), given)
-        self.observed = await adoption.read(self.context, rtype, draft)
-        if rtype.service and self.observed is None and self.target.name in policy.deployed:
-            return None
-        refusal = adoption.refusal(rtype, given, draft, self.observed, policy.adoption)
-        if refusal:
-            raise self.failure(refusal, Fault.INVALID)
-        return adoption.named(rtype, draft, self.observed)
-
-    async def create_import(self, properties: Mapping[str, Any], draft: Recorded) -> None:
+    async def create_import(self, existing: Existing) -> None:
         """Store the intent to take over a resource. Sends nothing."""
-        observed, intent = self.observed, adoption.intent_of(self.intent(properties, self.next_serial), draft)
-        self.context.progress.move(self.target.name, ResourceProgress(intent.type, "Creating"))
-        intent = replace(intent, seal=seals.of(self.context.digester, intent))
-        self.adopt_record(await self.context.store.create(intent))
-        self.observed = observed
+        self.context.progress.move(self.target.name, ResourceProgress(existing.intent.type, "Creating"))
+        self.adopt_record(await self.context.store.create(existing.intent))
+        self.observed = existing.observed
         self.candidates.append(self.recorded)
 
     async def replace_record(self) -> None:
@@ -337,53 +287,17 @@ class ResourceConverger(ResourceDriver):
             drift = "" if decision.action.verb is Verb.IMPORT else progress.drifted.pop(name, "")
             if drift:
                 progress.repaired[name] = drift
-            digests = target.digests(self.recorded)
-            self.recorded = replace(
-                self.recorded,
-                digests={
-                    WHOLE: digests.whole,
-                    **digests.each(target.template),
-                    **target.identified(self.properties or {}, self.recorded),
-                },
-                references=self.references.recorded(self.recorded.references, self.same),
-                state="Ready",
-                message="",
-                fault="",
-                requires=target.requires,
-                confirmed=True,
-                attempts=0,
-                retain=target.retain,
-                copied=target.copied,
-                data=with_deletion_hooks(self.recorded.data, target.deletion_hooks),
-            )
-            if target.restore is not None:
-                data = {**self.recorded.data, RESTORED: target.restore.nonce}
-                self.recorded = replace(self.recorded, data=data)
+            references = self.references.recorded(self.recorded.references, self.same)
+            self.recorded = target.reached(self.recorded, self.properties or {}, references)
         desired = replace(decision.desired, changed=frozenset())
         if replace(self.recorded, request_id=self.saved.request_id) != self.saved:
-            if HOOK in self.recorded.data or self.needs_reads(desired, self.observed):
+            if HOOK in self.recorded.data or attribute_reads.needed(target, desired, self.recorded, self.observed):
                 await self.save()  # the hook waits, the reads may fail
             else:
                 # Dependants need not wait: until it is stored, the token identifies the resource.
                 self.context.background.begin(self.save())
-        read = {name: await self.read_attribute(name, desired) for name in target.definition.attributes_used}
-        return ReadyResource(self.rtype, desired, self.recorded, self.observed, self.only_read(read))
-
-    @staticmethod
-    def only_read(read: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes that were read by calls of their own."""
-        return {name: value for name, value in read.items() if value is not NOT_OBSERVED}
-
-    async def read_attribute(self, name: str, desired: Desired) -> Any:
-        """An attribute that costs calls; NOT_OBSERVED for all others."""
-        requests = self.rtype.attribute_request(name, desired, self.recorded, self.observed)
-        if requests is None or self.observed is None:
-            return NOT_OBSERVED
-        if isinstance(requests, Mapping):
-            body: Any = {key: (await self.context.send(request)).body for key, request in requests.items()}
-        else:
-            body = (await self.context.send(requests)).body
-        return self.rtype.read_attribute(name, body, self.recorded, self.observed)
+        read = await attribute_reads.send(self.context, target, desired, self.recorded, self.observed)
+        return ReadyResource(self.rtype, desired, self.recorded, self.observed, read)
 
     @override
     async def handle_cloud_error(self, error: CloudError) -> None:
@@ -393,66 +307,29 @@ class ResourceConverger(ResourceDriver):
         """
         self.properties = None
         refused = error.fault in {Fault.CONFLICT, Fault.INVALID} and not self.recorded.confirmed
-        if refused and self.leaving_records is not None:
+        if refused and self.cleanup is not None:
             before = self.room_made
-            self.room_made = await self.leaving_records.make_room(self.target.definition.type)
+            self.room_made = await self.cleanup.make_room(self.target.definition.type)
             if self.room_made > before:
                 self.observed, self.stale_list = NOT_OBSERVED, True
                 return
         await super().handle_cloud_error(error)
 
-    # Replacing.
-
-    async def begin_anew(self, attempts: int = 0) -> None:
-        """Create a record of a new resource, with names resolved again."""
-        self.same = frozenset()
-        self.properties = await self.references.look_up({}, self.same)
-        await self.create_record(attempts=attempts)
-
-    async def replace(self, outcome: Replace) -> None:
-        """Create a new resource. The old one is deleted at the end, or first if both cannot exist."""
-        old = self.recorded
-        gone = old.confirmed and self.observed is None and bool(self.rtype.service)
-        self.report(outcome.why)
-        log.info("resources.%s: replacing %s: %s", old.name, old.physical_id or "an unfinished resource", outcome.why)
-        if gone:
-            await self.drop(old)
-        elif outcome.delete_first:
-            await self.remove(old)
-        await self.begin_anew()
+    # Resources of the same name.
 
     def _supersede_others(self) -> None:
         """Tell that the other resources of this name have a successor. They go at the end, or to make room."""
-        leaving = self.leaving_records
         for other in self.candidates:
-            if leaving is not None and other.key not in self.context.deleted | {self.recorded.key}:
-                leaving.supersede(other)
+            if self.cleanup is not None and other.key not in self.context.deleted | {self.recorded.key}:
+                self.cleanup.supersede(other)
 
     @override
     def foreign(self) -> Mapping[str, Any] | None:
         """What another resource of the Stack still has goes soon."""
-        owner = self.leaving_records.owner(self.rtype, self.recorded.physical_id or "") if self.leaving_records else ""
+        owner = self.cleanup.owner(self.rtype, self.recorded.physical_id or "") if self.cleanup else ""
         if owner:
             raise CloudError(Fault.CONFLICT, f"{self.recorded.physical_id} still belongs to resources.{owner}")
         return super().foreign()
-
-    async def recreate(self, outcome: Failed) -> None:
-        """The resource went to ERROR: remove it and create a new one, a bounded number of times."""
-        old = self.recorded
-        if old.attempts >= RECREATIONS:
-            log.warning("resources.%s: in ERROR again, giving up after %d new ones in a row", old.name, old.attempts)
-        if old.attempts >= RECREATIONS or not old.confirmed:
-            raise self.failure(outcome.reason, outcome.fault, outcome.property)
-        self.report(outcome.reason, outcome.fault)
-        if old.state == "Ready":
-            self.context.progress.drifted[old.name] = outcome.reason
-        elif old.attempts:
-            await self.context.control.pause(RECREATE.delay(old.attempts))
-        log.info("resources.%s: recreating %s, which went to ERROR", old.name, old.physical_id)
-        await self.save()
-        await self.remove(replace(self.recorded, copied=False))  # it is in ERROR
-        await self.begin_anew(attempts=old.attempts + 1)
-        self.recreated = True
 
     @override
     def failure(self, reason: str, fault: Fault, prop: str = "", request_id: str = "") -> ResourceError:
@@ -460,13 +337,6 @@ class ResourceConverger(ResourceDriver):
         # failed boot may delete its port. The next reconciliation comes soon and reads everything again.
         again = self.recreated and fault is Fault.INVALID
         return super().failure(reason, Fault.RESOURCE if again else fault, prop, request_id)
-
-    async def remove(self, old: Recorded) -> None:
-        """Remove an old resource completely, now."""
-        remover = ResourceRemover(self.context, self.rtype, replace(old, retain=False))
-        remover.proven = self.is_proven()
-        remover.stale_list = self.stale_list
-        await remover.drive()
 
 
 def _first(outcome: Outcome) -> Outcome:

@@ -316,7 +316,7 @@ class Engine:
                 self.result.actions[name] = external.ACTION
             else:
                 driver = driver or await self._prepared(name) or await self._driver(definition, requires)
-                driver.leaving_records = cleanup
+                driver.cleanup = cleanup
                 ready = await self._past_hooks(driver, await driver.run())
             self.context.settle(name, ready)
             self._note(name, ready)
@@ -381,7 +381,7 @@ class Engine:
         except ResourceError as error:
             self._fail(error)
             return
-        driver.leaving_records = cleanup
+        driver.cleanup = cleanup
         self.prepared[definition.name] = driver, asyncio.ensure_future(driver.prepare())
 
     async def _prepared(self, name: str) -> ResourceConverger | None:

@@ -2,38 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from reconcilers.engine import recovery, seals
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import intended_name
 from reconcilers.engine.restore import RESTORED
 from reconcilers.engine.target import Target
-from reconcilers.model import Desired, Intent, Recorded, Send
+from reconcilers.model import Intent, Recorded, Send
 
-_BLANK: Final = Recorded(key="", name="", type="", token="", physical_name="")
+
+def draft(context: ReconcileContext, target: Target, properties: Mapping[str, Any], serial: int) -> Recorded:
+    """The record of a new resource with this serial number, before it is stored."""
+    token, physical_name = intended_name(context, target.name, serial, target.rtype)
+    blank = Recorded("", target.name, target.definition.type, token, physical_name, serial=serial)
+    return replace(blank, data=target.rtype.intent(target.desire_new(properties, blank)))
 
 
 def of(
     context: ReconcileContext, target: Target, properties: Mapping[str, Any], serial: int, attempts: int = 0
 ) -> Intent:
     """The intent of the resource with this serial number."""
-    name, kind = target.name, target.definition.type
-    token, physical_name = intended_name(context, name, serial, target.rtype)
-    blank = replace(_BLANK, name=name, type=kind, token=token, physical_name=physical_name, serial=serial)
-    given = frozenset(key for key, value in properties.items() if value is not None)
-    desired = target.desire(properties, given, blank)
-    restore = target.restore
-    data = {**target.rtype.intent(desired), **({RESTORED: restore.nonce} if restore is not None else {})}
+    blank, restore = draft(context, target, properties, serial), target.restore
+    data = {**blank.data, **({RESTORED: restore.nonce} if restore is not None else {})}
     intent = Intent(
-        name=name,
-        type=kind,
+        name=blank.name,
+        type=blank.type,
         serial=serial,
-        token=token,
-        physical_name=physical_name,
+        token=blank.token,
+        physical_name=blank.physical_name,
         requires=target.requires,
         data=data,
-        digests=_carried(target, desired, replace(blank, data=data)),
+        digests=_carried(target, properties, replace(blank, data=data)),
         retain=target.retain,
         copied=target.copied,
         attempts=attempts,
@@ -41,13 +41,14 @@ def of(
     return replace(intent, seal=seals.of(context.digester, intent))
 
 
-def _carried(target: Target, desired: Desired, draft: Recorded) -> dict[str, str]:
+def _carried(target: Target, properties: Mapping[str, Any], blank: Recorded) -> dict[str, str]:
     """Digests of the properties of the first request: a resource found after a lost answer has only these."""
-    first = target.rtype.step(desired, replace(draft, physical_id=target.rtype.identity(draft)), None)
+    desired = target.desire_new(properties, blank)
+    first = target.rtype.step(desired, replace(blank, physical_id=target.rtype.identity(blank)), None)
     names = first.applies if isinstance(first, Send) else frozenset()
-    identified_digests = target.identified(desired.properties, draft)
+    identified_digests = target.identified(properties, blank)
     found = {key: held for key, held in identified_digests.items() if key.removesuffix("@id") in names}
-    return {**target.digests(draft).each(names), **found}
+    return {**target.digests(blank).each(names), **found}
 
 
 async def lost_serials(context: ReconcileContext, target: Target, properties: Mapping[str, Any]) -> list[int]:
@@ -55,9 +56,7 @@ async def lost_serials(context: ReconcileContext, target: Target, properties: Ma
     policy, name = context.policy, target.name
     if name not in policy.known:
         return []
-    intent = of(context, target, properties, 0)
-    blank = replace(_BLANK, name=intent.name, type=intent.type, token=intent.token, data=intent.data)
-    blank = replace(blank, physical_name=intent.physical_name)
+    blank = draft(context, target, properties, 0)
     if not target.rtype.service or target.rtype.identity(blank) is None:
         return await recovery.lost_serials(context, target.rtype, blank)
     if not target.rtype.carries_token and name not in policy.deployed:

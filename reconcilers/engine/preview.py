@@ -13,12 +13,12 @@ from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
 from reconcilers import registry, secret_values
 from reconcilers.digests import Digester
-from reconcilers.engine import adoption, cascade, external, planner
+from reconcilers.engine import adoption, attribute_reads, cascade, external, intents, planner
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.comparison import Change, compare
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
-from reconcilers.engine.driver import NOT_OBSERVED, intended_name
+from reconcilers.engine.driver import NOT_OBSERVED
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.foresight import (
     NO_CALLS,
@@ -234,12 +234,13 @@ class Preview:
         driver.same = planner.unchanged(target, recorded)
         properties = await driver.references.look_up(recorded.references, driver.same)
         driver.properties = properties
-        hidden = target.definition.hidden_properties
-        self.context.add_secrets(list(secret_values.of_properties(target.rtype.schema, properties, hidden)))
+        driver.add_secrets(properties)
         self.identities[name] = (target.digests(recorded).whole, recorded.physical_id or "", str(recorded.serial))
         if not recorded.key and not driver.candidates and not unknown:
-            draft = await driver.importable(properties)
-            driver.recorded = recorded = recorded if draft is None else draft
+            existing = await adoption.find(self.context, target, properties, driver.next_serial)
+            if existing is not None:
+                driver.recorded = recorded = existing.draft
+                driver.observed = existing.observed
         if not recorded.confirmed:
             self._continue(driver, with_old=True)
             return await self._created(driver, properties, unknown)
@@ -255,9 +256,8 @@ class Preview:
         self.calls[name] = await self._foreseen(driver, properties, decision)
         if decision.action.verb not in RENEWED:
             desired = replace(decision.desired, changed=frozenset())
-            read = {name: await driver.read_attribute(name, desired) for name in target.definition.attributes_used}
-            known = driver.only_read(read)
-            ready = ReadyResource(target.rtype, desired, decision.recorded, driver.observed, known)
+            read = await attribute_reads.send(self.context, target, desired, driver.recorded, driver.observed)
+            ready = ReadyResource(target.rtype, desired, decision.recorded, driver.observed, read)
             self._settle(target.name, ready)
             if decision.action.verb in {Verb.NONE, Verb.RECORD}:
                 suspended = self.context.policy.suspends(target.name)
@@ -281,7 +281,8 @@ class Preview:
     async def _created(
         self, driver: ResourceConverger, properties: Mapping[str, Any], unknown: frozenset[str]
     ) -> Action:
-        action = Action(Verb.CREATE, properties=_given(properties), unknown=unknown)
+        given = driver.target.desire_new(properties, driver.recorded).given
+        action = Action(Verb.CREATE, properties=given, unknown=unknown)
         if not unknown:
             draft = self._draft(driver, properties)
             decided = adoption.decide(driver.target, properties, draft, None, self.context.policy).action
@@ -292,13 +293,9 @@ class Preview:
 
     def _draft(self, driver: ResourceConverger, properties: Mapping[str, Any], serial: int | None = None) -> Recorded:
         """The record of a resource to be created. ``serial`` None: that of the driver's record, or the first."""
-        target, name = driver.target, driver.target.name
-        recorded = driver.recorded
+        target, recorded = driver.target, driver.recorded
         number = (recorded.serial if recorded.key else 0) if serial is None else serial
-        token, physical_name = intended_name(self.context, name, number, target.rtype)
-        blank = Recorded("", name, target.definition.type, token, physical_name, serial=number)
-        data = target.rtype.intent(target.desire(properties, _given(properties), blank))
-        draft = replace(blank, data=data)
+        draft = intents.draft(self.context, target, properties, number)
         return replace(draft, physical_id=target.rtype.identity(draft))
 
     def _undecided(
@@ -387,7 +384,7 @@ class Preview:
             draft = self._draft(driver, guessed, serial)
         except ODD_FORM:
             return UNFORESEEN
-        desired = driver.target.desire(guessed, _given(guessed), draft)
+        desired = driver.target.desire_new(guessed, draft)
         return await self.foresight.change(driver.rtype, desired, draft, None)
 
     async def _guessed(self, driver: ResourceConverger, properties: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -442,7 +439,3 @@ class Preview:
             return DELETE, await self.foresight.removal(rtype, recorded)
         except CloudError:
             return DELETE, UNFORESEEN
-
-
-def _given(properties: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(name for name, value in properties.items() if value is not None)

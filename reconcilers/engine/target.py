@@ -8,6 +8,7 @@ from typing import Any
 from hot_translator import Definition
 from hot_translator.expression import Scope
 from reconcilers.digests import LARGE, WHOLE, Digester, PropertyDigests, is_large
+from reconcilers.engine.hooks import with_deletion_hooks
 from reconcilers.engine.restore import RESTORED, Restore
 from reconcilers.model import Desired, Recorded
 from reconcilers.resource_type import ResourceType
@@ -122,6 +123,25 @@ class Target:
             for name, value in properties.items()
             if value is not None and value is not self.template.get(name) and value != self.template.get(name)
         }
+
+    def reached(self, recorded: Recorded, properties: Mapping[str, Any], references: Mapping[str, str]) -> Recorded:
+        """The record of the resource once it is as desired, with these ``properties`` whose names are resolved."""
+        digests = self.digests(recorded)
+        restored = {RESTORED: self.restore.nonce} if self.restore is not None else {}
+        return replace(
+            recorded,
+            digests={WHOLE: digests.whole, **digests.each(self.template), **self.identified(properties, recorded)},
+            references=references,
+            state="Ready",
+            message="",
+            fault="",
+            requires=self.requires,
+            confirmed=True,
+            attempts=0,
+            retain=self.retain,
+            copied=self.copied,
+            data={**with_deletion_hooks(recorded.data, self.deletion_hooks), **restored},
+        )
 
 
 def target_of(
