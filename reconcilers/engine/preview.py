@@ -6,31 +6,22 @@ action then says which properties are known only later.
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
 from reconcilers import registry, secret_values
-from reconcilers.digests import Digester
 from reconcilers.engine import adoption, attribute_reads, cascade, external, intents, planner
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.comparison import Change, compare
-from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.converger import ResourceConverger
 from reconcilers.engine.driver import NOT_OBSERVED
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.foresight import (
-    NO_CALLS,
-    ODD_FORM,
-    UNFORESEEN,
-    Foreseen,
-    Foresight,
-    call_of,
-    filled,
-    placeholder,
-)
+from reconcilers.engine.foresight import NO_CALLS, ODD_FORM, UNFORESEEN, Foreseen, Foresight, call_of, filled
 from reconcilers.engine.graph import concrete_requirements
+from reconcilers.engine.plan import Plan
+from reconcilers.engine.planned_scope import RENEWED, GuessedScope, PlannedScope
 from reconcilers.engine.planner import Decision
 from reconcilers.engine.power import PowerDriver
 from reconcilers.engine.progress import ReadyResource, ResourceError
@@ -38,96 +29,10 @@ from reconcilers.engine.target import Target, target_of
 from reconcilers.errors import CloudError
 from reconcilers.model import Failed, Recorded, Replace, Send
 
-RENEWED: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.RECREATE})
-"""Verbs that give a resource a new id."""
-CHANGING: Final = frozenset({Verb.UPDATE, Verb.UNDECIDED, Verb.WAIT})
-"""Verbs that may change attributes of a resource."""
 DELETE: Final = Action(Verb.DELETE)
 LEFT_OVER: Final = Action(Verb.DELETE, "an earlier replacement left it over")
 MOST_READS: Final = 8
 """Reads that a type may request before it decides about one resource."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do with each resource, in dependency order; deletions come last.
-
-    ``calls`` are the requests that an action sends, and ``changes_of`` the values that it changes. ``identities`` tell
-    a plan from another one whose actions look the same: digests of the values, and ids of the resources.
-    """
-
-    actions: Mapping[str, Action]
-    types: Mapping[str, str]
-    calls: Mapping[str, Foreseen] = field(default_factory=dict)
-    values: Mapping[str, tuple[Change, ...]] = field(default_factory=dict, repr=False)
-    identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def changes(self) -> dict[str, Action]:
-        """The actions that change anything."""
-        return {name: action for name, action in self.actions.items() if action.changes}
-
-    def counts(self) -> dict[str, int]:
-        """The number of resources of each verb, without those at rest."""
-        found: dict[str, int] = {}
-        for action in self.actions.values():
-            if action.verb not in {Verb.NONE, Verb.RECORD}:
-                found[str(action.verb)] = found.get(str(action.verb), 0) + 1
-        return found
-
-    def digest(self, digester: Digester) -> str:
-        """A keyed digest of all that the plan changes: equal for plans that do the same."""
-        return digester.value(
-            [
-                [
-                    *(name, self.types[name], str(action.verb), sorted(action.properties), sorted(action.drifted)),
-                    *(sorted(action.unknown), self.identities.get(name, ())),
-                    list(map(str, self.calls.get(name, NO_CALLS).calls)),
-                ]
-                for name, action in sorted(self.changes.items())
-            ]
-        )
-
-
-@dataclass(slots=True)
-class _PlannedScope:
-    """The scope of definitions: resources as they are now, and unknown values for those that the plan changes."""
-
-    context: ReconcileContext
-    renewed: set[str] = field(default_factory=set)
-    changing: set[str] = field(default_factory=set)
-
-    def reference(self, name: str) -> Any:
-        """The value of get_resource."""
-        return UNKNOWN if name in self.renewed else self.context.reference(name)
-
-    def attribute(self, name: str, attribute: str) -> Any:
-        """The value of get_attr."""
-        return UNKNOWN if name in self.renewed | self.changing else self.context.attribute(name, attribute)
-
-    def attributes(self, name: str) -> Any:
-        """All attributes."""
-        return UNKNOWN if name in self.renewed | self.changing else self.context.attributes(name)
-
-
-@dataclass(frozen=True, slots=True)
-class _GuessedScope:
-    """The same scope with placeholders for unknown ids, so that requests can be foreseen."""
-
-    planned: _PlannedScope
-
-    def reference(self, name: str) -> Any:
-        """The value of get_resource."""
-        return placeholder(name) if name in self.planned.renewed else self.planned.reference(name)
-
-    def attribute(self, name: str, attribute: str) -> Any:
-        """The value of get_attr."""
-        found = self.planned.attribute(name, attribute)
-        return placeholder(f"{name}.{attribute}") if found is UNKNOWN else found
-
-    def attributes(self, name: str) -> Any:
-        """All attributes."""
-        return self.planned.attributes(name)
 
 
 class Preview:
@@ -139,8 +44,8 @@ class Preview:
     def __init__(self, engine: Engine, deployed: Translation | None = None) -> None:
         self.engine = engine
         self.context = engine.context
-        self.scope = _PlannedScope(engine.context)
-        self.guesses = _GuessedScope(self.scope)
+        self.scope = PlannedScope(engine.context)
+        self.guesses = GuessedScope(self.scope)
         self.foresight = Foresight(engine.context)
         self.deployed = deployed.definitions if deployed is not None else {}
         self.actions: dict[str, Action] = {}
@@ -174,10 +79,7 @@ class Preview:
 
     def _note(self, name: str, action: Action) -> None:
         self.actions[name] = action
-        if action.verb in RENEWED:
-            self.scope.renewed.add(name)
-        elif action.verb in CHANGING:
-            self.scope.changing.add(name)
+        self.scope.note(name, action.verb)
 
     def _settle(self, name: str, ready: ReadyResource) -> None:
         """Note a resource that stays as it is. Its secrets may go into properties of others."""

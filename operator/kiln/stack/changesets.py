@@ -18,7 +18,7 @@ from kiln.stack.plan_report import Limits
 from kiln.stack.planning import StackPlan
 from kiln.stack.requests import is_finished
 from reconcilers.engine.action import Verb
-from reconcilers.engine.preview import Plan
+from reconcilers.engine.plan import Plan
 
 LIMITS: Final = Limits(changes=200, properties=50, calls=10, size=256 << 10)
 """The size of the plan in a status."""

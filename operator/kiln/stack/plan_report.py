@@ -11,7 +11,7 @@ from kiln.stack.status import Redacts, shown
 from reconcilers.engine.action import Verb
 from reconcilers.engine.comparison import Change
 from reconcilers.engine.foresight import NO_CALLS
-from reconcilers.engine.preview import Plan
+from reconcilers.engine.plan import Plan
 
 LONGEST_VALUE: Final = 256
 """Characters of a value."""

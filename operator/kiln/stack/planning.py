@@ -30,8 +30,9 @@ from reconcilers.engine.context import ReconcileContext, ResourceStore, in_execu
 from reconcilers.engine.control import Control
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
+from reconcilers.engine.plan import Plan
 from reconcilers.engine.policy import Policy
-from reconcilers.engine.preview import Plan, Preview
+from reconcilers.engine.preview import Preview
 from reconcilers.engine.progress import ProgressTracker, ReadyResource
 from reconcilers.heat.stack import CHILD_STACKS
 from reconcilers.model import Intent, Recorded

@@ -13,7 +13,8 @@ from harness.universe import Universe, translated
 
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.preview import Plan, Preview
+from reconcilers.engine.plan import Plan
+from reconcilers.engine.preview import Preview
 from reconcilers.model import Request
 
 CASES = 60
