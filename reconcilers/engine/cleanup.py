@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from reconcilers import registry
 from reconcilers.engine import cascade, planner
@@ -14,17 +13,15 @@ from reconcilers.engine.graph import run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.progress import ResourceError, ResourceProgress
 from reconcilers.engine.remover import ResourceRemover
+from reconcilers.engine.result import Result
 from reconcilers.model import Fault, Recorded
 from reconcilers.resource_type import ResourceType
-
-if TYPE_CHECKING:
-    from reconcilers.engine.engine import Result
 
 
 class Cleanup:
     """Removes records with their resources. ``records`` are all of the Stack's, as they were given."""
 
-    def __init__(self, context: ReconcileContext, result: "Result", records: Iterable[Recorded] = ()) -> None:
+    def __init__(self, context: ReconcileContext, result: Result, records: Iterable[Recorded] = ()) -> None:
         self.context = context
         self.result = result
         self.records = list(records)
@@ -115,7 +112,7 @@ class Cleanup:
             return True
         if rtype is None:
             reason = f"Kiln cannot delete {recorded.type} yet"
-            self._fail(ResourceError(name, recorded.type, reason, Fault.INVALID, at="type"))
+            self.result.fail(self.context, ResourceError(name, recorded.type, reason, Fault.INVALID, at="type"))
             return False
         if (recorded.type, identified(rtype, recorded).physical_id) in self._kept:
             # The record of a desired resource has the same id in the cloud.
@@ -127,7 +124,7 @@ class Cleanup:
             self.result.wait(context, pending, recorded.type)
             return False
         except ResourceError as error:
-            self._fail(error)
+            self.result.fail(self.context, error)
             driver.recorded = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))
             await driver.save()
             return False
@@ -135,11 +132,6 @@ class Cleanup:
             self.result.actions.setdefault(name, driver.action)
         self._left(name)
         return True
-
-    def _fail(self, error: ResourceError) -> None:
-        self.result.failures.append(error)
-        progress = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
-        self.context.progress.move(error.name, progress)
 
     def _left(self, name: str) -> None:
         """An old resource is gone. If another one has taken its place, report the state of that one."""

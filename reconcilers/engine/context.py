@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from hot_translator import UNKNOWN
+from reconcilers import secret_values
 from reconcilers.cloud.calls import Caller
 from reconcilers.cloud.dispatch import Dispatch
 from reconcilers.cloud.lookup import Lookup
@@ -151,6 +152,11 @@ class ReconcileContext:
         for kind, attribute in ready.rtype.provides.items():
             if ready.recorded.physical_id:
                 self.local[kind, ready.recorded.physical_id] = str(ready.attributes().get(attribute) or "")
+
+    def add_secrets_of(self, ready: ReadyResource) -> None:
+        """Keep the secrets among a resource's attributes out of messages."""
+        if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
+            self.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
 
     @property
     def has_possible_duplicates(self) -> bool:

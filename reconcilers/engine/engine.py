@@ -9,62 +9,31 @@ reverse order.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
-from reconcilers import registry, secret_values
+from reconcilers import registry
 from reconcilers.capabilities import Snapshottable
 from reconcilers.digests import is_large
 from reconcilers.engine import batches, external
-from reconcilers.engine.action import Action
 from reconcilers.engine.batches import Barrier
 from reconcilers.engine.cleanup import Cleanup, unneeded
 from reconcilers.engine.context import ReconcileContext
-from reconcilers.engine.control import ReconciliationEnded
 from reconcilers.engine.converger import ResourceConverger
+from reconcilers.engine.early_intents import EarlyIntents
 from reconcilers.engine.graph import AT_ONCE, all_requirements, run_in_dependency_order
 from reconcilers.engine.hooks import HookPending
 from reconcilers.engine.policy import OnObstacle
 from reconcilers.engine.power import PowerChanges
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
-from reconcilers.engine.restore import Restore
+from reconcilers.engine.result import Result
 from reconcilers.engine.target import target_of
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Recorded
 from reconcilers.resource_type import ResourceType
-
-
-@dataclass(slots=True)
-class Result:
-    """The result of a reconciliation.
-
-    ``failures`` are in the order in which they happened. ``blocked`` are resources whose requirements did not become
-    ready, because of a failure or a hook. ``actions`` are the first decisions for the resources that were not at rest.
-    """
-
-    failures: list[ResourceError] = field(default_factory=list)
-    blocked: list[str] = field(default_factory=list)
-    actions: dict[str, Action] = field(default_factory=dict)
-    restored: dict[str, Restore] = field(default_factory=dict)
-    """The restores that hold."""
-    overtaken: set[str] = field(default_factory=set)
-    """Resources whose template has changed since they were restored, so that it counts again."""
-    hooks: set[tuple[str, str]] = field(default_factory=set)
-    """Resources that wait, each with its hook."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether all resources are as desired."""
-        return not self.failures and not self.blocked and not self.hooks
-
-    def wait(self, context: ReconcileContext, pending: HookPending, type_name: str) -> None:
-        """Note that a resource waits at a hook."""
-        self.hooks.add((pending.name, pending.hook))
-        progress = ResourceProgress(type_name, "Pending", f"waits at the hook {pending.hook}")
-        context.progress.move(pending.name, progress)
 
 
 @dataclass(slots=True)
@@ -93,8 +62,7 @@ class Engine:
                 context.spent.setdefault(recorded.origin, set()).add(recorded.serial)
         self.current: set[str] = set()
         """Keys of the records of desired resources. All other resources are removed at the end."""
-        self.prepared: dict[str, tuple[ResourceConverger, asyncio.Task[Any]]] = {}
-        """Drivers of resources that have not started, with the task that stores their intents."""
+        self.early_intents = EarlyIntents(context)
         self.result = Result()
 
     # Converging.
@@ -111,7 +79,7 @@ class Engine:
         for name, ready in sweep.ready.items():
             self._note(name, ready)
         for error in sweep.failed:
-            self._fail(error)
+            self.result.fail(self.context, error)
         for name in sweep.absent:
             self.context.progress.leave(name)
         cleanup = Cleanup(self.context, self.result, self.all_records())
@@ -129,7 +97,7 @@ class Engine:
             if name not in barriers.between:
                 self._ahead(definitions[name], needs[name], cleanup)
 
-        async with self.context.background, self._early_intents():
+        async with self.context.background, self.early_intents:
             never = await run_in_dependency_order(requires, work, ahead)
         self.result.blocked += sorted(never - barriers.between.keys())
         if self.result.complete:
@@ -290,15 +258,9 @@ class Engine:
         return [one for one in newest.values() if one.name in left and one.key not in self.context.deleted]
 
     def _note(self, name: str, ready: ReadyResource) -> None:
-        if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
-            self.context.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
+        self.context.add_secrets_of(ready)
         self.current.add(ready.recorded.key)
         self.context.progress.move(name, ResourceProgress.ready(ready.recorded))
-
-    def _fail(self, error: ResourceError) -> None:
-        self.result.failures.append(error)
-        progress = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
-        self.context.progress.move(error.name, progress)
 
     async def _one(
         self, definition: Definition, requires: frozenset[str], driver: ResourceConverger | None, cleanup: Cleanup
@@ -315,7 +277,7 @@ class Engine:
                 ready = await external.refer(self.context, definition, requires, self.records[name])
                 self.result.actions[name] = external.ACTION
             else:
-                driver = driver or await self._prepared(name) or await self._driver(definition, requires)
+                driver = driver or await self.early_intents.take(name) or await self._driver(definition, requires)
                 driver.cleanup = cleanup
                 ready = await self._past_hooks(driver, await driver.run())
             self.context.settle(name, ready)
@@ -325,11 +287,12 @@ class Engine:
             if driver is not None:
                 self.current.update(one.key for one in driver.candidates)
         except ResourceError as error:
-            self._fail(error)
+            self.result.fail(self.context, error)
             if driver is not None:
                 await self._record_failure(driver, error)
         except CloudError as error:
-            self._fail(ResourceError(name, definition.type, error.message, error.fault, request_id=error.request_id))
+            failed = ResourceError(name, definition.type, error.message, error.fault, request_id=error.request_id)
+            self.result.fail(self.context, failed)
         else:
             return True
         finally:
@@ -368,8 +331,6 @@ class Engine:
             driver.recorded = replace(failed, request_id=error.request_id, attempts=0)
             await driver.save()
 
-    # Intents ahead of time.
-
     def _ahead(self, definition: Definition, requires: frozenset[str], cleanup: Cleanup) -> None:
         """The requirements of a resource are in progress: store its intent now, if it does not depend on them."""
         if definition.external_id or not _is_quick(definition) or self.records[definition.name]:
@@ -379,32 +340,10 @@ class Engine:
         try:
             driver = self.driver(definition, requires)
         except ResourceError as error:
-            self._fail(error)
+            self.result.fail(self.context, error)
             return
         driver.cleanup = cleanup
-        self.prepared[definition.name] = driver, asyncio.ensure_future(driver.prepare())
-
-    async def _prepared(self, name: str) -> ResourceConverger | None:
-        """The resource's driver, if its intent was stored ahead of time."""
-        driver, task = self.prepared.pop(name, (None, None))
-        if task is not None:
-            with contextlib.suppress(CloudError):  # failed look-ups are repeated
-                await task
-        return driver
-
-    @contextlib.asynccontextmanager
-    async def _early_intents(self) -> AsyncIterator[None]:
-        """At the end, remove the intents of resources that never started."""
-        try:
-            yield
-        finally:
-            left, self.prepared = self.prepared, {}
-            await asyncio.gather(*(task for _, task in left.values()), return_exceptions=True)
-            for name, (driver, _) in left.items():
-                if driver.fresh:
-                    self.context.progress.move(name, ResourceProgress(driver.recorded.type, "Pending"))
-                    with contextlib.suppress(ReconciliationEnded):  # the next one finds the intent without a resource
-                        await driver.drop(driver.recorded)
+        self.early_intents.store(driver)
 
 
 async def _gather(lists: Iterable[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ request is sent, so a later reconciliation goes on from anywhere.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -18,10 +18,8 @@ from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.graph import run_in_dependency_order
 from reconcilers.engine.policy import DriftPolicy
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
+from reconcilers.engine.result import Result
 from reconcilers.model import Failed, Fault, Gone, Outcome, Pause, Power, Ready, Recorded, Replace, Send, Wait
-
-if TYPE_CHECKING:
-    from reconcilers.engine.engine import Result
 
 REQUESTS: Final = 3
 """How often a request that was accepted is repeated if it has no effect."""
@@ -121,7 +119,7 @@ class PowerDriver(ResourceDriver):
 class PowerChanges:
     """Suspends and resumes what differs from the policy, of all ready resources."""
 
-    def __init__(self, context: ReconcileContext, result: "Result") -> None:
+    def __init__(self, context: ReconcileContext, result: Result) -> None:
         self.context = context
         self.result = result
 
@@ -161,9 +159,7 @@ class PowerChanges:
         try:
             await driver.run()
         except ResourceError as error:
-            self.result.failures.append(error)
-            progress = ResourceProgress(error.rtype, "Failed", error.reason, error.fault, error.request_id)
-            self.context.progress.move(name, progress)
+            self.result.fail(self.context, error)
             driver.recorded = replace(driver.recorded, state="Failed", message=error.reason, fault=str(error.fault))
             await driver.save()
             return False

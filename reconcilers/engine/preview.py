@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hot_translator import UNKNOWN, Definition, Translation, TranslationError
 from hot_translator.expression import has_unknown
-from reconcilers import registry, secret_values
+from reconcilers import registry
 from reconcilers.engine import adoption, attribute_reads, cascade, external, intents, planner
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.comparison import Change, compare
@@ -84,8 +84,7 @@ class Preview:
     def _settle(self, name: str, ready: ReadyResource) -> None:
         """Note a resource that stays as it is. Its secrets may go into properties of others."""
         self.context.settle(name, ready)
-        if ready.rtype.schema.sensitive_attributes or ready.rtype.secret_attributes:
-            self.context.add_secrets(list(secret_values.of_attributes(ready.rtype, ready.attributes())))
+        self.context.add_secrets_of(ready)
 
     # What the template has.
 

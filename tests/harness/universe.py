@@ -20,9 +20,10 @@ from reconcilers.cloud.transports import Transport
 from reconcilers.cloud.unconfirmed_creates import UnconfirmedCreates
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import Control, EndReason, ReconciliationEnded
-from reconcilers.engine.engine import Engine, Result
+from reconcilers.engine.engine import Engine
 from reconcilers.engine.policy import Policy
 from reconcilers.engine.progress import ProgressTracker, ResourceError
+from reconcilers.engine.result import Result
 from reconcilers.errors import CloudError
 from reconcilers.model import OPENSTACK, Intent, Recorded
 

@@ -15,7 +15,7 @@ from harness.real_cloud import RealUniverse
 
 from hot_translator import catalogue
 from reconcilers import registry
-from reconcilers.engine.engine import Result
+from reconcilers.engine.result import Result
 from reconcilers.load_balancer.octavia import LISTENERS, LOAD_BALANCERS, POLICIES, POOLS
 from reconcilers.model import Request
 

@@ -23,7 +23,7 @@ from kiln.stack.revisions import Revision
 from kiln.stack.shared import SharedState
 from reconcilers.engine.context import in_executor
 from reconcilers.engine.control import Control
-from reconcilers.engine.engine import Result
+from reconcilers.engine.result import Result
 from reconcilers.model import Fault
 
 OVERTAKEN: Final = "the Stack's spec asks for something else now"

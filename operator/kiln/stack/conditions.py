@@ -11,8 +11,8 @@ from kiln.stack import power, resource_tree, status
 from kiln.stack.objective import AfterFailure, Objective, Refusal
 from kiln.stack.outputs import NONE, Outputs
 from kiln.stack.status import ReadyState, StatusUpdate
-from reconcilers.engine.engine import Result as EngineResult
 from reconcilers.engine.progress import ProgressTracker
+from reconcilers.engine.result import Result as EngineResult
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault
 

@@ -12,7 +12,7 @@ from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.surroundings import CREDENTIALS_RETRY, LOOK_AGAIN, RETRY, Surroundings
 from reconcilers.engine.control import TimedOut
 from reconcilers.engine.engine import Engine
-from reconcilers.engine.engine import Result as EngineResult
+from reconcilers.engine.result import Result as EngineResult
 from reconcilers.model import Recorded
 
 

@@ -14,8 +14,8 @@ from kiln.stack.revisions import Revision
 from kiln.stack.snapshots import StackSnapshot
 from reconcilers import registry
 from reconcilers.capabilities import Snapshottable
-from reconcilers.engine.engine import Result
 from reconcilers.engine.restore import Restore
+from reconcilers.engine.result import Result
 
 Entry = Mapping[str, Any]
 """One of ``status.restored``."""

@@ -10,7 +10,7 @@ from harness.universe import Universe
 
 from hot_translator.members import Batching, GroupResult
 from reconcilers.engine.batches import MARK, arranged
-from reconcilers.engine.engine import Result
+from reconcilers.engine.result import Result
 
 Moments = list[list[str]]
 
