@@ -18,7 +18,7 @@ from kiln.kube.event_recorder import EventRecorder
 from kiln.kubectl.session import CommandError
 from kiln.stack.inputs import InputsError
 from kiln.stack.shared import SharedState
-from kiln.stack.status import format_problems
+from kiln.stack.validation import format_problems
 from reconcilers.errors import CloudError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hot_translator import Output, Translation, TranslationError
 from hot_translator.expression import AllAttributes, Attribute, Reference, Scope, has_unknown, leaves
 from kiln.redaction import Redaction
-from kiln.stack.status import shown
+from kiln.stack.shown_texts import shown
 
 LARGEST = 32 << 10
 """Bytes of one output in a status."""

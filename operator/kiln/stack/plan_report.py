@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hot_translator import UNKNOWN
 from hot_translator.loader import locate
-from kiln.stack.status import Redacts, shown
+from kiln.stack.shown_texts import Redacts, shown
 from reconcilers.engine.action import Verb
 from reconcilers.engine.comparison import Change
 from reconcilers.engine.foresight import NO_CALLS

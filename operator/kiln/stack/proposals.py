@@ -21,7 +21,8 @@ from kiln.stack.inputs import InputsError
 from kiln.stack.planning import PlanSecrets, StackPlan, plan_stack
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.shared import SharedState
-from kiln.stack.status import format_problems, shown
+from kiln.stack.shown_texts import shown
+from kiln.stack.validation import format_problems
 from reconcilers.engine.context import in_executor
 from reconcilers.engine.control import Control
 from reconcilers.errors import CloudError

@@ -13,10 +13,13 @@ from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import Condition, Operation, Result
 from kiln.kube.event_recorder import EventRecorder
 from kiln.redaction import Redactor
-from kiln.stack import clock, conditions, requesters, status
+from kiln.stack import clock, conditions, requesters
 from kiln.stack.history import LONGEST, Entry, HistoryWriter
 from kiln.stack.objective import Objective
-from kiln.stack.status import StatusUpdate, StatusWriter
+from kiln.stack.redacted_status import redacted
+from kiln.stack.shown_texts import shown
+from kiln.stack.status import StatusUpdate
+from kiln.stack.status_writer import StatusWriter, without_request_ids
 from kiln.stack.transition_log import Transition, TransitionLog
 from reconcilers.engine.progress import ProgressTracker, ResourceProgress
 from reconcilers.errors import request_id_of
@@ -123,7 +126,7 @@ class StackReporter:
             transition.action,
             transition.status,
             reason=str(progress.fault or ""),
-            message=status.shown(progress.message, self.redact, LONGEST),
+            message=shown(progress.message, self.redact, LONGEST),
             type=progress.type,
             physical_id=self._ids[transition.name],
             request_id=request_id_of(progress.request_id),
@@ -170,7 +173,7 @@ class StackReporter:
             again = last is not None and last.failed and update.target_revision == self.old.target_revision
             asked = requesters.requested_by(update.operation, self.stack, self.request, again=again)
             update = replace(update, requested_by=asked)
-        return status.redacted(replace(update, pass_id=self.pass_id, **effects), self.redact, self.redact_outputs)
+        return redacted(replace(update, pass_id=self.pass_id, **effects), self.redact, self.redact_outputs)
 
     async def report_final(self, update: StatusUpdate) -> None:
         """Write the final status, and an Event if the reason or message of the Ready condition changed.
@@ -181,15 +184,15 @@ class StackReporter:
         handled = str(annotations.get(v1alpha1.ANNOTATION_REQUESTED_AT, ""))
         update = self._redacted(replace(update, handled_request=handled))
         self.final = update
-        before = (self.old.reason(Condition.READY), status.without_request_ids(self.old.message(Condition.READY)))
+        before = (self.old.reason(Condition.READY), without_request_ids(self.old.message(Condition.READY)))
         state = update.state
-        if before == (state.reason, status.without_request_ids(state.message)):
+        if before == (state.reason, without_request_ids(state.message)):
             kept = replace(state, message=self.old.message(Condition.READY))
             update = replace(update, state=kept)
         await self.writer.now(update)
         self._remember_operation()
         log.info("%s: %s", state.reason, state.message)
-        if before != (state.reason, status.without_request_ids(state.message)):
+        if before != (state.reason, without_request_ids(state.message)):
             self.event("Warning" if state.ready is False else "Normal", state.reason, state.message)
 
     def event(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:

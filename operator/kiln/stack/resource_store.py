@@ -20,7 +20,7 @@ from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_RESOURCES
 from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, NotFound
 from kiln.stack.resource_tree import depth_of, parent_of
-from kiln.stack.status import shown
+from kiln.stack.shown_texts import shown
 from reconcilers import identifiers
 from reconcilers.engine.context import ResourceStore
 from reconcilers.engine.control import EndReason, ReconciliationEnded

@@ -18,8 +18,8 @@ from kiln.kube.patches import finalizer_patch, same_object
 from kiln.stack import clock, snapshots
 from kiln.stack.requests import RequestIndex
 from kiln.stack.requeue import Requeue
+from kiln.stack.shown_texts import shown
 from kiln.stack.snapshots import Item, StackSnapshot
-from kiln.stack.status import shown
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import EndReason, ReconciliationEnded, TimedOut
 from reconcilers.engine.copy_remover import CopyRemover

@@ -9,7 +9,7 @@ from hot_translator import TranslationError
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import StackSpec
-from kiln.stack import adoption, clock, conditions, status
+from kiln.stack import adoption, clock, conditions, validation
 from kiln.stack.child_stacks import ChildStacks
 from kiln.stack.inputs import Inputs
 from kiln.stack.objective import Objective
@@ -18,7 +18,8 @@ from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.resource_store import StackResourceStore
 from kiln.stack.shared import CloudAccess, SharedState
 from kiln.stack.snapshot_work import SnapshotWork
-from kiln.stack.status import StatusUpdate, StatusWriter
+from kiln.stack.status import StatusUpdate
+from kiln.stack.status_writer import StatusWriter
 from reconcilers.backoff import Backoff
 from reconcilers.engine.context import ReconcileContext, in_executor
 from reconcilers.engine.control import Control, Slot
@@ -83,7 +84,7 @@ class Surroundings:
 
     def untranslatable(self, error: TranslationError) -> Refused:
         """The end of a reconciliation whose template cannot be used: for good, or for now."""
-        message = status.format_problems(error)
+        message = validation.format_problems(error)
         if not error.transient:
             return self.refusal(error.kind, message)
         update = conditions.not_evaluated(self.generation, error.kind, message)

@@ -1,11 +1,15 @@
-"""Validates a translated template against the Stack and the cloud, before anything changes."""
+"""Validates a translated template against the Stack and the cloud, before anything changes, and words its problems."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from hot_translator import GroupState, InvalidParameter, Translation
+from hot_translator import GroupState, InvalidParameter, Translation, TranslationError
 from reconcilers.cloud.lookup import Lookup
 from reconcilers.errors import CloudError
 from reconcilers.model import Fault, Recorded
+
+MOST_PROBLEMS: Final = 20
+"""Problems of a template that a message names."""
 
 
 async def check_lookups(translation: Translation, lookup: Lookup) -> None:
@@ -48,3 +52,13 @@ def group_states(records: list[Recorded], removed: Mapping[str, Sequence[str]]) 
                 held.setdefault(path[depth], "")
     names = members.keys() | removed.keys()
     return {name: GroupState(members.get(name, {}), frozenset(removed.get(name, ()))) for name in names}
+
+
+def format_problems(error: TranslationError) -> str:
+    """A translation's problems as text, each with its path and, if known, line and column."""
+    lines = []
+    for problem in error.problems[:MOST_PROBLEMS]:
+        where = f" (line {problem.line}, column {problem.column})" if problem.line else ""
+        lines.append(f"{problem}{where}")
+    more = len(error.problems) - MOST_PROBLEMS
+    return "; ".join([*lines, *([f"and {more} more"] if more > 0 else [])])

@@ -21,7 +21,7 @@ from kiln.kube.event_recorder import EventRecorder
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.planning import Existing, existing
 from kiln.stack.shared import SharedState
-from kiln.stack.status import format_problems
+from kiln.stack.validation import format_problems
 from kiln.tools.command_line import UsageError
 from reconcilers.errors import CloudError
 

@@ -13,7 +13,7 @@ from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
 from hot_translator import Template, TranslationError, parse_template
-from kiln.stack.status import format_problems
+from kiln.stack.validation import format_problems
 from kiln.tools import heat_api
 from kiln.tools.command_line import Document, Inputs, UsageError
 from kiln.tools.heat_api import HeatStack

@@ -24,7 +24,7 @@ from kiln.stack import plan_report
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.planning import StackPlan, plan_stack
 from kiln.stack.shared import CloudAccess, SharedState
-from kiln.stack.status import format_problems
+from kiln.stack.validation import format_problems
 from kiln.tools import command_line as given
 from kiln.tools.command_line import UsageError
 from kiln.tools.offline import Outcome

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from kiln.api.v1alpha1 import Operation, Result
 from kiln.redaction import Redactor
-from kiln.stack import outputs, status
+from kiln.stack import outputs, shown_texts, status
 from kiln.stack.outputs import Outputs
+from kiln.stack.redacted_status import redacted
 from kiln.stack.status import ReadyState, StatusUpdate
 
 SECRET = "Hunter2-Secret"
@@ -62,7 +63,7 @@ def test_the_property_goes_over_every_field() -> None:
 def test_no_field_shows_a_hidden_value(given: dict[str, Any]) -> None:
     redact = Redactor()
     redact.register("ns/web", [SECRET])
-    report = status.redacted(StatusUpdate(**given), redact)
+    report = redacted(StatusUpdate(**given), redact)
     built = status.build_status({}, report, "2026-01-01T00:00:00Z")
     assert SECRET not in json.dumps(built)
     assert built.get("observedGeneration") == given["generation"] or given["generation"] == 0
@@ -75,10 +76,10 @@ def test_no_field_shows_a_hidden_value(given: dict[str, Any]) -> None:
 def test_messages_are_of_one_line_and_bounded() -> None:
     message = "\x1b[2Jfirst\nsecond\r\u202e" + "x" * 100_000
     report = StatusUpdate(1, ReadyState(False, True, "Reason", message), failed=({"name": "a", "message": message},))
-    shown = status.redacted(report, Redactor())
-    assert len(shown.state.message) <= status.LONGEST_MESSAGE
+    shown = redacted(report, Redactor())
+    assert len(shown.state.message) <= shown_texts.LONGEST_MESSAGE
     assert shown.failed is not None
-    assert len(shown.failed[0]["message"]) <= status.LONGEST_DETAIL
+    assert len(shown.failed[0]["message"]) <= shown_texts.LONGEST_DETAIL
     assert shown.state.message.isprintable()
     assert shown.state.message.startswith(" [2Jfirst second x")
 
@@ -86,8 +87,8 @@ def test_messages_are_of_one_line_and_bounded() -> None:
 def test_a_text_is_cut_after_the_secrets_have_gone() -> None:
     redact = Redactor()
     redact.register("ns/web", [SECRET])
-    text = "x" * (status.LONGEST_DETAIL - 6) + SECRET
-    assert "Hun" not in status.shown(text, redact)
+    text = "x" * (shown_texts.LONGEST_DETAIL - 6) + SECRET
+    assert "Hun" not in shown_texts.shown(text, redact)
 
 
 def test_outputs_that_do_not_fit_together_are_named_in_the_errors() -> None:

@@ -13,7 +13,8 @@ from kiln.api.v1alpha1 import Operation, Result
 from kiln.metrics import REGISTRY
 from kiln.stack.objective import Objective
 from kiln.stack.reporter import StackReporter
-from kiln.stack.status import ReadyState, StatusUpdate, StatusWriter
+from kiln.stack.status import ReadyState, StatusUpdate
+from kiln.stack.status_writer import StatusWriter
 from reconcilers.engine.progress import ResourceProgress
 from reconcilers.model import Fault
 

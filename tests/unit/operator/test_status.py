@@ -10,7 +10,8 @@ from harness.fake_kube import FakeKube
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Operation, Reason, Result
 from kiln.kube.client import Conflict
-from kiln.stack import status
+from kiln.stack import status, status_writer
+from kiln.stack.redacted_status import redacted
 from kiln.stack.status import ReadyState, StatusUpdate
 from reconcilers.engine.progress import ProgressTracker, ResourceProgress
 from reconcilers.model import Fault
@@ -96,14 +97,16 @@ def test_hidden_values_are_in_no_text() -> None:
         failed=({"name": "a", "message": "s3cret"},),
         output_errors={"o": "s3cret"},
     )
-    shown = status.build_status({}, status.redacted(report, lambda text: text.replace("s3cret", "***")), "t1")
+    shown = status.build_status({}, redacted(report, lambda text: text.replace("s3cret", "***")), "t1")
     assert "s3cret" not in str(shown)
 
 
 def test_times_alone_are_no_reason_to_write() -> None:
     old = status.build_status({}, StatusUpdate(1, DONE, synced=True, pass_id="a"), "t1")
-    assert not status.needs_write(old, status.build_status(old, StatusUpdate(1, DONE, synced=True, pass_id="b"), "t2"))
-    assert status.needs_write(old, status.build_status(old, StatusUpdate(2, DONE, synced=True), "t2"))
+    assert not status_writer.needs_write(
+        old, status.build_status(old, StatusUpdate(1, DONE, synced=True, pass_id="b"), "t2")
+    )
+    assert status_writer.needs_write(old, status.build_status(old, StatusUpdate(2, DONE, synced=True), "t2"))
 
 
 def test_an_invalid_template_and_missing_credentials_are_told_apart() -> None:
@@ -120,13 +123,13 @@ def test_a_sync_time_is_written_again_when_it_is_older_than_an_hour_or_the_inter
         stamp = datetime.datetime.fromtimestamp(1_800_000_000 + seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return status.build_status({}, StatusUpdate(1, DONE, synced=True), stamp)
 
-    assert not status.sync_time_is_stale(synced(0), synced(age - 1), interval)
-    assert status.sync_time_is_stale(synced(0), synced(age), interval)
+    assert not status_writer.sync_time_is_stale(synced(0), synced(age - 1), interval)
+    assert status_writer.sync_time_is_stale(synced(0), synced(age), interval)
 
 
-def writer(kube: FakeKube, *, fence: bool = True) -> status.StatusWriter:
+def writer(kube: FakeKube, *, fence: bool = True) -> status_writer.StatusWriter:
     stack = kube.find("stacks", "web") or kube.put(STACKS, "web")
-    return status.StatusWriter(kube, stack, lambda: "t", lambda: fence)  # type: ignore[arg-type]
+    return status_writer.StatusWriter(kube, stack, lambda: "t", lambda: fence)  # type: ignore[arg-type]
 
 
 def written(kube: FakeKube) -> int:
