@@ -207,8 +207,9 @@ def _update_policy(schema: TypeSchema | None, sections: Sections, kind: Kind) ->
 
 def make_entity(name: str, type_name: str, place: Place, sections: Sections) -> Entity:
     """The resource behind a name, by what the registry says of its type."""
+    from hot_translator.cloudformation_stack import from_url  # noqa: PLC0415 - it is a nested template
     from hot_translator.groups import GROUPS  # noqa: PLC0415 - groups hold entities, which may be groups
-    from hot_translator.nested import Nested, from_url  # noqa: PLC0415 - nested templates hold entities
+    from hot_translator.nested import Nested  # noqa: PLC0415 - nested templates hold entities
 
     implementation = place.registry.implementation(type_name, name)
     if implementation is None:
