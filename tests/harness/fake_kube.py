@@ -16,7 +16,7 @@ import jsonpatch
 
 from kiln.api.kinds import CONFIG_MAPS, SECRETS, STACKS, Resource
 from kiln.api.v1alpha1 import LABEL_STACK
-from kiln.kube.client import AlreadyExists, Conflict, Invalid, KubeError, NotFound
+from kiln.kube.errors import AlreadyExists, Conflict, Invalid, KubeError, NotFound
 
 Json = dict[str, Any]
 Objects = list[Json]

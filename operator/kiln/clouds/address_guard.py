@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from kiln.api.kinds import ENDPOINT_SLICES, NODES, SERVICE_CIDRS, Resource
-from kiln.kube.client import Kube, KubeError
+from kiln.kube.client import Kube
+from kiln.kube.errors import KubeError
 
 log = logging.getLogger(__name__)
 

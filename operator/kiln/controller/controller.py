@@ -11,7 +11,7 @@ from kiln import logs, tracing
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run
-from kiln.kube.client import KubeError
+from kiln.kube.errors import KubeError
 from kiln.stack import conditions, finalizer, orphans
 from kiln.stack.operations import Operations
 from kiln.stack.proposals import Proposals

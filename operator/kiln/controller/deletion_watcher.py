@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from kiln.api.kinds import STACK_RESOURCES
-from kiln.kube.client import Gone, KubeError
+from kiln.kube.errors import Gone, KubeError
 from kiln.kube.informer import Observe
 
 log = logging.getLogger(__name__)

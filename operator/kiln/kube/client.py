@@ -11,7 +11,7 @@ import collections
 import json
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from kubernetes import config as kubernetes_config
 
 from kiln import metrics
 from kiln.api.kinds import Resource
+from kiln.kube.errors import AlreadyExists, Conflict, Gone, Invalid, KubeError, NotFound, Unreachable, error_of
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -46,56 +47,6 @@ _CONTENT_TYPES: Final[Mapping[Patch, str]] = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-
-
-class KubeError(Exception):
-    """The API server refused a call, or did not answer (``status`` 0). ``reason`` is its own word, as ``Forbidden``."""
-
-    def __init__(
-        self, status: int, reason: str, message: str, retry_after: float = 0.0, causes: Sequence[str] = ()
-    ) -> None:
-        super().__init__(f"{status} {reason}: {message}")
-        self.causes = tuple(causes)
-        """The invalid fields, if the API server named them."""
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.retry_after = retry_after
-
-
-class NotFound(KubeError):  # noqa: N818 - the API server's own word
-    """404."""
-
-
-class Conflict(KubeError):  # noqa: N818
-    """409: somebody else changed the object first, or a precondition does not hold."""
-
-
-class AlreadyExists(Conflict):
-    """409 of a create."""
-
-
-class Gone(KubeError):  # noqa: N818
-    """410: the continue token or resource version is too old."""
-
-
-class Invalid(KubeError):  # noqa: N818
-    """422: the object violates the schema."""
-
-
-class Forbidden(KubeError):  # noqa: N818
-    """403: RBAC, a quota, an admission rule, or a namespace that is being deleted."""
-
-
-class NamespaceTerminating(Forbidden):
-    """403: the namespace is being deleted, and takes nothing new."""
-
-
-class Unreachable(KubeError):  # noqa: N818
-    """No answer: connection refused, reset, or timed out."""
-
-
-_CLASSES: Final[Mapping[int, type[KubeError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
 
 
 def configuration(kubeconfig: str = "", context: str = "") -> kubernetes_client.Configuration:
@@ -319,7 +270,7 @@ class Kube:
                 "GET", self._host + url, headers=self._headers(), timeout=silent, retries=False, preload_content=False
             )
             if answer.status >= 300:
-                raise _error(answer.status, answer.read(), "")
+                raise error_of(answer.status, answer.read(), "")
             yield b""
             yield from answer
         except urllib3.exceptions.HTTPError as error:
@@ -359,30 +310,13 @@ class Kube:
         if answer.status < 300:
             result: Json = json.loads(answer.data)
             return result
-        raise _error(answer.status, answer.data, answer.headers.get("Retry-After", ""))
+        raise error_of(answer.status, answer.data, answer.headers.get("Retry-After", ""))
 
 
 def _named(res: Resource, name: str, body: Mapping[str, Any]) -> Json:
     """The body of an apply, with what the API server wants in it besides the fields to apply."""
     metadata = {**body.get("metadata", {}), "name": name}
     return {"apiVersion": res.api_version, "kind": res.kind, **body, "metadata": metadata}
-
-
-def _error(status: int, data: bytes, retry_after: str) -> KubeError:
-    try:
-        answer = json.loads(data)
-    except ValueError:
-        # A proxy on the way may answer with plain text.
-        answer = {"message": data[:500].decode(errors="replace").strip()}
-    if not isinstance(answer, dict):
-        answer = {}
-    seconds = float(retry_after) if retry_after.isdigit() else 0.0
-    reason, message = str(answer.get("reason") or status), str(answer.get("message") or "")
-    causes = (answer.get("details") or {}).get("causes") or ()
-    kind = _CLASSES.get(status, KubeError)
-    if kind is Forbidden and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-        kind = NamespaceTerminating
-    return kind(status, reason, message, min(seconds, 30.0), [str(cause.get("field", "")) for cause in causes])
 
 
 def _same(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:

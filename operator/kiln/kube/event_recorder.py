@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 
 from kiln import metrics
 from kiln.api.kinds import EVENTS
-from kiln.kube.client import Kube, KubeError, NamespaceTerminating, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import KubeError, NamespaceTerminating, NotFound
 from reconcilers.cloud.limits import printable
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from kiln import metrics
 from kiln.api.kinds import LEASES
-from kiln.kube.client import AlreadyExists, Conflict, Json, Kube, KubeError, NotFound
+from kiln.kube.client import Json, Kube
+from kiln.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from kiln.api.kinds import LEASES
 from kiln.api.v1alpha1 import Key
-from kiln.kube.client import Forbidden, Kube, KubeError
+from kiln.kube.client import Kube
+from kiln.kube.errors import Forbidden, KubeError
 from kiln.kube.leader_election import Lease, clock
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Final
 
 from kubernetes.config import ConfigException
 
-from kiln.kube.client import KubeError
+from kiln.kube.errors import KubeError
 from kiln.kubectl.session import CommandError, Session, add_connection_options
 
 INTERRUPTED: Final = 130

@@ -13,7 +13,8 @@ from kiln.api.kinds import Resource
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import CredentialsError
-from kiln.kube.client import Json, Kube, KubeError
+from kiln.kube.client import Json, Kube
+from kiln.kube.errors import KubeError
 from kiln.kube.event_recorder import EventRecorder
 from kiln.kubectl.session import CommandError
 from kiln.stack.inputs import InputsError

@@ -14,7 +14,8 @@ from typing import Any, Final
 from kubernetes.config import ConfigException
 
 from kiln.api.kinds import STACKS, Resource
-from kiln.kube.client import Kube, KubeError, configuration
+from kiln.kube.client import Kube, configuration
+from kiln.kube.errors import KubeError
 from kiln.kubectl import cli
 from kiln.kubectl.session import context_namespace
 

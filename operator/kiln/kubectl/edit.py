@@ -16,7 +16,7 @@ import yaml
 
 from hot_translator import ParameterSchema
 from kiln.api.kinds import STACKS
-from kiln.kube.client import Conflict
+from kiln.kube.errors import Conflict
 from kiln.kubectl import output
 from kiln.kubectl.session import CommandError, Session
 from kiln.stack import inputs as stack_inputs

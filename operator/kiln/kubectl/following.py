@@ -11,7 +11,8 @@ from functools import partial
 from typing import Final
 
 from kiln.api.kinds import Resource
-from kiln.kube.client import Forbidden, Gone, Json, Kube, KubeError, NotFound
+from kiln.kube.client import Json, Kube
+from kiln.kube.errors import Forbidden, Gone, KubeError, NotFound
 
 _BACKOFFS: Final = (0.0, 0.2, 1.0, 3.0)
 """Seconds between attempts to open a watch."""

@@ -10,7 +10,8 @@ from kubernetes import config as kubernetes_config
 
 from kiln.api.kinds import STACK_RESOURCES, STACK_REVISIONS, STACKS
 from kiln.api.v1alpha1 import LABEL_STACK, owner_uids
-from kiln.kube.client import Forbidden, Json, Kube, configuration
+from kiln.kube.client import Json, Kube, configuration
+from kiln.kube.errors import Forbidden
 from kiln.kubectl import output
 from kiln.kubectl.output import Paint
 from kiln.kubectl.views import Graph, StackView

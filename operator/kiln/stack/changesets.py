@@ -12,7 +12,8 @@ from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_CHANGE_SETS
 from kiln.api.stack_status import StackStatus
 from kiln.api.v1alpha1 import API_VERSION, LABEL_STACK, Key, RequestPhase, owner_reference
-from kiln.kube.client import AlreadyExists, Json, Kube, NotFound
+from kiln.kube.client import Json, Kube
+from kiln.kube.errors import AlreadyExists, NotFound
 from kiln.stack import clock, plan_report
 from kiln.stack.plan_report import Limits
 from kiln.stack.planning import StackPlan

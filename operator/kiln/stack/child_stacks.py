@@ -24,7 +24,8 @@ from urllib.parse import unquote
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACK_RESOURCES, STACKS
 from kiln.api.stack_status import StackStatus
-from kiln.kube.client import Conflict, Json, Kube, KubeError, NotFound, Objects
+from kiln.kube.client import Json, Kube, Objects
+from kiln.kube.errors import Conflict, KubeError, NotFound
 from kiln.stack import child_spec, published_outputs
 from kiln.stack.child_spec import Content, Inherited
 from kiln.stack.inputs import Inputs

@@ -5,7 +5,8 @@ from typing import Any
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACKS
-from kiln.kube.client import Conflict, Kube, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import Conflict, NotFound
 from kiln.kube.patches import finalizer_patch
 from reconcilers.engine.control import EndReason, ReconciliationEnded
 

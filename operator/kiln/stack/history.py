@@ -17,7 +17,8 @@ from typing import Any, Final
 from kiln import metrics
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_HISTORIES
-from kiln.kube.client import AlreadyExists, Conflict, Kube, KubeError, NamespaceTerminating, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import AlreadyExists, Conflict, KubeError, NamespaceTerminating, NotFound
 
 log = logging.getLogger(__name__)
 

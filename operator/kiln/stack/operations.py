@@ -13,7 +13,8 @@ from typing import Any, Final
 from kiln.api.kinds import STACK_OPERATIONS
 from kiln.api.stack_status import RollbackTarget, StackStatus
 from kiln.api.v1alpha1 import Key, Operation, Reason, RequestPhase, Result
-from kiln.kube.client import Kube, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import NotFound
 from kiln.stack import clock, requesters
 from kiln.stack.requests import RequestIndex, is_finished
 from kiln.stack.requeue import PassEnd

@@ -15,7 +15,8 @@ from typing import Any
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACK_RESOURCES, STACKS
 from kiln.api.v1alpha1 import Key
-from kiln.kube.client import Json, Kube, NotFound
+from kiln.kube.client import Json, Kube
+from kiln.kube.errors import NotFound
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import stack_secret
 from kiln.stack.resource_store import recorded_of

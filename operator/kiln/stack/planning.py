@@ -16,7 +16,7 @@ from hot_translator.expression import Scope
 from hot_translator.loader import forget_places
 from kiln.api import v1alpha1
 from kiln.api.stack_status import StackStatus
-from kiln.kube.client import KubeError
+from kiln.kube.errors import KubeError
 from kiln.redaction import Redaction, Redactor
 from kiln.stack import adoption, inputs, moves, plan_report, power, restores, stack_secret, validation
 from kiln.stack.child_stacks import ChildStacks

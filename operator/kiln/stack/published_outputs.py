@@ -15,7 +15,8 @@ from typing import Any, Final
 from kiln.api import v1alpha1
 from kiln.api.kinds import CONFIG_MAPS, SECRETS, Resource
 from kiln.api.v1alpha1 import Reason, is_object_name
-from kiln.kube.client import AlreadyExists, Conflict, Kube, KubeError
+from kiln.kube.client import Kube
+from kiln.kube.errors import AlreadyExists, Conflict, KubeError
 from kiln.stack import stack_secret
 from kiln.stack.outputs import Outputs
 

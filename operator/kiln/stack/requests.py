@@ -14,7 +14,8 @@ from typing import Any, Final
 from kiln.api import v1alpha1
 from kiln.api.kinds import BY_PLURAL, Resource
 from kiln.api.v1alpha1 import FINISHED, Key
-from kiln.kube.client import Kube, KubeError
+from kiln.kube.client import Kube
+from kiln.kube.errors import KubeError
 
 log = logging.getLogger(__name__)
 

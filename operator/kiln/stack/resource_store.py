@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import STACK_RESOURCES
-from kiln.kube.client import AlreadyExists, Conflict, Forbidden, Kube, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from kiln.stack.resource_tree import depth_of, parent_of
 from kiln.stack.shown_texts import shown
 from reconcilers import identifiers

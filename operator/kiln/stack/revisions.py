@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS, STACK_REVISIONS
-from kiln.kube.client import AlreadyExists, Kube
+from kiln.kube.client import Kube
+from kiln.kube.errors import AlreadyExists
 from kiln.stack.inputs import Inputs
 from kiln.stack.stack_secret import SecretTaken
 from reconcilers.digests import Digester

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from kiln.api.kinds import STACK_SNAPSHOTS
 from kiln.api.v1alpha1 import SNAPSHOT_FINALIZER, Key, RequestPhase
-from kiln.kube.client import Conflict, Kube, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import Conflict, NotFound
 from kiln.kube.event_recorder import EventRecorder
 from kiln.kube.patches import finalizer_patch, same_object
 from kiln.stack import clock, snapshots

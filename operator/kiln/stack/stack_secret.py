@@ -11,7 +11,8 @@ from kiln.api import v1alpha1
 from kiln.api.kinds import SECRETS
 from kiln.api.v1alpha1 import Reason
 from kiln.clouds.credentials import Credential, CredentialsError
-from kiln.kube.client import AlreadyExists, Conflict, Kube, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import AlreadyExists, Conflict, NotFound
 from kiln.kube.patches import finalizer_patch
 
 _KEY_BYTES: Final = 32

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from kiln.api.kinds import STACKS
-from kiln.kube.client import Kube, KubeError, NotFound
+from kiln.kube.client import Kube
+from kiln.kube.errors import KubeError, NotFound
 from kiln.stack import operation_log
 from kiln.stack.status import Json, StatusUpdate, build_status
 

@@ -16,7 +16,8 @@ from kiln.api.kinds import STACKS
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import CredentialsError
-from kiln.kube.client import Kube, KubeError, configuration
+from kiln.kube.client import Kube, configuration
+from kiln.kube.errors import KubeError
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack.inputs import Inputs, InputsError
 from kiln.stack.planning import Existing, existing

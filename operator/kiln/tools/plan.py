@@ -17,7 +17,8 @@ from kiln.clouds import credentials
 from kiln.clouds.address_guard import AddressGuard
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential, CredentialsError
-from kiln.kube.client import Kube, KubeError, configuration
+from kiln.kube.client import Kube, configuration
+from kiln.kube.errors import KubeError
 from kiln.kube.event_recorder import EventRecorder
 from kiln.stack import inputs as stack_inputs
 from kiln.stack import plan_report

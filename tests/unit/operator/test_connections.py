@@ -21,7 +21,7 @@ from kiln.clouds import address_guard, fair_executor
 from kiln.clouds.address_guard import AddressDenied, AddressGuard, default_denied
 from kiln.clouds.connections import CloudConnections
 from kiln.clouds.credentials import Credential
-from kiln.kube.client import Forbidden
+from kiln.kube.errors import Forbidden
 from reconcilers.cloud.limits import AnswerRefused
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kiln.controller import deletion_watcher
 from kiln.controller.deletion_watcher import DeletionWatcher
-from kiln.kube.client import Gone, KubeError, Unreachable
+from kiln.kube.errors import Gone, KubeError, Unreachable
 
 Seen = list[tuple[str, str | None, str]]
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kiln.api.kinds import EVENTS
-from kiln.kube.client import Forbidden, Unreachable
+from kiln.kube.errors import Forbidden, Unreachable
 from kiln.kube.event_recorder import MAX_MESSAGE, WINDOW, EventRecorder
 
 pytestmark = [pytest.mark.looptime(start=0), pytest.mark.asyncio]

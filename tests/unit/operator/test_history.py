@@ -10,7 +10,7 @@ from harness.one_stack import FAILS, NET, OneStack, named
 from kiln import metrics
 from kiln.api.kinds import STACK_HISTORIES, STACKS
 from kiln.api.v1alpha1 import API_VERSION, LABEL_STACK, Key, Operation
-from kiln.kube.client import Forbidden, Invalid, KubeError, NamespaceTerminating, NotFound
+from kiln.kube.errors import Forbidden, Invalid, KubeError, NamespaceTerminating, NotFound
 from kiln.stack import history, operation_log, requesters
 from kiln.stack.history import CHUNK, LONGEST, MOST_PENDING, RING, Entry, HistoryWriter
 

@@ -9,13 +9,13 @@ import pytest
 from kubernetes import client as kubernetes_client
 
 from kiln.api.kinds import CONFIG_MAPS, STACK_RESOURCES, STACKS
-from kiln.kube.client import (
+from kiln.kube.client import Kube
+from kiln.kube.errors import (
     AlreadyExists,
     Conflict,
     Forbidden,
     Gone,
     Invalid,
-    Kube,
     KubeError,
     NamespaceTerminating,
     Unreachable,

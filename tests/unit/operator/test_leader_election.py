@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kiln.api.kinds import LEASES
-from kiln.kube.client import Unreachable
+from kiln.kube.errors import Unreachable
 from kiln.kube.leader_election import Lease, LeaseLost
 
 pytestmark = [pytest.mark.looptime(start=100), pytest.mark.asyncio]

@@ -9,7 +9,7 @@ from harness.one_stack import FAILS, OneStack
 
 from kiln.api.kinds import CONFIG_MAPS, SECRETS
 from kiln.api.v1alpha1 import API_VERSION, LABEL_OUTPUTS
-from kiln.kube.client import Invalid
+from kiln.kube.errors import Invalid
 from kiln.stack import published_outputs
 from kiln.stack.outputs import Outputs
 

@@ -11,7 +11,7 @@ from harness.one_stack import FAILS, NET, OneStack
 from kiln.api.v1alpha1 import Key, Reason
 from kiln.clouds.credentials import CredentialsError
 from kiln.controller.workqueue import Run
-from kiln.kube.client import Forbidden
+from kiln.kube.errors import Forbidden
 from kiln.stack.reconciliation import OUTPUTS_CHECK_INTERVAL, ROLLBACK_NOW
 from kiln.stack.requeue import PassEnd, Requeue
 from kiln.stack.surroundings import CREDENTIALS_RETRY

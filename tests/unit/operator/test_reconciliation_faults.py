@@ -14,7 +14,7 @@ from hot_translator.sandbox import pool
 from hot_translator.translation import Definition
 from kiln.api.v1alpha1 import Key
 from kiln.controller.workqueue import Run, WorkQueue
-from kiln.kube.client import KubeError
+from kiln.kube.errors import KubeError
 from kiln.stack.requeue import PassEnd, Requeue
 from reconcilers.backoff import Backoff
 

@@ -7,7 +7,7 @@ import pytest
 from harness.fake_kube import FakeKube
 
 from kiln.api import v1alpha1
-from kiln.kube.client import Forbidden
+from kiln.kube.errors import Forbidden
 from kiln.stack.resource_store import StackResourceStore
 from reconcilers import identifiers
 from reconcilers.engine.control import ReconciliationEnded

@@ -9,7 +9,7 @@ from harness.fake_kube import FakeKube
 
 from kiln.api.kinds import LEASES
 from kiln.api.v1alpha1 import Key
-from kiln.kube.client import Forbidden
+from kiln.kube.errors import Forbidden
 from kiln.kube.leader_election import LeaseLost
 from kiln.kube.shards import ANNOTATION_SHARDS, Shard, lease_name, shard_of
 

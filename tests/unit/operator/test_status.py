@@ -9,7 +9,7 @@ from harness.fake_kube import FakeKube
 
 from kiln.api.kinds import STACKS
 from kiln.api.v1alpha1 import Operation, Reason, Result
-from kiln.kube.client import Conflict
+from kiln.kube.errors import Conflict
 from kiln.stack import status, status_writer
 from kiln.stack.redacted_status import redacted
 from kiln.stack.status import ReadyState, StatusUpdate
