@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import yaml
 from aiohttp import web
-from harness.fake_openstack import FakeOpenStack, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import FakeOpenStack
 
 from reconcilers.model import Request
 

@@ -1,23 +1,19 @@
 """A small OpenStack in memory, with the manners of Neutron, Nova and Cinder that the engine has to live with.
 
-It stands below ``Cloud``, in place of openstacksdk's connection and of the threads: so throttling, paging, retries of
-lists, fences, bounds on answers and the reading of errors take part in whatever is tested with it. It fails as it is
-told to.
+It is reached through ``harness.fake_connection``, below ``Cloud``: so throttling, paging, retries of lists, fences,
+bounds on answers and the reading of errors take part in whatever is tested with it. It fails as it is told to.
 """
 
 import asyncio
-import functools
 import itertools
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 from keystoneauth1.exceptions import ConnectFailure
 
+from harness.fake_connection import Connection, Network, Refused, Response
 from reconcilers.cloud.calls import ANYBODY, Caller
 from reconcilers.cloud.session import Answer, Cloud
 from reconcilers.model import Request
@@ -47,72 +43,6 @@ LOST = "lost"
 LATE = "late"
 """The connection breaks, and the request is carried out LATENESS seconds later."""
 LATENESS = 55.0
-
-
-class Refused(Exception):  # noqa: N818
-    """An answer with an error status."""
-
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
-
-
-@dataclass(frozen=True)
-class Response:
-    """An HTTP response, as far as ``Cloud`` reads it."""
-
-    status_code: int
-    content: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Network(Executor):
-    """In place of threads: each call takes ``latency`` seconds of the loop's clock, its effect is in the middle."""
-
-    def __init__(self, cloud: "FakeOpenStack") -> None:
-        self._cloud = cloud
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """See Executor."""
-        future: Future[Any] = Future()
-        task = asyncio.get_running_loop().create_task(self._carry_out(future, lambda: work(*args, **kwargs)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return future
-
-    async def _carry_out(self, future: "Future[Any]", work: Callable[[], Any]) -> None:
-        cloud, result, error = self._cloud, None, None
-        try:
-            await asyncio.sleep(cloud.latency / 2)
-            await cloud.point()
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = work()
-            except Exception as caught:  # noqa: BLE001 - whoever waits for the call hears of it
-                error = caught
-            await cloud.point()
-            await asyncio.sleep(cloud.latency / 2)
-        except Exception as caught:  # noqa: BLE001 - the process was killed here
-            error = caught
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-
-class Connection:
-    """In place of openstacksdk's connection: an attribute for each service, whose requests ``answer`` takes."""
-
-    def __init__(self, answer: Callable[..., Response]) -> None:
-        self._answer = answer
-        self.session = SimpleNamespace(get_project_id=lambda: "project")
-        self.config = SimpleNamespace(get_region_name=lambda: "RegionOne")
-
-    def __getattr__(self, service: str) -> Any:
-        return SimpleNamespace(request=functools.partial(self._answer, service))
 
 
 class FakeOpenStack:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import Refused
+from harness.fake_connection import Refused
 from harness.universe import Universe
 
 from hot_translator.members import Batching, GroupResult

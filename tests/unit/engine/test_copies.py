@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import LOST, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import LOST
 from harness.universe import Killed, Universe
 
 from reconcilers.model import Request

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import LATE, LATENESS, LOST, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import LATE, LATENESS, LOST
 from harness.universe import Universe
 
 from reconcilers.cloud.unconfirmed_creates import UNDER_WAY

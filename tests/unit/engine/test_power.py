@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import FakeOpenStack, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import FakeOpenStack
 from harness.universe import Universe
 
 from reconcilers.engine.policy import DriftPolicy

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from harness.fake_openstack import Refused
+from harness.fake_connection import Refused
 from harness.one_stack import FAILS, NET, OneStack, named
 
 from kiln import metrics

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from harness.fake_openstack import Refused
+from harness.fake_connection import Refused
 from harness.one_stack import FAILS, NET, OneStack, named
 
 UNNAMED = {"type": "OS::Neutron::Net"}

@@ -5,7 +5,7 @@ import copy
 from typing import Any
 
 import pytest
-from harness.fake_openstack import Refused
+from harness.fake_connection import Refused
 from harness.one_stack import FAILS, NET, OneStack
 
 from kiln.api.v1alpha1 import Key, Reason

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from harness.fake_openstack import Refused
+from harness.fake_connection import Refused
 from harness.one_stack import FAILS, NET, OneStack
 
 from hot_translator.sandbox import pool

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import LOST, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import LOST
 from harness.one_stack import NET, OneStack
 from harness.universe import Killed, Killer
 

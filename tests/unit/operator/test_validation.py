@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from harness import virtual
-from harness.fake_openstack import FakeOpenStack, Refused
+from harness.fake_connection import Refused
+from harness.fake_openstack import FakeOpenStack
 
 from hot_translator import InvalidParameter, Pseudo, Translation, parse_environment, parse_template
 from hot_translator import translate as translate_template
