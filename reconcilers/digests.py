@@ -148,7 +148,7 @@ class PropertyDigests:
     @property
     def whole(self) -> str:
         """Digest of all given properties at once."""
-        return self._digest(WHOLE)
+        return self._made.get(WHOLE) or self._digest(WHOLE)
 
     def each(self, names: Iterable[str]) -> dict[str, str]:
         """Digest of each named property that has a value."""

@@ -36,8 +36,6 @@ from reconcilers.model import (
     Wait,
 )
 
-_BLANK = Recorded(key="", name="", type="", token="", physical_name="")
-
 
 class ResourceConverger(ResourceDriver):
     """Converges a resource to its target. ``candidates`` are the records of its name."""
@@ -47,9 +45,7 @@ class ResourceConverger(ResourceDriver):
     def __init__(self, context: ReconcileContext, target: Target, candidates: Iterable[Recorded]) -> None:
         self.candidates = list(candidates)
         chosen = planner.choose(self.candidates, target)
-        super().__init__(
-            context, target.rtype, chosen or replace(_BLANK, name=target.name, type=target.definition.type)
-        )
+        super().__init__(context, target.rtype, chosen or target.blank_record())
         self.target = target
         self.references = ReferenceResolver(
             target.rtype,

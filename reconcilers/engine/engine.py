@@ -17,7 +17,7 @@ from hot_translator import Definition, Translation, TranslationError
 from hot_translator.expression import Scope
 from reconcilers import registry
 from reconcilers.capabilities import Snapshottable
-from reconcilers.digests import is_large
+from reconcilers.digests import LARGE
 from reconcilers.engine import batches, external
 from reconcilers.engine.batches import Barrier
 from reconcilers.engine.cleanup import Cleanup, unneeded
@@ -352,7 +352,7 @@ async def _gather(lists: Iterable[Any]) -> list[Any]:
 
 def _is_quick(definition: Definition) -> bool:
     """Whether evaluating a definition takes no time that the event loop must not be held for."""
-    return definition.is_constant and not is_large(definition.properties)
+    return definition.is_constant and definition.size <= LARGE
 
 
 def _refused(definition: Definition, error: TranslationError) -> ResourceError:

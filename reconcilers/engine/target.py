@@ -85,6 +85,10 @@ class Target:
         desired = self.desire(properties, frozenset(), recorded)
         return replace(desired, changed=desired.given)
 
+    def blank_record(self) -> Recorded:
+        """A record of the resource, which has no StackResource yet."""
+        return Recorded(key="", name=self.name, type=self.definition.type, token="", physical_name="")
+
     def salted(self, recorded: Recorded) -> Digester:
         """The digester of a record's properties. It stays the same when the resource gets another name."""
         return self.digester.of(recorded.first_name)
@@ -109,7 +113,8 @@ class Target:
     def matches(self, recorded: Recorded) -> bool:
         """Whether the record is of exactly these values."""
         whole = recorded.digests.get(WHOLE)
-        return bool(whole) and whole == self._salted_by(recorded.first_name).whole
+        made = self._digests.get(recorded.first_name) or self._salted_by(recorded.first_name)
+        return bool(whole) and whole == made.whole
 
     def changed(self, recorded: Recorded) -> frozenset[str]:
         """Names of the properties whose value in the template does not match the record."""
