@@ -119,7 +119,7 @@ def test_etcd_is_stopped_for_30_seconds(space: Namespace, own_kiln: Operator, pr
     before = inventory(cloud)
     own_kiln.start()
     space.stack("web", site(2), cloud=CLOUD)
-    eventually(lambda: inventory(cloud)["networks"], 30)
+    eventually(lambda: inventory(cloud)["networks"], 120)
     component("stop", "etcd")
     time.sleep(30)
     component("start", "etcd")
