@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hot_translator.errors import ResolutionError
-from hot_translator.sizes import size_of
+from hot_translator.sizes import ITEM, size_of
 
 MAX_RESULT: Final = 4_000_000
 """Size of one value (see ``sizes``): of a function's arguments or result, of a resource's properties, of an output."""
@@ -161,9 +161,12 @@ def measure(value: Any) -> int:
     Takes time linear in the distinct parts of the value, however often they appear. Raises ``BudgetExceeded``, for what
     is nested too deep as well.
     """
-    try:
-        size = size_of(value)
-    except ValueError as error:
-        raise BudgetExceeded(str(error)) from None
+    if type(value) is str:  # most results of functions are
+        size = ITEM + len(value)
+    else:
+        try:
+            size = size_of(value)
+        except ValueError as error:
+            raise BudgetExceeded(str(error)) from None
     remaining().spend(size)
     return size

@@ -30,8 +30,9 @@ def breaches(type_name: str, values: Mapping[str, Any]) -> Iterator[Breach]:
 
     ``values`` are final values (``properties.finalize``), in which ``UNKNOWN`` may stand anywhere.
     """
+    given = Given(values)
     for rule in _RULES.get(type_name, ()):
-        yield from rule(Given(values))
+        yield from rule(given)
 
 
 def refine(type_name: str, values: dict[str, Any]) -> dict[str, Any]:
