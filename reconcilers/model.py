@@ -41,6 +41,14 @@ class ImportState(StrEnum):
     """It belongs to the Stack."""
 
 
+class DriftPolicy(StrEnum):
+    """How to treat resources that others changed (``spec.drift`` of a Stack)."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+    IGNORE = "Ignore"
+
+
 class Power(StrEnum):
     """Whether the Stack has suspended a resource. One that others suspended or stopped is not the Stack's to resume."""
 

@@ -13,13 +13,14 @@ from reconcilers.engine import intents, planner, seals
 from reconcilers.engine.action import Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.planner import Decision
-from reconcilers.engine.policy import READ_ONLY, Adoption, DriftPolicy, Import, Policy
+from reconcilers.engine.policy import READ_ONLY, Adoption, Import, Policy
 from reconcilers.engine.progress import ResourceError
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     IMPORTED,
     IMPORTED_ID,
     Desired,
+    DriftPolicy,
     Failed,
     Fault,
     Gone,

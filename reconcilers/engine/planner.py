@@ -7,7 +7,7 @@ from typing import Any
 from reconcilers.capabilities import suspendable
 from reconcilers.digests import CREATED, WHOLE
 from reconcilers.engine.action import NOTHING, Action, Verb
-from reconcilers.engine.policy import Adoption, DriftPolicy, OnObstacle, Policy
+from reconcilers.engine.policy import Adoption, OnObstacle, Policy
 from reconcilers.engine.target import Target
 from reconcilers.model import (
     HOOK,
@@ -16,6 +16,7 @@ from reconcilers.model import (
     POSSIBLE_DUPLICATE,
     UNHEALTHY,
     Desired,
+    DriftPolicy,
     Failed,
     Fault,
     Gone,

@@ -8,16 +8,9 @@ from typing import Final
 from reconcilers.engine.guard import UNGUARDED, Guard
 from reconcilers.engine.hooks import NO_HOOKS, Hooks
 from reconcilers.engine.restore import Restore
+from reconcilers.model import DriftPolicy
 
 READ_ONLY: Final = "spec.adopt.readOnly is set, so nothing is written to OpenStack"
-
-
-class DriftPolicy(StrEnum):
-    """How to treat resources that others changed (``spec.drift`` of a Stack)."""
-
-    CORRECT = "Correct"
-    REPORT = "Report"
-    IGNORE = "Ignore"
 
 
 class OnObstacle(StrEnum):

@@ -16,10 +16,22 @@ from reconcilers.engine.action import NOTHING, Action, Verb
 from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.driver import NOT_OBSERVED, ResourceDriver
 from reconcilers.engine.graph import run_in_dependency_order
-from reconcilers.engine.policy import DriftPolicy
 from reconcilers.engine.progress import ReadyResource, ResourceError, ResourceProgress
 from reconcilers.engine.result import Result
-from reconcilers.model import Failed, Fault, Gone, Outcome, Pause, Power, Ready, Recorded, Replace, Send, Wait
+from reconcilers.model import (
+    DriftPolicy,
+    Failed,
+    Fault,
+    Gone,
+    Outcome,
+    Pause,
+    Power,
+    Ready,
+    Recorded,
+    Replace,
+    Send,
+    Wait,
+)
 
 REQUESTS: Final = 3
 """How often a request that was accepted is repeated if it has no effect."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import durationpy
 
-from reconcilers.engine.policy import DriftPolicy
+from reconcilers.model import DriftPolicy
 
 GROUP = "kiln.dev"
 VERSION = "v1alpha1"

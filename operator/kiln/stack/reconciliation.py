@@ -44,10 +44,10 @@ from reconcilers.engine.context import ReconcileContext
 from reconcilers.engine.control import TimedOut
 from reconcilers.engine.engine import Engine
 from reconcilers.engine.guard import Guard
-from reconcilers.engine.policy import DriftPolicy
 from reconcilers.engine.progress import ReadyResource
 from reconcilers.engine.result import Result as EngineResult
 from reconcilers.errors import CloudError
+from reconcilers.model import DriftPolicy
 
 log = logging.getLogger(__name__)
 

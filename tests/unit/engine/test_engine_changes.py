@@ -11,7 +11,7 @@ from harness.fake_openstack import BUILDING
 from harness.universe import Universe
 
 from reconcilers.engine.control import TimedOut
-from reconcilers.engine.policy import DriftPolicy
+from reconcilers.model import DriftPolicy
 
 
 def writes(universe: Universe, since: int) -> list[tuple[str, str, Any]]:

@@ -10,8 +10,7 @@ from harness.fake_connection import Refused
 from harness.fake_openstack import FakeOpenStack
 from harness.universe import Universe
 
-from reconcilers.engine.policy import DriftPolicy
-from reconcilers.model import Power, Request
+from reconcilers.model import DriftPolicy, Power, Request
 
 Template = dict[str, Any]
 

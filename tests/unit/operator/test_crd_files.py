@@ -7,7 +7,7 @@ import yaml
 
 from kiln.api import v1alpha1
 from kiln.api.kinds import OWN_KINDS
-from reconcilers.engine.policy import DriftPolicy
+from reconcilers.model import DriftPolicy
 
 FOLDER = Path(__file__).parents[3] / "crds"
 CRDS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
