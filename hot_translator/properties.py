@@ -16,7 +16,7 @@ from hot_translator.budget import refusing
 from hot_translator.catalogue.model import TypeSchema
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
 from hot_translator.expression import NOWHERE, UNKNOWN, resolve
-from hot_translator.functions.base import find_failure
+from hot_translator.functions.base import Call, find_failure
 from hot_translator.nodes import MapNode, compile_map
 from hot_translator.property_nodes import RefusedError, problem
 
@@ -39,18 +39,32 @@ def check(
     """
     if schema.placeholder:
         return None
+    values: dict[str, Any] | None = None
+    refusal: TranslationError | None = None
+    try:
+        with refusing(path):
+            values = _so_far(schema, raw, hidden)
+    except RefusedError as refused:
+        refusal = problem(path, refused)
+    except TranslationError as error:
+        refusal = error if error.transient else InvalidTemplate(error.path, error.reason)
+    if values is not None and not _has_call(raw):
+        return values  # what follows looks for all problems, where there is one, and at what calls give
     before = len(problems)
     _node(schema, hidden).check(raw, path, problems)
     if len(problems) > before:
         return None
-    try:
-        with refusing(path):
-            return _so_far(schema, raw, hidden)
-    except RefusedError as refused:
-        problems.append(problem(path, refused))
-    except TranslationError as error:
-        problems.append(error if error.transient else InvalidTemplate(error.path, error.reason))
-    return None
+    if refusal is not None:
+        problems.append(refusal)
+    return values
+
+
+def _has_call(value: Any) -> bool:
+    """Whether a function's result is not known yet in compiled data."""
+    if isinstance(value, Call):
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(type(part) is not str and _has_call(part) for part in parts)
 
 
 def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> Iterator[TranslationError]:

@@ -174,7 +174,7 @@ class Function:
         try:
             remaining().spend_call()
             result = self.build(snippet)
-            if self.makes:
+            if self.makes and not isinstance(result, Leaf):
                 measure(result)
         except TranslationError:
             raise
