@@ -21,6 +21,8 @@ class ResourceRemover(ResourceDriver):
     verb = "Deleting"
     leaving = True
     retry_delays: tuple[float, ...] = recovery.LONG_PATIENCE
+    gone = False
+    """The resource is gone. A duplicate of it may still appear."""
 
     @property
     @override
@@ -34,7 +36,7 @@ class ResourceRemover(ResourceDriver):
 
     @override
     async def look(self) -> Any:
-        if self.recorded.confirmed and self.rtype.deletes_without_read and self.is_proven():
+        if self.recorded.confirmed and self.rtype.deletes_without_read and self.is_proven() and not self.gone:
             # It is ours, and its state does not matter. A list of ports costs Neutron more than their deletion.
             return {"id": self.recorded.physical_id}
         observed = await super().look()
@@ -100,6 +102,7 @@ class ResourceRemover(ResourceDriver):
         """Remove the record, unless a duplicate may still appear."""
         kept = self.recorded.retain or self.recorded.external
         if not kept and POSSIBLE_DUPLICATE in self.recorded.data and self.create_may_be_under_way():
+            self.gone = True
             await self.wait_for_late_create()
             return None
         self.context.policy.hooks.after_deletion(self.recorded)

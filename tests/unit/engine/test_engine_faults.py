@@ -100,6 +100,24 @@ def test_a_twin_that_is_busy_goes_once_it_can(status: str) -> None:
     virtual.run(life())
 
 
+def test_what_is_gone_is_not_deleted_again_while_a_duplicate_may_still_appear() -> None:
+    async def life() -> None:
+        universe = Universe()
+        await universe.settle(template(net=NET))
+        [recorded] = universe.records.load()
+        # The operator ended in the middle of the creation. The next one found nothing, and made another one.
+        universe.cloud.drop("networks", recorded.physical_id or "")
+        universe.records.put(replace(recorded, physical_id=None, confirmed=False, state="Creating", digests={}))
+        universe.start()
+        await universe.once(template(net=NET))
+        assert universe.last.has_possible_duplicates
+        await universe.settle(None)
+        assert universe.inventory() == {}
+        assert len(universe.cloud.sent("DELETE", "networks")) == 1
+
+    virtual.run(life())
+
+
 @pytest.mark.parametrize("fault", [Refused(503, "down"), LOST], ids=["refused", "lost"])
 def test_a_detached_volume_is_put_back_though_the_first_request_fails(fault: Refused | str) -> None:
     async def life() -> None:
