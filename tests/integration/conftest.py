@@ -103,7 +103,8 @@ def project(space: Namespace) -> Iterator[Project]:
 def killed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Where kills are wanted: the operator of a test of a life is killed in the middle of its operations."""
     ours = [name for name in ("own_kiln", "kiln") if name in request.fixturenames]
-    most = kills.wanted() if request.node.get_closest_marker("lifecycle") else 0
+    marks = request.node.get_closest_marker
+    most = kills.wanted() if marks("lifecycle") and not marks("no_kills") else 0
     if not ours or not most or "space" not in request.fixturenames:
         yield
         return

@@ -6,7 +6,7 @@ import pytest
 from harness.operator import Operator, eventually
 from harness.stacks import Namespace
 
-pytestmark = pytest.mark.lifecycle
+pytestmark = [pytest.mark.lifecycle, pytest.mark.no_kills]
 
 
 def networks(*names: str, **more: Any) -> dict[str, Any]:
