@@ -101,10 +101,9 @@ def project(space: Namespace) -> Iterator[Project]:
 
 @pytest.fixture(autouse=True)
 def killed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where kills are wanted: the operator of a test of a life is killed in the middle of its operations."""
+    """Where kills are wanted: the operator of a test is killed in the middle of its operations."""
     ours = [name for name in ("own_kiln", "kiln") if name in request.fixturenames]
-    marks = request.node.get_closest_marker
-    most = kills.wanted() if marks("lifecycle") and not marks("no_kills") else 0
+    most = 0 if request.node.get_closest_marker("no_kills") else kills.wanted()
     if not ours or not most or "space" not in request.fixturenames:
         yield
         return
