@@ -73,7 +73,7 @@ class Group:
         self.place = place
         self.sections = sections
         self._schema = catalogue.lookup(type_name)
-        self._entities: dict[str, Entity] = {}
+        self._entities: dict[str, Entity] = place.tree.made_by_name()
         self._sound = True
         self.guessed: set[str] = set()
 

@@ -82,7 +82,7 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         tree.report(error)
         _raise(tree, template)
         raise
-    return Translation(
+    translation = Translation(
         description=template.description,
         definitions=definitions,
         outputs=outputs,
@@ -96,6 +96,8 @@ def translate(  # noqa: PLR0913 - all that a translation depends on
         event_sinks=tuple(merged.event_sinks),
         template_version=template.version.value,
     )
+    tree.release()
+    return translation
 
 
 def _raise(tree: Tree, template: Template) -> None:

@@ -73,6 +73,22 @@ class Tree:
     """How often a hidden parameter or file was read: a snippet derives from one when compiling it raises this."""
     resources: int = 0
     _seen: set[tuple[str, str]] = field(default_factory=set)
+    _made: list[dict[str, Any]] = field(default_factory=list)
+
+    def made_by_name(self) -> dict[str, Any]:
+        """A new map for what is made when it is first asked for. It is emptied at the end of the translation."""
+        self._made.append({})
+        return self._made[-1]
+
+    def release(self) -> None:
+        """Drop what only the translation needed.
+
+        Functions in the result hold the names of their template. With all that was made for these, a translation would
+        be a circle, which only a full garbage collection finds: one of a large Stack stops all threads for a second.
+        """
+        self.definitions.clear()
+        for made in self._made:
+            made.clear()
 
     def report(self, error: TranslationError) -> None:
         """Keep a problem, once."""

@@ -43,8 +43,8 @@ class Unit:
         self._enabled = {
             name: snippet for name, snippet in template.resources.items() if self._conditions[name] is not False
         }
-        self._entities: dict[str, Entity] = {}
-        self._outputs: dict[str, tuple[Any, bool]] = {}
+        self._entities: dict[str, Entity] = self.tree.made_by_name()
+        self._outputs: dict[str, tuple[Any, bool]] = self.tree.made_by_name()
         self._open: list[str] = []
 
     def report(self, error: TranslationError) -> None:
