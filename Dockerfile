@@ -19,7 +19,7 @@ WORKDIR /src
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN "$PYTHON" -m venv /build \
     && "$PYTHON" -m venv --without-pip /app \
-    && /build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.txt \
+    && /build/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements/build.txt \
     && /build/bin/pip --python /app/bin/python install --no-cache-dir --no-compile --no-deps \
         --require-hashes --only-binary :all: -r requirements/runtime.txt \
     && rm -rf /app/lib/python3*/site-packages/*/tests \

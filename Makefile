@@ -41,11 +41,13 @@ PIP_INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 .PHONY: install
 install: .venv/.installed ## make .venv with the project and its tools; again only when the dependencies have changed
 
+# The locks name everything. Left to itself, pip takes the newest of what a package names with an extra (coverage[toml]),
+# and refuses it, for the lock has no hash of it.
 .venv/.installed: pyproject.toml requirements/dev.txt
 	@echo "==> install: the project and its locked tools into .venv (the first time, about a minute)"
 	@python=$$($(LAB_CMD) python); $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
-	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@$(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.txt
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -157,7 +159,7 @@ image: ## build the image without a registry, on Debian's packages (otherwise: d
 AUDIT := build/audit
 $(AUDIT)/.installed: requirements/audit.txt
 	@python=$$($(LAB_CMD) python); "$$python" -m venv --clear $(AUDIT)
-	@$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/audit.txt
 	@touch $@
 
 .PHONY: sbom
@@ -174,7 +176,7 @@ audit: $(AUDIT)/.installed ## look the locked dependencies up in the database of
 PLUGIN := build/plugin
 $(PLUGIN)/env/.installed: requirements/runtime.txt requirements/build.txt requirements/plugin.txt
 	@python=$$(command -v python3.11 || $(LAB_CMD) python); "$$python" -m venv --clear $(PLUGIN)/env
-	@$(PLUGIN)/env/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+	@$(PLUGIN)/env/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps \
 	  -r requirements/runtime.txt -r requirements/build.txt -r requirements/plugin.txt
 	@touch $@
 
