@@ -84,12 +84,12 @@ def test_a_rollback_is_rolled_back_before_it_ends(own_kiln: Operator, space: Nam
     first = space.operate("web", "Rollback", rollback={"revision": 1})
     eventually(lambda: phase(space, first) == "Running" and len(space.resources("web")) < 18, 60, 0.05)
     own_kiln.kill()
-    second = space.operate("web", "Rollback", rollback={"revision": 3})
+    second = space.operate("web", "Rollback", rollback={"revision": 2})
     own_kiln.start()
     assert space.operated(first)[0] == "Succeeded"
     assert space.operated(second)[0] == "Succeeded"
     found = Counter(one.name for one in cloud.network.networks(project_id=project.id))
-    assert found == Counter(["a", "b", *many])
+    assert found == Counter(["a", "b"])
     assert set(space.resources("web")) == set(found)
     space.delete("web")
 
