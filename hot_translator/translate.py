@@ -106,6 +106,8 @@ def _raise(tree: Tree, template: Template) -> None:
         locate_error(problem, template.text, template.source)
         problem.conceal(hidden, HIDDEN_TEXT)
     forget_places()
+    if tree.problems:
+        tree.release()
     raise_all(tree.problems)
 
 

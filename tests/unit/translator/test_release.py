@@ -1,12 +1,13 @@
 """What a translation leaves behind: nothing that only a full garbage collection would find."""
 
+import contextlib
 import gc
 import json
 from collections.abc import Iterator
 
 import pytest
 
-from hot_translator import Pseudo, parse_template, translate
+from hot_translator import Pseudo, TranslationError, parse_template, translate
 from hot_translator.translation import Definition
 
 PSEUDO = Pseudo("web", "00000000-0000-0000-0000-000000000001", "project", "RegionOne")
@@ -49,4 +50,13 @@ def test_a_translation_is_freed_as_soon_as_nobody_holds_it(no_collections: None)
     )
     assert definitions() - before == len(translation.definitions)
     del translation
+    assert definitions() == before
+
+
+def test_a_template_that_is_refused_leaves_nothing_either(no_collections: None) -> None:
+    bad = {"type": "OS::Neutron::Port", "properties": {"no_such_property": NAME}}
+    text = json.dumps({**TEMPLATE, "resources": {**TEMPLATE["resources"], "bad": bad}})  # type: ignore[dict-item]
+    before = definitions()
+    with contextlib.suppress(TranslationError):
+        translate(parse_template(text), files={"inner.yaml": json.dumps(INNER)}, pseudo=PSEUDO)
     assert definitions() == before
