@@ -105,12 +105,12 @@ def needs_write(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     Another try that failed in the same way is no change.
     """
 
-    def core(status: Mapping[str, Any]) -> str:
-        lasting = {key: value for key, value in status.items() if key not in VOLATILE}
+    def core(status: Mapping[str, Any]) -> tuple[str, Any]:
+        lasting = {key: value for key, value in status.items() if key not in VOLATILE and key != "outputs"}
         if "lastOperation" in lasting:
             lasting["lastOperation"] = operation_log.without_tries(lasting["lastOperation"])
             lasting["operations"] = [operation_log.without_tries(one) for one in lasting.get("operations") or ()]
-        return without_request_ids(json.dumps(lasting, sort_keys=True))
+        return without_request_ids(json.dumps(lasting, sort_keys=True)), status.get("outputs")
 
     return core(old) != core(new)
 

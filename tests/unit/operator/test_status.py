@@ -109,6 +109,14 @@ def test_times_alone_are_no_reason_to_write() -> None:
     assert status_writer.needs_write(old, status.build_status(old, StatusUpdate(2, DONE, synced=True), "t2"))
 
 
+def test_an_output_that_looks_like_a_request_id_is_written_when_it_changes() -> None:
+    old, new = (
+        status.build_status({}, StatusUpdate(1, DONE, synced=True, outputs={"o": value}), "t1")
+        for value in ("req-1", "req-2")
+    )
+    assert status_writer.needs_write(old, new)
+
+
 def test_an_invalid_template_and_missing_credentials_are_told_apart() -> None:
     bad = status.build_status({}, status.invalid(1, Reason.INVALID_TEMPLATE, "resources.a: no"), "t1")
     assert conditions(bad)["TemplateValid"] == ("False", "InvalidTemplate")
