@@ -13,8 +13,8 @@ from reconcilers.engine.foresight import NO_CALLS, Foreseen
 class Plan:
     """What to do with each resource, in dependency order; deletions come last.
 
-    ``calls`` are the requests that an action sends, and ``changes_of`` the values that it changes. ``identities`` tell
-    a plan from another one whose actions look the same: digests of the values, and ids of the resources.
+    ``calls`` are the requests that an action sends, and ``values`` those that it changes, old and new. ``identities``
+    tell a plan from another one whose actions look the same: digests of the values, and ids of the resources.
     """
 
     actions: Mapping[str, Action]
