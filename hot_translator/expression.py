@@ -305,20 +305,43 @@ def has_unknown(value: Any) -> bool:
     """Whether any part of resolved data is not known yet."""
     if value is UNKNOWN:
         return True
-    if isinstance(value, list | tuple):
-        parts: Iterable[Any] = value
-    elif isinstance(value, dict | Mapping):
+    if isinstance(value, dict):
+        parts: Iterable[Any] = value.values()
+    elif isinstance(value, list):
+        parts = value
+    elif value is None or isinstance(value, (str, int, float)):
+        return False
+    elif isinstance(value, tuple):
+        parts = value
+    elif isinstance(value, Mapping):
         parts = value.values()
     else:
         return False
     return any(type(part) is not str and has_unknown(part) for part in parts)
 
 
+def dynamic_parts(value: Any) -> list[Dynamic]:
+    """The outermost dynamic parts of compiled data, in its order."""
+    found: list[Dynamic] = []
+    _add_dynamic_parts(value, found)
+    return found
+
+
+def _add_dynamic_parts(value: Any, found: list[Dynamic]) -> None:
+    if isinstance(value, dict):
+        parts: Iterable[Any] = value.values()
+    elif isinstance(value, list):
+        parts = value
+    else:
+        if isinstance(value, Dynamic):
+            found.append(value)
+        return
+    for part in parts:
+        if type(part) is not str:
+            _add_dynamic_parts(part, found)
+
+
 def leaves(value: Any) -> Iterator[Leaf]:
     """Each reference to a resource in compiled data."""
-    if isinstance(value, Dynamic):
-        yield from value.leaves()
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            if type(part) is not str:
-                yield from leaves(part)
+    for part in dynamic_parts(value):
+        yield from part.leaves()

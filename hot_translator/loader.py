@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,11 +51,15 @@ def _load_json(text: str) -> Any:
 
 
 def _is_plain(data: Any, depth: int) -> bool:
-    if not isinstance(data, dict | list):
+    if isinstance(data, dict):
+        parts: Iterable[Any] = data.values()
+    elif isinstance(data, list):
+        parts = data
+    else:
         return True
     if depth <= 0:
         return False
-    for part in data.values() if isinstance(data, dict) else data:
+    for part in parts:  # noqa: SIM110 - a generator takes twice as long
         if type(part) is not str and not _is_plain(part, depth - 1):
             return False
     return True

@@ -15,8 +15,8 @@ from hot_translator import rules
 from hot_translator.budget import refusing
 from hot_translator.catalogue.model import TypeSchema
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
-from hot_translator.expression import NOWHERE, UNKNOWN, resolve
-from hot_translator.functions.base import Call, find_failure
+from hot_translator.expression import NOWHERE, UNKNOWN, dynamic_parts, resolve
+from hot_translator.functions.base import Call, Failure
 from hot_translator.nodes import MapNode, compile_map
 from hot_translator.property_nodes import RefusedError, problem
 
@@ -41,14 +41,17 @@ def check(
         return None
     values: dict[str, Any] | None = None
     refusal: TranslationError | None = None
+    dynamic = dynamic_parts(raw)
     try:
-        with refusing(path):
-            values = _so_far(schema, raw, hidden)
+        # A failure is reported where it stands.
+        if not any(isinstance(part, Failure) for part in dynamic):
+            with refusing(path):
+                values = _so_far(schema, raw, hidden)
     except RefusedError as refused:
         refusal = problem(path, refused)
     except TranslationError as error:
         refusal = error if error.transient else InvalidTemplate(error.path, error.reason)
-    if values is not None and not _has_call(raw):
+    if values is not None and not any(isinstance(part, Call) for part in dynamic):
         return values  # what follows looks for all problems, where there is one, and at what calls give
     before = len(problems)
     _node(schema, hidden).check(raw, path, problems)
@@ -57,14 +60,6 @@ def check(
     if refusal is not None:
         problems.append(refusal)
     return values
-
-
-def _has_call(value: Any) -> bool:
-    """Whether a function's result is not known yet in compiled data."""
-    if isinstance(value, Call):
-        return True
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(type(part) is not str and _has_call(part) for part in parts)
 
 
 def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> Iterator[TranslationError]:
@@ -78,8 +73,6 @@ def _so_far(schema: TypeSchema, raw: Any, hidden: frozenset[str]) -> dict[str, A
 
     Raises ``RefusedError`` for a value, ``TranslationError`` for a call that fails whatever the resources give.
     """
-    if find_failure(raw) is not None:
-        return None  # which is reported where it stands
     known = resolve(raw, NOWHERE)
     if known is UNKNOWN:
         return None

@@ -47,6 +47,8 @@ class Registry:
 
     types: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
+    _found: dict[str, Implementation | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of the types that were asked for, for all resources without an entry of their own."""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Registry:
@@ -63,7 +65,11 @@ class Registry:
 
     def implementation(self, type_name: str, resource_name: str | None = None) -> Implementation | None:
         """What a type of a resource stands for, or None when nothing does. Mappings may chain."""
-        return self._implementation(type_name, resource_name, 0)
+        if resource_name in self.resources:
+            return self._implementation(type_name, resource_name, 0)
+        if type_name not in self._found:
+            self._found[type_name] = self._implementation(type_name, None, 0)
+        return self._found[type_name]
 
     def _implementation(self, type_name: str, resource_name: str | None, depth: int) -> Implementation | None:
         if depth > _MAX_CHAIN:

@@ -82,14 +82,10 @@ class Written:
         self._snippet = snippet
         self.path = path
         self._words = unit.template.version.words
+        self.properties_path = Path(path, self._words.properties)
         self.hidden_properties: frozenset[str] = frozenset()
         self.hidden_parts: frozenset[str] = frozenset()
         self._compiling = False
-
-    @property
-    def properties_path(self) -> Path:
-        """The properties' place."""
-        return Path(self.path, self._words.properties)
 
     @cached_property
     def properties(self) -> Any:

@@ -269,6 +269,8 @@ class _Parser:
 
     def _check_nulls(self, raw: Mapping[str, Any], name: str, path: str) -> None:
         """Refuse a section that is there and null: a key whose value was forgotten, or commented out."""
+        if None not in raw.values():
+            return
         words = self._words
         wanted = {words.properties: "a map", words.metadata: "a map", words.update_policy: "a map"}
         wanted |= {words.deletion_policy: "a string", words.resource_description: "a string"}

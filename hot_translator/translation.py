@@ -230,7 +230,9 @@ def check_requirements(definitions: Mapping[str, Definition], order: Iterable[st
     required = 0
     for name in order:
         definition = definitions[name]
-        number = sum(made.get(other, 0) for other in definition.requires)
+        number = 0
+        for other in definition.requires:
+            number += made.get(other, 0)
         made[name] = number if definition.virtual else 1
         if not definition.virtual:
             required += number

@@ -216,7 +216,7 @@ class Unit:
     def warn_of_outputs(self) -> None:
         """Warn of the calls in outputs that are certain to fail: such an output will have no value."""
         for name, (value, _) in self._outputs.items():
-            found = list(failures(value))
+            found = failures(value)
             for failure in found:
                 if not failure.reported:
                     self.warn(type(failure.error)(failure.error.path, failure.error.reason))

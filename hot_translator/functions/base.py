@@ -14,6 +14,7 @@ from hot_translator.expression import (
     Dynamic,
     Leaf,
     Scope,
+    dynamic_parts,
     has_unknown,
     is_dynamic,
     leaves,
@@ -292,19 +293,15 @@ def plain(value: Any) -> Any:
     return value
 
 
-def failures(value: Any) -> Iterator[Failure]:
+def failures(value: Any) -> list[Failure]:
     """The calls that are known to fail."""
-    if isinstance(value, Failure):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            if type(part) is not str:
-                yield from failures(part)
+    return [part for part in dynamic_parts(value) if isinstance(part, Failure)]
 
 
 def find_failure(value: Any) -> Failure | None:
     """The first call that is known to fail."""
-    return next(failures(value), None)
+    found = failures(value)
+    return found[0] if found else None
 
 
 def message(error: BaseException) -> str:
