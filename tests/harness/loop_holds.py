@@ -3,16 +3,18 @@ with a stopwatch at each callback of the main thread's loop.
 
 Each hold of at least ``NOTED`` seconds is a line of JSON in FILE, written at once, since the operator may be killed.
 ``cpu`` are the seconds that the thread itself worked: where the machine is busy with other processes, or other threads
-have Python's lock, a hold takes longer than that.
+have Python's lock, a hold takes longer than that. ``collecting`` are those of them that went to garbage collections:
+these come at any place.
 """
 
 import asyncio
+import gc
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +25,55 @@ WANTED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One callback that took long: seconds, seconds of CPU, and what it was."""
+    """One callback that took long: seconds, seconds of CPU, what it was, and seconds of garbage collection."""
 
     seconds: float
     cpu: float
     what: str
+    collecting: float = 0.0
+
+
+class _Collections:
+    """The seconds of garbage collection in this thread until now. It stands in ``gc.callbacks``."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._thread = threading.get_ident()
+        self._began = 0.0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self.seconds += time.perf_counter() - self._began
 
 
 def watch(note: Callable[[Hold], None]) -> Callable[[], None]:
     """Measure every callback of event loops in this thread from now on; what is returned ends that."""
     run = asyncio.Handle._run
     thread = threading.get_ident()
+    collections = _Collections()
+    gc.callbacks.append(collections)
 
     def measured(handle: Any) -> None:
         if threading.get_ident() != thread:
             run(handle)
             return
-        began, worked = time.perf_counter(), time.thread_time()
+        began, worked, collected = time.perf_counter(), time.thread_time(), collections.seconds
         what = handle._callback, handle._args  # a handle forgets them when it is cancelled
         run(handle)
         seconds = time.perf_counter() - began
         if seconds >= NOTED:
-            note(Hold(seconds, time.thread_time() - worked, _describe(*what)))
+            collecting = collections.seconds - collected
+            note(Hold(seconds, time.thread_time() - worked, _describe(*what), collecting))
 
     asyncio.Handle._run = measured  # type: ignore[method-assign]
 
     def stop() -> None:
         asyncio.Handle._run = run  # type: ignore[method-assign]
+        gc.callbacks.remove(collections)
 
     return stop
 
@@ -88,7 +112,11 @@ def summary(holds: list[Hold], most: int = 5) -> list[str]:
         f"longest hold of the event loop: {holds[0].seconds * 1000:.0f} ms; {over} of {len(holds)} holds of at least "
         f"{NOTED * 1000:.0f} ms took {WANTED * 1000:.0f} ms or longer, {cpu} by their own CPU"
     )
-    rest = [f"  {one.seconds * 1000:.0f} ms ({one.cpu * 1000:.0f} ms CPU) {one.what}" for one in holds[:most]]
+    rest = [
+        f"  {one.seconds * 1000:.0f} ms ({one.cpu * 1000:.0f} ms CPU, {one.collecting * 1000:.0f} ms in garbage "
+        f"collections) {one.what}"
+        for one in holds[:most]
+    ]
     return [first, *rest]
 
 
@@ -101,7 +129,7 @@ def main() -> int:
     with path.open("a", buffering=1) as file:
 
         def note(hold: Hold) -> None:
-            file.write(json.dumps({"seconds": hold.seconds, "cpu": hold.cpu, "what": hold.what}) + "\n")
+            file.write(json.dumps(asdict(hold)) + "\n")
 
         watch(note)
         return int(cli.main() or 0)

@@ -1,6 +1,7 @@
 """What holds an event loop is seen, with its length and its place."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -49,3 +50,16 @@ def test_without_holds_the_summary_says_so(tmp_path: Path) -> None:
     assert loop_holds.summary(loop_holds.read(tmp_path / "nothing")) == [
         "no callback held the event loop for 10 ms or longer"
     ]
+
+
+def test_what_garbage_collections_took_of_a_hold_is_told(holds: list[Hold]) -> None:
+    async def collects() -> None:
+        await asyncio.sleep(0)
+        time.sleep(0.01)  # noqa: ASYNC251 - long enough to be noted
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(collects())
+    [hold] = [one for one in holds if "collects" in one.what]
+    assert 0 < hold.collecting <= hold.seconds - 0.01
+    assert "ms in garbage collections) " in loop_holds.summary([hold])[1]
