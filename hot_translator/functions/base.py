@@ -300,6 +300,8 @@ def failures(value: Any) -> list[Failure]:
 
 def find_failure(value: Any) -> Failure | None:
     """The first call that is known to fail."""
+    if type(value) is str:  # the name of a resource or parameter, mostly
+        return None
     found = failures(value)
     return found[0] if found else None
 
