@@ -92,15 +92,11 @@ class StackReporter:
     def register(self, objective: Objective, records: list[Recorded], translation: Translation | None) -> None:
         """Register existing and desired resources, before anything changes."""
         self._objective = objective
-        names = {recorded.name: ResourceProgress(recorded.type, "Pending") for recorded in records}
-        if translation is not None:
-            names |= {
-                name: ResourceProgress(definition.type, "Pending")
-                for name, definition in translation.definitions.items()
-                if not definition.virtual
-            }
-        self.progress.resources.update(names)
         definitions = translation.definitions.values() if translation is not None else ()
+        types = {recorded.name: recorded.type for recorded in records}
+        types |= {one.name: one.type for one in definitions if not one.virtual}
+        pending = {type_name: ResourceProgress(type_name, "Pending") for type_name in set(types.values())}
+        self.progress.resources.update((name, pending[type_name]) for name, type_name in types.items())
         self.progress.nested = {one.name: one.written_type for one in definitions if one.virtual}
 
     async def report_started(self) -> None:

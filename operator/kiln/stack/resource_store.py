@@ -30,6 +30,8 @@ from reconcilers.model import Intent, Power, Recorded
 
 log = logging.getLogger(__name__)
 
+READ_AT_ONCE = 200
+"""Records that are read before the event loop gets its turn: about ten milliseconds."""
 RELEASED_TOGETHER = 500
 """Records that are released together. After a crash in between, their deletions are sent again."""
 
@@ -71,15 +73,20 @@ class StackResourceStore(ResourceStore):
         Objects of an older Stack of the same name are left out: Kubernetes deletes them with their owner.
         """
         objects = await self.kube.list(STACK_RESOURCES, self._namespace, labels=self._selector)
-        ours = []
-        for obj in objects:
-            if self._owns(obj):
-                ours.append(obj)
-            elif self._claimed(obj):
-                log.warning("the StackResource %s is ignored: Kiln did not make it", obj["metadata"]["name"])
-        # An earlier reconciliation released these, and ended before it deleted them.
-        self._gone = [obj["metadata"]["name"] for obj in ours if _is_gone(obj)]
-        return [recorded_of(obj) for obj in ours if not _is_gone(obj)]
+        records = []
+        self._gone = []
+        for number, obj in enumerate(objects, 1):
+            if not self._owns(obj):
+                if self._claimed(obj):
+                    log.warning("the StackResource %s is ignored: Kiln did not make it", obj["metadata"]["name"])
+            elif _is_gone(obj):
+                # An earlier reconciliation released it, and ended before it deleted it.
+                self._gone.append(obj["metadata"]["name"])
+            else:
+                records.append(recorded_of(obj))
+            if number % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return records
 
     @override
     async def replace(self, recorded: Recorded, intent: Intent) -> Recorded:

@@ -29,13 +29,14 @@ def nested_of(progress: ProgressTracker) -> tuple[dict[str, Any], ...]:
     totals: Counter[str] = Counter()
     ready: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    for name, one in progress.resources.items():
-        path = parent_of(name)
-        while path:
-            totals[path] += 1
-            ready[path] += one.state == "Ready"
-            failed[path] += one.state == "Failed"
-            path = parent_of(path)
+    counted = Counter((parent_of(name), one.state) for name, one in progress.resources.items())
+    for (path, state), number in counted.items():
+        inside = path
+        while inside:
+            totals[inside] += number
+            ready[inside] += number if state == "Ready" else 0
+            failed[inside] += number if state == "Failed" else 0
+            inside = parent_of(inside)
     names = sorted(progress.nested, key=lambda name: (depth_of(name), name))[:MOST]
     return tuple(
         {

@@ -89,7 +89,8 @@ def counts_of(progress: ProgressTracker) -> Json:
 
 def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
     """At most ten resources with faults: first those that failed, then those that wait for a retry."""
-    named = sorted(progress.resources.items(), key=lambda item: (item[1].state != "Failed", item[0]))
+    faults = [(name, one) for name, one in progress.resources.items() if one.fault is not None]
+    faults.sort(key=lambda item: (item[1].state != "Failed", item[0]))
     return tuple(
         {
             "name": name,
@@ -98,9 +99,8 @@ def failures_of(progress: ProgressTracker) -> tuple[Json, ...]:
             "message": standing.message,
             **({"requestID": standing.request_id} if standing.request_id else {}),
         }
-        for name, standing in named
-        if standing.fault is not None
-    )[:MOST_FAILURES]
+        for name, standing in faults[:MOST_FAILURES]
+    )
 
 
 def build_status(old: Mapping[str, Any], report: StatusUpdate, now: str) -> Json:
