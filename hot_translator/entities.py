@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hot_translator import catalogue, properties
@@ -205,12 +206,21 @@ def _update_policy(schema: TypeSchema | None, sections: Sections, kind: Kind) ->
         return {}
 
 
+_Maker = Callable[..., "Entity"]
+
+
+@cache
+def _containers() -> tuple[_Maker, Mapping[str, _Maker], _Maker]:
+    """What makes nested templates, groups (by their types) and inner stacks. All of these hold entities themselves."""
+    from hot_translator.cloudformation_stack import from_url  # noqa: PLC0415 - as said
+    from hot_translator.groups import GROUPS  # noqa: PLC0415 - as said
+    from hot_translator.nested import Nested  # noqa: PLC0415 - as said
+
+    return Nested, GROUPS, from_url
+
+
 def make_entity(name: str, type_name: str, place: Place, sections: Sections) -> Entity:
     """The resource behind a name, by what the registry says of its type."""
-    from hot_translator.cloudformation_stack import from_url  # noqa: PLC0415 - it is a nested template
-    from hot_translator.groups import GROUPS  # noqa: PLC0415 - groups hold entities, which may be groups
-    from hot_translator.nested import Nested  # noqa: PLC0415 - nested templates hold entities
-
     implementation = place.registry.implementation(type_name, name)
     if implementation is None:
         hint = did_you_mean(type_name, catalogue.names())
@@ -221,10 +231,11 @@ def make_entity(name: str, type_name: str, place: Place, sections: Sections) -> 
     if schema is not None and schema.successor:
         reason = f"{schema.name} is gone from OpenStack: use {schema.successor} (`kiln convert` rewrites the template)"
         sections.report(InvalidTemplate(f"{sections.path}.type", reason))
+    nested, groups, inner_stack = _containers()
     if implementation.is_template:
-        return Nested(name, type_name, implementation, place, sections)
-    if group := GROUPS.get(implementation.name):
+        return nested(name, type_name, implementation, place, sections)
+    if group := groups.get(implementation.name):
         return group(name, type_name, implementation.name, place, sections)
     if implementation.name == "AWS::CloudFormation::Stack":
-        return from_url(name, type_name, place, sections)
+        return inner_stack(name, type_name, place, sections)
     return Plain(name, type_name, implementation.name, place, sections)

@@ -86,6 +86,20 @@ class Written:
         self.hidden_properties: frozenset[str] = frozenset()
         self.hidden_parts: frozenset[str] = frozenset()
         self._compiling = False
+        self._skip_absent()
+
+    def _skip_absent(self) -> None:
+        """Set the sections that the resource does not have. Most resources have properties alone."""
+        if self._snippet.metadata is None:
+            self.metadata = {}
+        if self._snippet.update_policy is None:
+            self.update_policy = {}
+        if self._snippet.deletion_policy is None:
+            self.deletion_policy = "Delete"
+        if self._snippet.external_id is None:
+            self.external_id = None
+        if not self._snippet.depends_on:
+            self.needs = frozenset()
 
     @cached_property
     def properties(self) -> Any:
