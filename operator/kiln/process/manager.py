@@ -71,9 +71,10 @@ def add_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.set_defaults(handler=partial(_run, parser))
 
 
-SWITCH: Final = 0.001
+SWITCH: Final = 0.0002
 """Seconds after which a thread that computes leaves Python's lock to another. The event loop takes it anew after each
-wait, and with Python's default would wait 5 ms each time that a template is translated meanwhile."""
+wait, some hundred times in a reconciliation, and with Python's default would wait 5 ms each time that a template is
+translated meanwhile."""
 
 
 def tune_gc() -> None:
