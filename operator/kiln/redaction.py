@@ -36,6 +36,8 @@ _MOST_OF_ONE: Final = 5_000
 """The same of one owner."""
 _GROUPS: Final = 16
 """Automatons of the redactor for all owners: a change rebuilds one of them."""
+_MOST_PARTS: Final = 8
+"""Automatons of one owner or group, before they are put together: what is added one by one rebuilds little."""
 
 _HEADER: Final = r"(?:x-auth-token|x-subject-token|authorization)['\"]?\s*[:=]\s*['\"]?(?:bearer |basic )?"
 _NAMED: Final = r"['\"]?\b\w*(?:password|passwd|adminpass|secret|api_key|token)['\"]?\s*[:=]\s*"
@@ -74,7 +76,8 @@ class Secrets:
         return _merged((end - length + 1, end + 1) for end, length in self._automaton.iter(text))
 
 
-NONE: Final = Secrets(frozenset())
+Parts = tuple[Secrets, ...]
+"""The secrets of an owner or a group, in sets that were registered one after the other."""
 
 
 class Redaction(ABC):
@@ -118,11 +121,11 @@ class Redactor(Redaction):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owners: OrderedDict[str, Secrets] = OrderedDict()
+        self._owners: OrderedDict[str, Parts] = OrderedDict()
         self._group_of: dict[str, int] = {}
-        self._groups: list[dict[str, Secrets]] = [{} for _ in range(_GROUPS)]
+        self._groups: list[dict[str, Parts]] = [{} for _ in range(_GROUPS)]
         self._sizes = [0] * _GROUPS
-        self._combined: list[Secrets | None] = [NONE] * _GROUPS
+        self._combined: list[Parts | None] = [()] * _GROUPS
         """The secrets of each group; None where they changed since they were put together."""
         self._tenants: Counter[str] = Counter()
         self._count = 0
@@ -130,17 +133,45 @@ class Redactor(Redaction):
     def register(self, owner: str, values: Iterable[str]) -> None:
         """From now on these are the secrets of ``owner``, in place of earlier ones."""
         pieces = frozenset(itertools.islice(_pieces(frozenset(values)), _MOST_OF_ONE))
-        same = self._owners.get(owner, NONE).pieces == pieces
+        same = _together(self.of_owner(owner)) == pieces
         with self._lock:
             if same and owner in self._owners:
                 self._owners.move_to_end(owner)
                 return
             self._drop(owner)
             if pieces:
-                self._add(owner, Secrets(pieces))
-            while self._count > _MOST and len(self._owners) > 1:
-                tenant = max(self._tenants, key=lambda name: self._tenants[name])
-                self._drop(next(name for name in self._owners if _tenant(name) == tenant))
+                self._add(owner, (Secrets(pieces),))
+            self._shrink()
+
+    def extend(self, owner: str, values: Iterable[str]) -> bool:
+        """From now on these are secrets of ``owner``, too. False where it has none: then all have to be registered.
+
+        The cost grows with the number of these values, and hardly with that of earlier ones.
+        """
+        parts = self.of_owner(owner)
+        known = sum(len(one.pieces) for one in parts)
+        pieces = frozenset(itertools.islice(_pieces(frozenset(values)), max(_MOST_OF_ONE - known, 0)))
+        if not parts or not pieces:
+            return bool(parts)
+        added = Secrets(pieces)
+        grown = (*parts, added) if len(parts) < _MOST_PARTS else (Secrets(_together(parts) | pieces),)
+        with self._lock:
+            if self._owners.get(owner) is not parts:
+                return False  # somebody else has just registered
+            group = self._group_of[owner]
+            combined = self._combined[group]
+            self._owners[owner] = grown
+            self._change(group, {**self._groups[group], owner: grown})
+            if combined is not None and len(combined) < _MOST_PARTS:
+                self._combined[group] = (*combined, added)
+            self._account(owner, group, sum(len(one.pieces) for one in grown) - known)
+            self._shrink()
+        return True
+
+    def _shrink(self) -> None:
+        while self._count > _MOST and len(self._owners) > 1:
+            tenant = max(self._tenants, key=lambda name: self._tenants[name])
+            self._drop(next(name for name in self._owners if _tenant(name) == tenant))
 
     def forget(self, owner: str) -> None:
         """The owner is gone."""
@@ -151,46 +182,45 @@ class Redactor(Redaction):
         """What cuts out the secrets that this owner has when it is used, and those of nobody else."""
         return _OfOwner(self, owner)
 
-    def of_owner(self, owner: str) -> Secrets:
+    def of_owner(self, owner: str) -> Parts:
         """The secrets of an owner."""
-        return self._owners.get(owner, NONE)
+        return self._owners.get(owner, ())
 
     def _secrets(self) -> Iterator[Secrets]:
         for group in range(_GROUPS):
-            yield self._combined[group] or self._combine(group)
+            combined = self._combined[group]
+            yield from self._combine(group) if combined is None else combined
 
-    def _combine(self, group: int) -> Secrets:
+    def _combine(self, group: int) -> Parts:
         with self._lock:
             members = self._groups[group]
             all_of_it = list(members.values())
-        if len(all_of_it) == 1:
-            combined = all_of_it[0]
-        else:
-            combined = Secrets(frozenset().union(*(one.pieces for one in all_of_it)))
-        combined.spans("")  # builds the automaton, outside of the lock
+        combined = all_of_it[0] if len(all_of_it) == 1 else (Secrets(frozenset().union(*map(_together, all_of_it))),)
+        for one in combined:
+            one.spans("")  # builds the automaton, outside of the lock
         with self._lock:
             if self._groups[group] is members:
                 self._combined[group] = combined
         return combined
 
-    def _add(self, owner: str, secrets: Secrets) -> None:
+    def _add(self, owner: str, secrets: Parts) -> None:
         group = self._sizes.index(min(self._sizes))
         self._owners[owner] = secrets
         self._group_of[owner] = group
         self._change(group, {**self._groups[group], owner: secrets})
-        self._account(owner, group, len(secrets.pieces))
+        self._account(owner, group, sum(len(one.pieces) for one in secrets))
 
     def _drop(self, owner: str) -> None:
         secrets = self._owners.pop(owner, None)
         if secrets is not None:
             group = self._group_of.pop(owner)
             self._change(group, {name: one for name, one in self._groups[group].items() if name != owner})
-            self._account(owner, group, -len(secrets.pieces))
+            self._account(owner, group, -sum(len(one.pieces) for one in secrets))
 
-    def _change(self, group: int, members: dict[str, Secrets]) -> None:
+    def _change(self, group: int, members: dict[str, Parts]) -> None:
         """A new map each time: by it ``_combine`` sees that there was a change."""
         self._groups[group] = members
-        self._combined[group] = None if members else NONE
+        self._combined[group] = None if members else ()
 
     def _account(self, owner: str, group: int, pieces: int) -> None:
         tenant = _tenant(owner)
@@ -207,7 +237,11 @@ class _OfOwner(Redaction):
         self._owner = owner
 
     def _secrets(self) -> Iterable[Secrets]:
-        return (self._redactor.of_owner(self._owner),)
+        return self._redactor.of_owner(self._owner)
+
+
+def _together(parts: Parts) -> frozenset[str]:
+    return parts[0].pieces if len(parts) == 1 else frozenset().union(*(one.pieces for one in parts))
 
 
 def _tenant(owner: str) -> str:

@@ -84,9 +84,13 @@ class StackReporter:
     def add_made_secrets(self, values: Iterable[str]) -> None:
         """Redact what resources made, such as generated passwords and private keys, in messages and all logs."""
         new = set(values) - self._made
-        if new:
-            self._made |= new
-            for redactor in (self.redact, logs.redact):
+        if not new:
+            return
+        first = not self._made
+        self._made |= new
+        for redactor in (self.redact, logs.redact):
+            # The first ones take the place of those that earlier reconciliations knew.
+            if first or not redactor.extend(made_by(self._owner), new):
                 redactor.register(made_by(self._owner), self._made)
 
     def register(self, objective: Objective, records: list[Recorded], translation: Translation | None) -> None:

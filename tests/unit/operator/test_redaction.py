@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ class CountingAutomaton:
 def test_the_work_of_a_text_is_linear_whatever_the_secrets_are(values):
     redactor = Redactor()
     redactor.register("ns/evil", values)
-    secrets = redactor.of_owner("ns/evil")
+    (secrets,) = redactor.of_owner("ns/evil")
     secrets.spans("")
     counting = secrets._automaton = CountingAutomaton(secrets._automaton)
     for text in ("a" * 32_768, "ab" * 16_384):
@@ -144,3 +145,50 @@ def test_exactly_what_lies_in_a_secret_is_cut_out(secrets, text):
         shown += (text[position:start], MARK)
         position = end
     assert "".join([*shown, text[position:]]) == expected
+
+
+def test_secrets_are_added_to_those_that_an_owner_has() -> None:
+    redact = Redactor()
+    redact.register("ns/other", ["other-secret"])
+    assert not redact.extend("ns/web", ["unknown-owner"])
+    redact.register("ns/web", ["first-secret"])
+    assert redact("first-secret") == MARK
+    values = [f"made-{number:03}-secret" for number in range(40)]
+    for value in values:
+        assert redact.extend("ns/web", [value])
+        assert redact(f"{value} other-secret") == f"{MARK} {MARK}"
+    text = " ".join(["first-secret", *values])
+    assert redact(text) == " ".join([MARK] * 41)
+    assert redact.for_owner("ns/web")(text) == redact(text)
+    assert redact.for_owner("ns/other")(text) == text
+    redact.register("ns/web", values[:1])
+    assert redact(f"{values[0]} {values[1]}") == f"{MARK} {values[1]}"
+    redact.forget("ns/web")
+    assert redact(text) == text
+
+
+def test_what_is_added_one_by_one_costs_about_as_much_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    build = redaction._automaton
+
+    def counted(pieces: frozenset[str]) -> Any:
+        built.append(len(pieces))
+        return build(pieces)
+
+    monkeypatch.setattr(redaction, "_automaton", counted)
+    redact = Redactor()
+    redact.register("ns/web", ["made-000-secret"])
+    pieces = len(redact.of_owner("ns/web")[0].pieces)
+    for number in range(1, 400):
+        assert redact.extend("ns/web", [f"made-{number:03}-secret"])
+        redact("a line of the log")
+    # Rebuilt each time, it would be 400 / 2 times as much as all of them are.
+    assert sum(built) < 40 * 400 * pieces
+
+
+def test_what_one_owner_adds_is_bounded() -> None:
+    redact = Redactor()
+    redact.register("ns/web", ["made-secret"])
+    for number in range(20):
+        assert redact.extend("ns/web", [f"made-{number}-{other}-secret" for other in range(100)])
+    assert sum(len(one.pieces) for one in redact.of_owner("ns/web")) <= redaction._MOST_OF_ONE
