@@ -36,8 +36,6 @@ _MOST_OF_ONE: Final = 5_000
 """The same of one owner."""
 _GROUPS: Final = 16
 """Automatons of the redactor for all owners: a change rebuilds one of them."""
-_MOST_PARTS: Final = 8
-"""Automatons of one owner or group, before they are put together: what is added one by one rebuilds little."""
 
 _HEADER: Final = r"(?:x-auth-token|x-subject-token|authorization)['\"]?\s*[:=]\s*['\"]?(?:bearer |basic )?"
 _NAMED: Final = r"['\"]?\b\w*(?:password|passwd|adminpass|secret|api_key|token)['\"]?\s*[:=]\s*"
@@ -154,7 +152,7 @@ class Redactor(Redaction):
         if not parts or not pieces:
             return bool(parts)
         added = Secrets(pieces)
-        grown = (*parts, added) if len(parts) < _MOST_PARTS else (Secrets(_together(parts) | pieces),)
+        grown = _grown(parts, added)
         with self._lock:
             if self._owners.get(owner) is not parts:
                 return False  # somebody else has just registered
@@ -162,8 +160,8 @@ class Redactor(Redaction):
             combined = self._combined[group]
             self._owners[owner] = grown
             self._change(group, {**self._groups[group], owner: grown})
-            if combined is not None and len(combined) < _MOST_PARTS:
-                self._combined[group] = (*combined, added)
+            if combined is not None:
+                self._combined[group] = _grown(combined, added)
             self._account(owner, group, sum(len(one.pieces) for one in grown) - known)
             self._shrink()
         return True
@@ -238,6 +236,14 @@ class _OfOwner(Redaction):
 
     def _secrets(self) -> Iterable[Secrets]:
         return self._redactor.of_owner(self._owner)
+
+
+def _grown(parts: Parts, added: Secrets) -> Parts:
+    """Parts with one more. Those of like size are put together: there are few, and each piece is rebuilt seldom."""
+    rest = list(parts)
+    while rest and len(rest[-1].pieces) < 2 * len(added.pieces):
+        added = Secrets(rest.pop().pieces | added.pieces)
+    return (*rest, added)
 
 
 def _together(parts: Parts) -> frozenset[str]:
