@@ -142,15 +142,18 @@ class Redactor(Redaction):
             self._shrink()
 
     def extend(self, owner: str, values: Iterable[str]) -> bool:
-        """From now on these are secrets of ``owner``, too. False where it has none: then all have to be registered.
+        """From now on these are secrets of ``owner``, too. False where all have to be registered instead.
 
+        That is where it has none, and where not all pieces find room: then the plain values go before encoded ones.
         The cost grows with the number of these values, and hardly with that of earlier ones.
         """
         parts = self.of_owner(owner)
         known = sum(len(one.pieces) for one in parts)
-        pieces = frozenset(itertools.islice(_pieces(frozenset(values)), max(_MOST_OF_ONE - known, 0)))
-        if not parts or not pieces:
-            return bool(parts)
+        pieces = frozenset(itertools.islice(_pieces(frozenset(values)), _MOST_OF_ONE))
+        if not parts or known + len(pieces) > _MOST_OF_ONE:
+            return False
+        if not pieces:
+            return True
         added = Secrets(pieces)
         grown = _grown(parts, added)
         with self._lock:

@@ -187,9 +187,16 @@ def test_what_is_added_one_by_one_costs_about_as_much_as_all_at_once(monkeypatch
     assert len(redact.of_owner("ns/web")) < 12
 
 
-def test_what_one_owner_adds_is_bounded() -> None:
+def test_of_many_secrets_that_are_added_each_plain_one_is_cut_out() -> None:
     redact = Redactor()
-    redact.register("ns/web", ["made-secret"])
-    for number in range(20):
-        assert redact.extend("ns/web", [f"made-{number}-{other}-secret" for other in range(100)])
+    values = [f'{number:04}"&' * 10 for number in range(300)]
+    redact.register("ns/web", values[:1])
+    refused = 0
+    for number, value in enumerate(values[1:], 2):
+        if not redact.extend("ns/web", [value]):
+            refused += 1
+            redact.register("ns/web", values[:number])
+        assert redact(value) == MARK
+    assert refused  # they do not all fit with their encoded forms
+    assert redact(" ".join(values)) == " ".join([MARK] * len(values))
     assert sum(len(one.pieces) for one in redact.of_owner("ns/web")) <= redaction._MOST_OF_ONE
