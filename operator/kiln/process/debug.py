@@ -16,6 +16,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from kiln.controller.workqueue import PASS
+from kiln.process.http import made_by
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,13 @@ async def profile(seconds: float) -> str:
 
 
 def routes() -> list[web.RouteDef]:
-    """/debug/passes and /debug/profile. They are for 127.0.0.1 only, since a profile costs CPU."""
-    return [web.get("/debug/passes", _passes_page), web.get("/debug/profile", _profile_page)]
+    """/debug/passes and /debug/profile. They are for 127.0.0.1 only, since a profile costs CPU.
+
+    To be called on the event loop of the reconciliations.
+    """
+    loop = asyncio.get_running_loop()
+    pages = {"/debug/passes": _passes_page, "/debug/profile": _profile_page}
+    return [web.get(path, made_by(loop, page)) for path, page in pages.items()]
 
 
 async def _passes_page(_request: web.Request) -> web.Response:

@@ -183,9 +183,11 @@ class _Operator:
         records = partial(self._kube.watch, STACK_RESOURCES)
         deletions = DeletionWatcher(self._filter.observe, records, self._settings.namespaces)
         settings = self._settings
+        heartbeat = http.Heartbeat()
+        health = http.health(heartbeat, lambda: informer.ready and deletions.ready)
         pages = await http.serve(
             [
-                http.Site(settings.host, settings.health_port, http.health(lambda: informer.ready and deletions.ready)),
+                http.Site(settings.host, settings.health_port, health),
                 http.Site(settings.host, settings.metrics_port, http.prometheus()),
                 http.Site("127.0.0.1", settings.debug_port, debug.routes()),
             ]
@@ -199,6 +201,7 @@ class _Operator:
         parts: tuple[Coroutine[Any, Any, None], ...] = (
             informer.wait(),
             deletions.wait(),
+            heartbeat.run(),
             self._events.run(),
             self._shared.history.run(),
             self._lead(),
@@ -231,7 +234,7 @@ class _Operator:
             unwatch()
             for task in tasks:
                 task.cancel()
-            await http.stop(pages)
+            await pages.stop()
             self._clouds.close()
             self._shared.close()
             for kube in (self._kube, self._lease_kube):

@@ -55,9 +55,9 @@ async def test_a_signal_writes_it_to_the_log(at_work, caplog):
 
 async def test_the_pages_are_served_on_loopback_alone(at_work, unused_tcp_port_factory):
     port = unused_tcp_port_factory()
-    (runner,) = await http.serve([http.Site("127.0.0.1", port, debug.routes())])
+    pages = await http.serve([http.Site("127.0.0.1", port, debug.routes())])
     try:
-        assert [address[0] for address in runner.addresses] == ["127.0.0.1"]
+        assert pages.addresses == [("127.0.0.1", port)]
         busy = asyncio.get_running_loop().run_in_executor(None, burn, 0.4)
         async with aiohttp.ClientSession() as client:
             async with client.get(f"http://127.0.0.1:{port}/debug/passes") as answer:
@@ -68,7 +68,7 @@ async def test_the_pages_are_served_on_loopback_alone(at_work, unused_tcp_port_f
                 assert answer.status == 400
         await busy
     finally:
-        await http.stop([runner])
+        await pages.stop()
     assert any("burn (operator/test_debug.py:" in line for line in profile.splitlines())
     assert all(line.rsplit(" ", 1)[1].isdigit() for line in profile.splitlines())
     assert CANARY not in profile
