@@ -1,5 +1,6 @@
 """Compares how two sides went through one scenario, step by step."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,13 +81,18 @@ def _of_resources(
 
 
 def _renamed(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Members of AutoScalingGroups by their order: each side has its own names for them."""
+    """Members of AutoScalingGroups in the order of what they are: each side has its own names for them."""
+
+    def key(name: str) -> tuple[str, str]:
+        row = {word: value for word, value in resources[name].items() if word != "id"}
+        return _MEMBER.sub("*", name), json.dumps(row, sort_keys=True, default=str)
+
     found: dict[str, Any] = {}
-    for name, row in resources.items():
+    for name in sorted(resources, key=key):
         number = 0
-        while (key := _MEMBER.sub(f"*{number}", name)) in found:
+        while (numbered := _MEMBER.sub(f"*{number}", name)) in found:
             number += 1
-        found[key] = row
+        found[numbered] = resources[name]
     return found
 
 

@@ -37,7 +37,11 @@ def _plain(service: str, collection: str, key: str, *without: str, owner: bool =
         if found is None:
             return GONE
         item = _without(found[key] if key else found, *_CLOCKS, *without)
-        return {name: in_order(value) if isinstance(value, list) else value for name, value in item.items()}
+        # Ids in lists get their words first: in the order of the ids both sides would differ.
+        return {
+            name: in_order(side.normalizer.normal(value)) if isinstance(value, list) else value
+            for name, value in item.items()
+        }
 
     return fetch
 

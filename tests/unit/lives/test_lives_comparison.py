@@ -75,8 +75,16 @@ def test_what_follows_from_a_failure_is_not_told_again() -> None:
     assert [(one.step, one.what) for one in compared(heat, kiln)] == [(0, "outcome")]
 
 
-def test_members_of_scaling_groups_are_compared_by_their_order() -> None:
+def test_members_of_scaling_groups_are_compared_whatever_their_names_are() -> None:
     assert compared([seen(**{"g/abcdefghij23": row()})], [seen(**{"g/bcdefghij234": row()})]) == []
+
+
+def test_members_are_matched_by_what_they_are_and_not_by_their_names() -> None:
+    """One side's new member comes first by its name, the other's comes last."""
+    heat = seen(**{"g/aaaaaaaaaaaa": row("same"), "g/bbbbbbbbbbbb": row("new")})
+    kiln = seen(**{"g/cccccccccccc": row("new"), "g/dddddddddddd": row("same")})
+    assert compared([heat], [kiln]) == []
+    assert len(compared([heat], [seen(**{"g/cccccccccccc": row("new"), "g/dddddddddddd": row("new")})])) == 1
 
 
 def test_every_explanation_is_in_the_deviations_and_is_of_a_scenario() -> None:
