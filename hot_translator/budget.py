@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import math
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ MAX_CALLS: Final = 1_000_000
 """Calls of functions in one translation."""
 MAX_COMPARISONS: Final = 50_000
 """Names that may be compared to find the one that was meant."""
+_UNREAD: Final = 0.002
+"""Seconds of functions after which the CPU time of the thread is read: that takes longer than most functions do."""
+_STEPS: Final = 32
+"""Steps of a loop between two readings."""
 
 
 class BudgetExceeded(ValueError):  # noqa: N818 - what happened, as the message says it
@@ -74,6 +79,15 @@ class Budget:
         if self.cpu_spent > self.cpu:
             raise BudgetExceeded(self._out_of_cpu())
 
+    def spend_time(self, seconds: float) -> None:
+        """Take the CPU time of a function that took so many seconds of the clock. Raises ``BudgetExceeded``.
+
+        Short ones are taken together: never more than the clock says, nor than the thread worked since the last time.
+        """
+        _thread.unread += seconds
+        if _thread.unread >= _UNREAD:
+            self.spend_cpu(_thread.begin())
+
     def spend_call(self) -> None:
         """Count a call, and refuse it when nothing is left for it. Raises ``BudgetExceeded``."""
         self.calls_made += 1
@@ -98,18 +112,36 @@ class Budget:
         return f"the functions of the template take more than {self.cpu:g} s of CPU time in all"
 
 
+class _Thread(threading.local):
+    """How much this thread worked when that was last read, and how long functions took since by the clock."""
+
+    read = 0.0
+    unread = 0.0
+
+    def begin(self) -> float:
+        """Begin anew. Returns the seconds of CPU that the functions took at the most since the last time."""
+        now = time.thread_time()
+        worked = min(self.unread, now - self.read)
+        self.read, self.unread = now, 0.0
+        return worked
+
+
+_thread = _Thread()
+
+
 class Meter:
     """Watches one function at work, so that it ends before it has made too much or has worked for too long.
 
     What it counts is not spent yet: the result is, as a whole, when it is there.
     """
 
-    __slots__ = ("_budget", "_deadline", "_made")
+    __slots__ = ("_budget", "_deadline", "_made", "_steps")
 
     def __init__(self) -> None:
         self._budget = remaining()
-        self._deadline = time.thread_time() + self._budget.cpu_left
+        self._deadline: float | None = None
         self._made = 0
+        self._steps = 0
 
     def made(self, size: int) -> None:
         """Count a part of the result. Raises ``BudgetExceeded``."""
@@ -118,7 +150,13 @@ class Meter:
 
     def step(self) -> None:
         """One more step of a loop that may be long. Raises ``BudgetExceeded`` when the CPU time is used up."""
-        if time.thread_time() > self._deadline:
+        self._steps += 1
+        if self._steps % _STEPS:
+            return
+        now = time.thread_time()
+        if self._deadline is None:
+            self._deadline = now + self._budget.cpu_left
+        elif now > self._deadline:
             self._budget.spend_cpu(self._budget.cpu_left + 1e-9)
 
 
@@ -133,21 +171,31 @@ def limited(budget: Budget | None = None) -> Iterator[Budget]:
     """Within it a budget holds, and is given: this one; without one, that which holds already, or a new one."""
     budget = budget or _current.get() or Budget()
     token = _current.set(budget)
+    _thread.begin()
     try:
         yield budget
     finally:
         _current.reset(token)
 
 
-@contextlib.contextmanager
-def refusing(path: str) -> Iterator[None]:
+class refusing:  # noqa: N801 - it is used like contextlib.suppress; a generator would take four times as long
     """Within it, what is too large or nested too deep is a ``ResolutionError`` of this path."""
-    try:
-        yield
-    except BudgetExceeded as error:
-        raise ResolutionError(path, str(error)) from None
-    except RecursionError:
-        raise ResolutionError(path, "the value is nested too deep") from None
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: object) -> None:
+        """``path`` becomes text when it is needed."""
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        """Raise what the error means."""
+        if isinstance(error, BudgetExceeded):
+            raise ResolutionError(str(self._path), str(error)) from None
+        if isinstance(error, RecursionError):
+            raise ResolutionError(str(self._path), "the value is nested too deep") from None
 
 
 def remaining() -> Budget:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError
-from hot_translator.expression import OMITTED, UNKNOWN, Dynamic, Leaf, Scope, is_dynamic, settled
+from hot_translator.expression import ATOMS, OMITTED, UNKNOWN, Dynamic, Leaf, Scope, is_dynamic, settled
 from hot_translator.functions.base import Failure, Path
 from hot_translator.functions.select import SelectPath, select_attribute
 from hot_translator.private import private, private_error
@@ -157,8 +157,7 @@ class Compiler:
 
 def compile_with(functions: Functions, compiler: Any, snippet: Any, path: Path) -> Any:
     """Compile a snippet with a table of functions. A map of one key that names a function is a call of it."""
-    kind = type(snippet)
-    if kind is str or snippet is None or kind is int or kind is bool:
+    if type(snippet) in ATOMS:
         return snippet
     if isinstance(snippet, dict):
         if len(snippet) == 1:
@@ -172,12 +171,12 @@ def compile_with(functions: Functions, compiler: Any, snippet: Any, path: Path) 
                     return compiler.report(private_error(error) if compiler.hidden_reads > before else error)
                 return private(built) if compiler.hidden_reads > before else built
         return {
-            key: item if type(item) is str else compile_with(functions, compiler, item, Path(path, key))
+            key: item if type(item) in ATOMS else compile_with(functions, compiler, item, Path(path, key))
             for key, item in snippet.items()
         }
     if isinstance(snippet, list):
         return [
-            item if type(item) is str else compile_with(functions, compiler, item, Path(path, index))
+            item if type(item) in ATOMS else compile_with(functions, compiler, item, Path(path, index))
             for index, item in enumerate(snippet)
         ]
     return snippet

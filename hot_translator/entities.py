@@ -109,7 +109,7 @@ class Plain:
         sections, schema = self._sections, self._schema
         if schema is not None and sections.external_id is None:
             problems: list[TranslationError] = []
-            path = str(sections.properties_path)
+            path = sections.properties_path  # no text until something is wrong
             values = properties.check(schema, sections.properties, path, problems, sections.hidden_properties)
             for problem in problems:
                 sections.report(problem)

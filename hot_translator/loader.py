@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from hot_translator.errors import InvalidTemplate
+from hot_translator.expression import ATOMS
 from hot_translator.yaml_reader import MAX_DEPTH, Loader, read_yaml
 
 _END_OF_KEY: Final = re.compile(r"[.\[<]")
@@ -60,7 +61,7 @@ def _is_plain(data: Any, depth: int) -> bool:
     if depth <= 0:
         return False
     for part in parts:  # noqa: SIM110 - a generator takes twice as long
-        if type(part) is not str and not _is_plain(part, depth - 1):
+        if type(part) not in ATOMS and not _is_plain(part, depth - 1):
             return False
     return True
 

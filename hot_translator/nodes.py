@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hot_translator.catalogue.model import Alias, PropertySchema
 from hot_translator.errors import InvalidTemplate, TranslationError, under
-from hot_translator.expression import UNKNOWN
+from hot_translator.expression import ATOMS, UNKNOWN
 from hot_translator.names import did_you_mean
 from hot_translator.property_nodes import (
     LATER,
@@ -141,7 +141,7 @@ class MapNode:
         self.moves = moves
         self.old = frozenset(move.old[0] for move in moves)
         self.required = tuple(name for name, schema in schemas.items() if schema.required and schema.default is None)
-        self.defaults = tuple((name, node) for name, node in nodes.items() if node.default is not None)
+        self.defaults = tuple((name, node.default) for name, node in nodes.items() if node.default is not None)
         self.visible = tuple(name for name, schema in schemas.items() if schema.support.status != "hidden")
 
     def values(self, given: Mapping[Any, Any]) -> dict[str, Any]:
@@ -151,13 +151,16 @@ class MapNode:
         values = {}
         for name, value in given.items():
             try:
-                values[name] = self._node(name).value(value)
+                node = self.nodes.get(name)
+                if node is None or not node.implemented:
+                    node = self._node(name)
+                values[name] = node.value(value)
             except RefusedError as refused:
                 refused.keys += self._shown(name)
                 raise
-        for name, node in self.defaults:
+        for name, default in self.defaults:
             if name not in values:
-                values[name] = copied(node.default)
+                values[name] = default if type(default) in ATOMS else copied(default)
         for name in self.required:
             if name not in values:
                 raise RefusedError(f"Property {name} not assigned")

@@ -16,7 +16,7 @@ from hot_translator.budget import refusing
 from hot_translator.catalogue.model import TypeSchema
 from hot_translator.errors import InvalidTemplate, ResolutionError, TranslationError, under
 from hot_translator.expression import NOWHERE, UNKNOWN, dynamic_parts, resolve
-from hot_translator.functions.base import Call, Failure
+from hot_translator.functions.base import Call, Failure, Path
 from hot_translator.nodes import MapNode, compile_map
 from hot_translator.property_nodes import RefusedError, problem
 
@@ -26,7 +26,7 @@ _COMPILED = 4096  # more than all types together; the schemas of nested template
 def check(
     schema: TypeSchema,
     raw: Any,
-    path: str,
+    path: Path | str,
     problems: list[TranslationError],
     hidden: frozenset[str] = frozenset(),
 ) -> dict[str, Any] | None:
@@ -48,13 +48,13 @@ def check(
             with refusing(path):
                 values = _so_far(schema, raw, hidden)
     except RefusedError as refused:
-        refusal = problem(path, refused)
+        refusal = problem(str(path), refused)
     except TranslationError as error:
         refusal = error if error.transient else InvalidTemplate(error.path, error.reason)
     if values is not None and not any(isinstance(part, Call) for part in dynamic):
         return values  # what follows looks for all problems, where there is one, and at what calls give
     before = len(problems)
-    _node(schema, hidden).check(raw, path, problems)
+    _node(schema, hidden).check(raw, str(path), problems)
     if len(problems) > before:
         return None
     if refusal is not None:
@@ -62,10 +62,10 @@ def check(
     return values
 
 
-def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: str) -> Iterator[TranslationError]:
+def broken_rules(schema: TypeSchema, values: Mapping[str, Any], path: Path | str) -> Iterator[TranslationError]:
     """The rules between properties that final values break, as far as they are known (``check``)."""
     for breach in rules.breaches(schema.name, values):
-        yield InvalidTemplate(_below(path, breach.path), breach.reason)
+        yield InvalidTemplate(_below(str(path), breach.path), breach.reason)
 
 
 def _so_far(schema: TypeSchema, raw: Any, hidden: frozenset[str]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from hot_translator.catalogue.model import PropertySchema
 from hot_translator.errors import InvalidTemplate, TranslationError, under
-from hot_translator.expression import UNKNOWN, Dynamic, Omitted, has_unknown
+from hot_translator.expression import ATOMS, UNKNOWN, Dynamic, Omitted, has_unknown
 from hot_translator.functions.base import Call
 from hot_translator.limits import HIDDEN, Check, compile_check, to_number
 
@@ -174,9 +174,9 @@ def problem(path: str, refused: RefusedError) -> TranslationError:
 def copied(value: Any) -> Any:
     """A copy of plain data that shares no container with it."""
     if isinstance(value, dict):
-        return {key: item if type(item) is str else copied(item) for key, item in value.items()}
+        return {key: item if type(item) in ATOMS else copied(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [item if type(item) is str else copied(item) for item in value]
+        return [item if type(item) in ATOMS else copied(item) for item in value]
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from hot_translator.budget import BudgetExceeded, Meter, measure, remaining
 from hot_translator.errors import EvaluationFailed, InvalidTemplate, ResolutionError, TranslationError
 from hot_translator.expression import (
+    ATOMS,
     OMITTED,
     UNKNOWN,
     Dynamic,
@@ -32,10 +33,13 @@ class Path(NamedTuple):
     key: str | int
 
     def __str__(self) -> str:
-        text = str(self.parent) if self.parent is not None else ""
-        if isinstance(self.key, int):
-            return f"{text}[{self.key}]"
-        return f"{text}.{self.key}" if text else self.key
+        parts: list[str] = []
+        place: Path | None = self
+        while place is not None:
+            place, key = place
+            parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
+        parts.reverse()
+        return "".join(parts).removeprefix(".")
 
 
 class Environs(Protocol):
@@ -271,9 +275,9 @@ def strip_items(value: Any) -> Any:
 def strip(value: Any) -> Any:
     """Data without the entries that are omitted."""
     if isinstance(value, dict):
-        return {key: item if type(item) is str else strip(item) for key, item in value.items() if item is not OMITTED}
+        return {key: item if type(item) in ATOMS else strip(item) for key, item in value.items() if item is not OMITTED}
     if isinstance(value, list):
-        return [item if type(item) is str else strip(item) for item in value if item is not OMITTED]
+        return [item if type(item) in ATOMS else strip(item) for item in value if item is not OMITTED]
     return value
 
 
@@ -325,9 +329,9 @@ def is_list(value: Any) -> bool:
 
 def timed(function: Callable[[Any], Any], arguments: Any) -> Any:
     """What the function makes of its arguments. Its CPU time is taken from the budget."""
-    started = time.thread_time()
+    started = time.perf_counter()
     result = function(arguments)
-    remaining().spend_cpu(time.thread_time() - started)
+    remaining().spend_time(time.perf_counter() - started)
     return result
 
 

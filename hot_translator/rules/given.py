@@ -18,6 +18,8 @@ class Breach(NamedTuple):
 class Given:
     """A map of final values. An empty text, list or map counts as not given: so the services take it."""
 
+    __slots__ = ("_path", "_values")
+
     def __init__(self, values: Mapping[str, Any], path: tuple[str | int, ...] = ()) -> None:
         self._values = values
         self._path = path
@@ -30,11 +32,11 @@ class Given:
     def has(self, name: str) -> bool:
         """Whether a value is certainly given."""
         value = self._values.get(name)
-        return value is not UNKNOWN and value not in (None, "", [], {})
+        return value is not UNKNOWN and not _is_empty(value)
 
     def lacks(self, name: str) -> bool:
         """Whether there is certainly no value."""
-        return self._values.get(name) in (None, "", [], {})
+        return _is_empty(self._values.get(name))
 
     def known(self, name: str) -> bool:
         """Whether it is certain whether there is a value."""
@@ -63,6 +65,11 @@ class Given:
     def breach(self, name: str, reason: str) -> Breach:
         """What is wrong with one of the values."""
         return Breach((*self._path, name) if name else self._path, reason)
+
+
+def _is_empty(value: Any) -> bool:
+    """False and zero are values."""
+    return not value and value in (None, "", [], {})
 
 
 Rule = Callable[[Given], Iterator[Breach]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from hot_translator.catalogue import lookup
 from hot_translator.rules.given import Breach, Given, Rule, exclusive, needs, one_of, together
@@ -18,8 +18,9 @@ def _value_specs(type_name: str) -> Rule:
     """value_specs adds what the type has no property for, and nothing else. Heat lets ports have all of it."""
 
     def rule(it: Given) -> Iterator[Breach]:
-        schema, specs = lookup(type_name), it["value_specs"]
-        if schema is None or not isinstance(specs, dict):
+        specs = it["value_specs"]
+        schema = lookup(type_name) if isinstance(specs, dict) else None
+        if schema is None:
             return
         banned = sorted(str(key) for key in specs if key in schema.properties or key in ("shared", "tenant_id"))
         if banned:
@@ -34,16 +35,11 @@ def _subnet_versions(it: Given) -> Iterator[Breach]:
         yield it.breach(modes[0], "ipv6_ra_mode and ipv6_address_mode are not supported for IPv4")
     elif len(modes) > 1 and it[modes[0]] != it[modes[1]]:
         yield it.breach(modes[1], "When both ipv6_ra_mode and ipv6_address_mode are set, they must be equal")
-    cidr = _network_of(it["cidr"])
-    if cidr is not None and it.known("ip_version") and it["ip_version"] not in (None, cidr.version):
-        yield it.breach("cidr", f"is of IPv{cidr.version}, and the ip_version is {it['ip_version']}")
-
-
-def _network_of(text: Any) -> Any:
-    try:
-        return ipaddress.ip_network(text, strict=False) if isinstance(text, str) else None
-    except ValueError:
-        return None  # its own constraint refuses it
+    cidr = it["cidr"]
+    if isinstance(cidr, str) and it.known("ip_version"):
+        version = 6 if ":" in cidr else 4  # that it is a CIDR at all is its own constraint
+        if it["ip_version"] not in (None, version):
+            yield it.breach("cidr", f"is of IPv{version}, and the ip_version is {it['ip_version']}")
 
 
 def _gateway(it: Given) -> Iterator[Breach]:

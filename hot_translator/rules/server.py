@@ -47,13 +47,13 @@ def _mapping_v2(mapping: Given) -> Iterator[Breach]:
 
 
 def _networks(it: Given) -> Iterator[Breach]:
-    for network in it.items("networks"):
+    known, networks = list(it.items("networks")), it["networks"]
+    for network in known:
         yield from _network(network)
-    networks = it["networks"]
-    allocated = any(network.has("allocate_network") for network in it.items("networks"))
+    allocated = any(network.has("allocate_network") for network in known)
     if allocated and isinstance(networks, list) and len(networks) > 1:
         yield it.breach("networks", "allocate_network cannot be specified beside other network interfaces")
-    if it.has("security_groups") and any(network.has("port") for network in it.items("networks")):
+    if it.has("security_groups") and any(network.has("port") for network in known):
         reason = (
             "Cannot define security_groups of a server and networks with a port at the same time: the port has its own"
         )

@@ -132,12 +132,14 @@ class Volume(RestResource):
 
     @override
     def replacement(self, desired: Desired, recorded: Recorded, observed: Any) -> Replace | Failed | None:
-        size = desired.properties.get("size")
-        if "size" in desired.changed and size and observed and size < observed.get("size", size):
-            return Failed(f"a volume of {observed['size']} GiB cannot shrink to {size}", Fault.INVALID, "size")
+        size, changed = desired.properties.get("size"), desired.changed
         if observed is not None:
-            desired = replace(desired, changed=desired.changed - desired.anew)  # restored in place
-        return super().replacement(desired, recorded, observed)
+            desired = replace(desired, changed=changed - desired.anew)  # restored in place
+        outcome = super().replacement(desired, recorded, observed)
+        # A volume that is made anew for another reason may be smaller.
+        if outcome is None and "size" in changed and size and observed and size < observed.get("size", size):
+            return Failed(f"a volume of {observed['size']} GiB cannot shrink to {size}", Fault.INVALID, "size")
+        return outcome
 
     # Snapshottable.
 

@@ -121,6 +121,13 @@ def test_a_volume_does_not_shrink(desire, record):
     assert outcome.property == "size"
 
 
+def test_a_volume_that_is_made_anew_for_another_reason_may_be_smaller(desire, record):
+    desired = desire(VOLUME, {"size": 1}, {"size", "source_volid"})
+    outcome = Volume().replacement(desired, record(), {**SHOWN, "size": 2})
+    assert isinstance(outcome, Replace)
+    assert outcome.why == "source_volid changed"
+
+
 def test_another_type_is_a_retype(step):
     outcome = step({"volume_type": "slow"}, {"volume_type"})
     assert outcome.request.body == {"os-retype": {"new_type": "slow", "migration_policy": "never"}}
