@@ -169,13 +169,22 @@ tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="
 @contextlib.contextmanager
 def limited(budget: Budget | None = None) -> Iterator[Budget]:
     """Within it a budget holds, and is given: this one; without one, that which holds already, or a new one."""
-    budget = budget or _current.get() or Budget()
+    outer = _current.get()
+    _settle(outer)
+    budget = budget or outer or Budget()
     token = _current.set(budget)
-    _thread.begin()
     try:
         yield budget
     finally:
+        _settle(budget)
         _current.reset(token)
+
+
+def _settle(budget: Budget | None) -> None:
+    """Take what the functions of this thread took and was not taken yet."""
+    worked = _thread.begin()
+    if budget is not None:
+        budget.cpu_spent += worked
 
 
 class refusing:  # noqa: N801 - it is used like contextlib.suppress; a generator would take four times as long

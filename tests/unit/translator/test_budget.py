@@ -1,11 +1,13 @@
 """No template makes a translation take gigabytes or minutes, however many calls it is made of."""
 
+import time
 import tracemalloc
 
 import pytest
 
 from hot_translator import Pseudo, TranslationError, parse_template, translate
-from hot_translator.budget import Budget, limited
+from hot_translator.budget import Budget, BudgetExceeded, limited
+from hot_translator.functions.base import timed
 
 HEAD = "heat_template_version: 2021-04-16\n"
 PSEUDO = Pseudo("web", "uid", "project", "RegionOne")
@@ -69,6 +71,28 @@ def test_thousands_of_mistakes_are_all_told_though_not_all_with_a_hint():
     assert len(error.problems) == 2000
     assert all(problem.line for problem in error.problems)
     assert "OS::Nova::Server" in str(error.problems[0])
+
+
+def test_functions_that_are_short_each_use_up_the_cpu_time_together():
+    """Each takes less than is read at one time, also where each is evaluated by itself."""
+    budget = Budget(cpu=0.2)
+
+    def work(_):
+        sum(range(2_000))
+
+    begun = time.thread_time()
+    with pytest.raises(BudgetExceeded, match=r"more than 0\.2 s of CPU"):  # noqa: PT012 - which of them does not matter
+        while time.thread_time() < begun + 5:
+            with limited(budget):
+                budget.spend_call()
+                timed(work, None)
+    assert 0.2 <= budget.cpu_spent < 1
+
+
+def test_what_the_clock_says_is_not_taken_where_the_thread_did_not_work():
+    with limited(Budget()) as budget:
+        timed(time.sleep, 0.1)
+    assert budget.cpu_spent < 0.05
 
 
 def test_each_translation_has_a_budget_of_its_own():
