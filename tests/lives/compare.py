@@ -40,15 +40,19 @@ def compared(heat: Sequence[Mapping[str, Any]], kiln: Sequence[Mapping[str, Any]
     """All differences. Where one side failed, what follows from that is not told again."""
     found: list[Difference] = []
     apart: set[str] = set()
+    begun = False
     for number, (left, right) in enumerate(zip(heat, kiln, strict=False)):
-        if left.get("begun") or right.get("begun"):
+        before, begun = begun, bool(left.get("begun") or right.get("begun"))
+        if begun:
             continue
         outcomes = {left["outcome"], right["outcome"]}
         if len(outcomes) > 1 and not outcomes <= FAILED:
             told = [f"{side['outcome']}: {side['reason']}" for side in (left, right)]
             found.append(Difference(number, "outcome", f"{left['outcome']}/{right['outcome']}", *told))
         failed = bool(outcomes & FAILED)
-        for one in _of_resources(number, left, right, apart):
+        # Whether something was there already in the middle of the step before depends on the moment of that look.
+        alike = {"none", "new", "same"} if before else {"none", "new"}
+        for one in _of_resources(number, left, right, apart, alike):
             if failed:
                 apart.add(one.where.split(" ")[0])
             else:
@@ -61,7 +65,7 @@ def compared(heat: Sequence[Mapping[str, Any]], kiln: Sequence[Mapping[str, Any]
 
 
 def _of_resources(
-    number: int, left: Mapping[str, Any], right: Mapping[str, Any], apart: set[str]
+    number: int, left: Mapping[str, Any], right: Mapping[str, Any], apart: set[str], alike: set[str]
 ) -> Iterator[Difference]:
     ours, theirs = _renamed(left["resources"]), _renamed(right["resources"])
     for name in sorted({*ours, *theirs}):
@@ -73,8 +77,8 @@ def _of_resources(
             continue
         if one["state"] != other["state"]:
             yield Difference(number, "state", name, one["state"], other["state"])
-        without_id = {one["change"], other["change"]} == {"none", "new"} and one["state"] == other["state"] == "ready"
-        if one["change"] != other["change"] and name not in apart and not without_id:
+        same = {one["change"], other["change"]} <= alike and one["state"] == other["state"] == "ready"
+        if one["change"] != other["change"] and name not in apart and not same:
             yield Difference(number, "change", name, one["change"], other["change"])
         for where, value, another in differences(one["live"], other["live"]):
             yield Difference(number, "live", f"{name} {where}", value, another)

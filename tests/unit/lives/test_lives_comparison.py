@@ -79,6 +79,13 @@ def test_members_of_scaling_groups_are_compared_whatever_their_names_are() -> No
     assert compared([seen(**{"g/abcdefghij23": row()})], [seen(**{"g/bcdefghij234": row()})]) == []
 
 
+def test_what_was_there_in_the_middle_of_the_step_before_is_a_matter_of_the_moment() -> None:
+    begun = {"begun": True, "outcome": "begun", "reason": ""}
+    assert compared([begun, seen(p=row("same"))], [begun, seen(p=row("new"))]) == []
+    assert len(compared([seen(), seen(p=row("same"))], [seen(), seen(p=row("new"))])) == 1
+    assert len(compared([begun, seen(p=row("replaced"))], [begun, seen(p=row("same"))])) == 1
+
+
 def test_members_are_matched_by_what_they_are_and_not_by_their_names() -> None:
     """One side's new member comes first by its name, the other's comes last."""
     heat = seen(**{"g/aaaaaaaaaaaa": row("same"), "g/bbbbbbbbbbbb": row("new")})
