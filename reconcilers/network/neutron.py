@@ -83,7 +83,9 @@ class Neutron(RestResource):
     @override
     def drift(self, desired: Desired, observed: Any) -> frozenset[str]:
         drifted = super().drift(desired, observed)
-        specs = desired.properties.get("value_specs") or {}
+        specs = desired.properties.get("value_specs")
+        if not specs:
+            return drifted
         astray = any(key in observed and not self.specified(key, value, observed) for key, value in specs.items())
         return drifted | {"value_specs"} if astray else drifted
 
