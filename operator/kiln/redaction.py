@@ -32,8 +32,10 @@ _LONG: Final = 16
 """Characters from which on a line of a secret is one by itself."""
 _MOST: Final = 50_000
 """Pieces in all; the oldest owners of the tenant that has the most go first."""
-_MOST_OF_ONE: Final = 5_000
-"""The same of one owner."""
+_MOST_OF_ONE: Final = 10_000
+"""The same of one owner; what is more is not found."""
+_WITH_ENCODED: Final = 5_000
+"""Pieces of one owner up to which encoded forms are among them: the rest is for plain values that are added later."""
 _GROUPS: Final = 16
 """Automatons of the redactor for all owners: a change rebuilds one of them."""
 
@@ -130,7 +132,7 @@ class Redactor(Redaction):
 
     def register(self, owner: str, values: Iterable[str]) -> None:
         """From now on these are the secrets of ``owner``, in place of earlier ones."""
-        pieces = frozenset(itertools.islice(_pieces(frozenset(values)), _MOST_OF_ONE))
+        pieces = _pieces(values)
         same = _together(self.of_owner(owner)) == pieces
         with self._lock:
             if same and owner in self._owners:
@@ -142,16 +144,15 @@ class Redactor(Redaction):
             self._shrink()
 
     def extend(self, owner: str, values: Iterable[str]) -> bool:
-        """From now on these are secrets of ``owner``, too. False where all have to be registered instead.
+        """From now on these are secrets of ``owner``, too. False where it has none: then all have to be registered.
 
-        That is where it has none, and where not all pieces find room: then the plain values go before encoded ones.
         The cost grows with the number of these values, and hardly with that of earlier ones.
         """
         parts = self.of_owner(owner)
-        known = sum(len(one.pieces) for one in parts)
-        pieces = frozenset(itertools.islice(_pieces(frozenset(values)), _MOST_OF_ONE))
-        if not parts or known + len(pieces) > _MOST_OF_ONE:
+        if not parts:
             return False
+        known = sum(len(one.pieces) for one in parts)
+        pieces = _pieces(values, known)
         if not pieces:
             return True
         added = Secrets(pieces)
@@ -283,8 +284,19 @@ def _merged_all(lists: Sequence[list[Span]]) -> list[Span]:
     return _merged(sorted(itertools.chain.from_iterable(found), key=lambda span: span[1]))
 
 
-def _pieces(values: frozenset[str]) -> Iterator[str]:
-    for form in _forms(values):
+def _pieces(values: Iterable[str], known: int = 0) -> frozenset[str]:
+    """What is looked for to find these secrets, beside so many pieces that the owner has: first all of them plain, then
+    as they may stand encoded in a text.
+    """
+    secrets = [value for value in values if len(value) >= SHORTEST_SECRET]
+    plain = frozenset(itertools.islice(_cut(secrets), max(_MOST_OF_ONE - known, 0)))
+    room = max(_WITH_ENCODED - known - len(plain), 0)
+    encoded = itertools.chain.from_iterable(map(_encoded, secrets))
+    return plain.union(itertools.islice(_cut(encoded), room))
+
+
+def _cut(forms: Iterable[str]) -> Iterator[str]:
+    for form in forms:
         if len(form) <= PIECE:
             if len(form) >= SHORTEST_SECRET:
                 yield form
@@ -294,19 +306,16 @@ def _pieces(values: frozenset[str]) -> Iterator[str]:
         yield form[-PIECE:]
 
 
-def _forms(values: frozenset[str]) -> Iterator[str]:
-    """Secrets as they may stand in a text: first all of them plain, then encoded, and each line of a longer one."""
-    values = frozenset(value for value in values if len(value) >= SHORTEST_SECRET)
-    yield from values
-    for value in values:
-        yield json.dumps(value)[1:-1]
-        yield repr(value)[1:-1]
-        yield quote(value, safe="", errors="replace")
-        yield quote_plus(value, errors="replace")
-        yield html.escape(value)
-        yield from _base64(value)
-        if "\n" in value:
-            yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _LONG)
+def _encoded(value: str) -> Iterator[str]:
+    """A secret as it may stand in a text when it is encoded, and each line of a longer one."""
+    yield json.dumps(value)[1:-1]
+    yield repr(value)[1:-1]
+    yield quote(value, safe="", errors="replace")
+    yield quote_plus(value, errors="replace")
+    yield html.escape(value)
+    yield from _base64(value)
+    if "\n" in value:
+        yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _LONG)
 
 
 def _base64(value: str) -> Iterator[str]:

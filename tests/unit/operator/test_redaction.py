@@ -1,6 +1,7 @@
 """Redaction costs time linear in the text, knows whose secrets it cuts out, and leaves no part of one at a cut."""
 
 import itertools
+import json
 import random
 import threading
 from typing import Any
@@ -187,16 +188,35 @@ def test_what_is_added_one_by_one_costs_about_as_much_as_all_at_once(monkeypatch
     assert len(redact.of_owner("ns/web")) < 12
 
 
-def test_of_many_secrets_that_are_added_each_plain_one_is_cut_out() -> None:
+def test_of_many_secrets_that_are_added_each_plain_one_is_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoded forms find no room any more: none of the earlier secrets is looked at again for that."""
+    encoded = []
+    original = redaction._encoded
+
+    def counted(value: str) -> Any:
+        encoded.append(value)
+        return original(value)
+
+    monkeypatch.setattr(redaction, "_encoded", counted)
     redact = Redactor()
-    values = [f'{number:04}"&' * 10 for number in range(300)]
+    values = [f'{number:04}"&' * 10 for number in range(2000)]
     redact.register("ns/web", values[:1])
-    refused = 0
     for number, value in enumerate(values[1:], 2):
-        if not redact.extend("ns/web", [value]):
-            refused += 1
-            redact.register("ns/web", values[:number])
-        assert redact(value) == MARK
-    assert refused  # they do not all fit with their encoded forms
-    assert redact(" ".join(values)) == " ".join([MARK] * len(values))
-    assert sum(len(one.pieces) for one in redact.of_owner("ns/web")) <= redaction._MOST_OF_ONE
+        assert redact.extend("ns/web", [value])
+        if number % 100 == 0:
+            assert redact(value) == MARK
+    assert redact(" ".join(values[:500])) == " ".join([MARK] * 500)
+    assert redact(values[-1]) == MARK
+    assert redact(json.dumps(values[0])) == f'"{MARK}"'
+    pieces = sum(len(one.pieces) for one in redact.of_owner("ns/web"))
+    assert redaction._WITH_ENCODED < pieces <= redaction._MOST_OF_ONE
+    assert len(encoded) < 1000
+    assert all(encoded.count(value) == 1 for value in encoded[:100])
+
+
+def test_what_is_registered_at_once_leaves_room_for_plain_secrets_that_are_added() -> None:
+    redact = Redactor()
+    redact.register("ns/web", (f'{number:04}"&' * 10 for number in range(1000)))
+    assert 2000 < sum(len(one.pieces) for one in redact.of_owner("ns/web")) <= redaction._WITH_ENCODED
+    assert redact.extend("ns/web", ["one-more-secret"])
+    assert redact("one-more-secret") == MARK
