@@ -27,6 +27,7 @@ class _Memo:
     read: list[Any] | None = None
     value: Any = None
     size: int | None = None
+    beside: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +103,11 @@ class Definition:
                 memo.size = 0
         return memo.size
 
+    @property
+    def beside(self) -> dict[Any, Any]:
+        """What others keep beside the properties as they were resolved last: a new map where these are new."""
+        return self._memo.beside
+
     def exists(self, scope: Scope) -> Any:
         """Whether there is to be such a resource: true, false, or ``UNKNOWN`` while its condition is.
 
@@ -134,7 +140,7 @@ class Definition:
             resolved = resolve(self.properties, scope)
             size = measure(resolved)
         value = self._finalize(resolved)
-        memo.read, memo.value, memo.size = None, value, size
+        memo.read, memo.value, memo.size, memo.beside = None, value, size, {}
         memo.read = read
         return value
 

@@ -8,7 +8,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from hot_translator.sizes import size_of
@@ -80,6 +80,11 @@ class Digester:
         self._key = key
         self._resource = resource
 
+    @property
+    def place(self) -> tuple[bytes, str]:
+        """What its digests depend on beside the values."""
+        return self._key, self._resource
+
     def of(self, resource: str) -> "Digester":
         """The digester of this resource's properties."""
         return Digester(self._key, resource)
@@ -137,18 +142,36 @@ class Digester:
 class PropertyDigests:
     """The digests of one resource's properties. Each is made when it is asked for first."""
 
-    def __init__(self, digester: Digester, properties: Mapping[str, Any], *, large: bool | None = None) -> None:
-        """``large``: whether they are together (:func:`is_large`), where that is known."""
+    def __init__(
+        self,
+        digester: Digester,
+        properties: Mapping[str, Any],
+        *,
+        large: bool | None = None,
+        wholes: dict[Any, str] | None = None,
+    ) -> None:
+        """``large``: whether they are together (:func:`is_large`), where that is known.
+
+        ``wholes`` keeps the digests of all properties at once, for as long as these stay the same.
+        """
         self._digester = digester
-        self._given = {name: value for name, value in properties.items() if value is not None}
-        self._names = properties.keys()
+        self._properties = properties
+        self._wholes = {} if wholes is None else wholes
         self.large = is_large(self._given) if large is None else large
         self._made: dict[str, str] = {}
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name, value in self._properties.items() if value is not None}
 
     @property
     def whole(self) -> str:
         """Digest of all given properties at once."""
-        return self._made.get(WHOLE) or self._digest(WHOLE)
+        place = self._digester.place
+        found = self._wholes.get(place)
+        if found is None:
+            found = self._wholes[place] = self._digest(WHOLE)
+        return found
 
     def each(self, names: Iterable[str]) -> dict[str, str]:
         """Digest of each named property that has a value."""
@@ -161,7 +184,7 @@ class PropertyDigests:
 
     def changed(self, applied: Mapping[str, str]) -> frozenset[str]:
         """Names of the properties whose digest differs from the one in ``applied``, and of those given no longer."""
-        gone = {name for name in applied if name in self._names and name not in self._given}
+        gone = {name for name in applied if name in self._properties and name not in self._given}
         return frozenset(gone | {name for name in self._given if not self._matches(name, applied.get(name))})
 
     def _matches(self, name: str, digest: str | None) -> bool:

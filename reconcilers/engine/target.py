@@ -34,6 +34,8 @@ class Target:
     """Of what the resource was restored. ``template`` has its properties already."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Secrets that were taken over with resources, by ownership token."""
+    wholes: dict[Any, str] = field(default_factory=dict, repr=False, compare=False)
+    """Digests of all properties at once. They outlive the target where the properties stay as they are."""
     _digests: dict[str, PropertyDigests] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By the salt."""
 
@@ -106,7 +108,7 @@ class Target:
     def _salted_by(self, salt: str) -> PropertyDigests:
         made = self._digests.get(salt)
         if made is None:
-            made = PropertyDigests(self.digester.of(salt), self.template, large=self.large)
+            made = PropertyDigests(self.digester.of(salt), self.template, large=self.large, wholes=self.wholes)
             self._digests[salt] = made
         return made
 
@@ -175,4 +177,5 @@ def target_of(
         large = is_large(template)
     else:
         restore = None
-    return Target(rtype, definition, requires, template, metadata, digester, large, restore, kept or {})
+    wholes = definition.beside if restore is None else {}
+    return Target(rtype, definition, requires, template, metadata, digester, large, restore, kept or {}, wholes)

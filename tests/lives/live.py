@@ -144,6 +144,17 @@ def _identity(collection: str, key: str) -> Fetch:
     return fetch
 
 
+def _balancer(collection: str, key: str) -> Fetch:
+    """A part of Octavia. What traffic makes of it, and the tags by which Kiln knows it, are left out."""
+    plain = _plain("load_balancer", f"lbaas/{collection}", key, "operating_status", "provisioning_status")
+
+    def fetch(side: "Side", physical_id: str) -> Any:
+        item = plain(side, physical_id)
+        return item if item == GONE else {**item, "tags": [tag for tag in item["tags"] if tag]}
+
+    return fetch
+
+
 FETCH: Mapping[str, Fetch] = {
     "OS::Nova::Server": _server,
     "OS::Nova::KeyPair": _key_pair,
@@ -167,4 +178,9 @@ FETCH: Mapping[str, Fetch] = {
         f"OS::Keystone::{kind}": _identity(f"{kind.lower()}s", kind.lower())
         for kind in ("User", "Group", "Project", "Role", "Domain", "Service", "Endpoint", "Region")
     },
+    "OS::Octavia::LoadBalancer": _balancer("loadbalancers", "loadbalancer"),
+    "OS::Octavia::Listener": _balancer("listeners", "listener"),
+    "OS::Octavia::Pool": _balancer("pools", "pool"),
+    "OS::Octavia::HealthMonitor": _balancer("healthmonitors", "healthmonitor"),
+    "OS::Octavia::L7Policy": _balancer("l7policies", "l7policy"),
 }

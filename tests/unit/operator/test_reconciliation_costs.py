@@ -14,6 +14,7 @@ from kiln.stack import clock
 from kiln.stack.large_stacks import LargeStacks
 from kiln.stack.requeue import PassEnd
 from kiln.stack.translation_cache import TranslationCache
+from reconcilers.digests import WHOLE, Digester
 
 
 @pytest.fixture
@@ -43,6 +44,30 @@ async def test_resyncs_that_find_nothing_write_the_sync_time_once_an_hour_and_no
     await web.run()
     assert writes(web) == before + 1
     assert web.status["lastSyncTime"] == now[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def test_the_digest_of_a_resource_is_made_again_only_when_its_properties_change(
+    web: OneStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    original = Digester.property
+
+    def counted(self: Digester, name: str, value: Any, **options: Any) -> str:
+        if name == WHOLE:
+            made.append(value)
+        return original(self, name, value, **options)
+
+    monkeypatch.setattr(Digester, "property", counted)
+    port = {"type": "OS::Neutron::Port", "properties": {"network": {"get_resource": "net"}}}
+    web.apply({"net": NET, "port": port})
+    await web.run()
+    await web.run()
+    made.clear()
+    await web.run()
+    assert made == []
+    web.apply({"net": NET, "port": {**port, "properties": {**port["properties"], "name": "other"}}})
+    await web.run()
+    assert "other" in [value.get("name") for value in made]
 
 
 @pytest.mark.parametrize("kind", ["yaql", "list_join"])
