@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hot_translator import Translation, TranslationError
 from kiln.api.stack_status import StackStatus
-from kiln.api.v1alpha1 import Operation, StackSpec
+from kiln.api.v1alpha1 import StackSpec
 from kiln.clouds.credentials import CredentialsError
 from kiln.stack import (
     approval,
@@ -54,8 +54,8 @@ log = logging.getLogger(__name__)
 DUPLICATE_CHECK_INTERVAL: Final = 20.0
 """Seconds until the next look for a possible duplicate."""
 OUTPUTS_CHECK_INTERVAL: Final = 15.0
-"""Seconds from the end of an update to the next look: one service notes a moment later what changed in another, as Nova
-does with the addresses of ports, and outputs show it."""
+"""Seconds from the end of an operation to the next look: one service notes a moment later what changed in another, as
+Nova does with the addresses of ports, and outputs show it."""
 ROLLBACK_NOW: Final = 0.05
 """Seconds until the reconciliation that rolls back."""
 MOST_WARNINGS: Final = 5
@@ -255,7 +255,7 @@ class StackReconciliation:
         again = resync(spec)
         if engine.context.has_possible_duplicates:
             again = min(again or DUPLICATE_CHECK_INTERVAL, DUPLICATE_CHECK_INTERVAL)
-        if self.reporter.started and decided.operation is Operation.UPDATE and shows:
+        if self.reporter.started and shows:
             again = min(again or OUTPUTS_CHECK_INTERVAL, OUTPUTS_CHECK_INTERVAL)
         return Requeue(PassEnd.AT_REST, again)
 

@@ -33,17 +33,19 @@ async def test_a_stack_becomes_ready_and_is_looked_at_again_later(web: OneStack)
 
 
 @pytest.mark.parametrize("shows", [True, False], ids=["with an output", "without outputs"])
-async def test_an_update_whose_outputs_show_resources_is_looked_at_once_more_soon(web: OneStack, shows: bool) -> None:
+async def test_a_stack_whose_outputs_show_resources_is_looked_at_once_more_soon(web: OneStack, shows: bool) -> None:
     def template(name: str) -> dict[str, Any]:
         net = {"type": "OS::Neutron::Net", "properties": {"name": name}}
         outputs = {"outputs": {"where": {"value": {"get_attr": ["net", "name"]}}}} if shows else {}
         return {"heat_template_version": "2021-04-16", "resources": {"net": net}, **outputs}
 
-    web.apply({}, template=template("old"), resyncInterval="100s")
-    assert ((await web.run()).after or 0) > OUTPUTS_CHECK_INTERVAL
-    web.apply({}, template=template("new"), resyncInterval="100s")
-    assert ((await web.run()).after == OUTPUTS_CHECK_INTERVAL) is shows
-    assert ((await web.run()).after or 0) > OUTPUTS_CHECK_INTERVAL
+    for name in ("old", "new"):
+        web.apply({}, template=template(name), resyncInterval="100s")
+        assert ((await web.run()).after == OUTPUTS_CHECK_INTERVAL) is shows
+        assert ((await web.run()).after or 0) > OUTPUTS_CHECK_INTERVAL
+    web.apply({}, template=template("last"), resyncInterval="0s")
+    assert (await web.run()).after == (OUTPUTS_CHECK_INTERVAL if shows else None)
+    assert (await web.run()).after is None
 
 
 async def test_a_failed_update_is_rolled_back_and_then_rests(web: OneStack) -> None:
