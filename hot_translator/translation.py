@@ -27,7 +27,8 @@ class _Memo:
     read: list[Any] | None = None
     value: Any = None
     size: int | None = None
-    beside: dict[Any, Any] = field(default_factory=dict)
+    beside: tuple[Any, dict[Any, Any]] = (None, {})
+    """A value and what is kept with it: both at once, since threads may resolve the same definition."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,10 +104,10 @@ class Definition:
                 memo.size = 0
         return memo.size
 
-    @property
-    def beside(self) -> dict[Any, Any]:
-        """What others keep beside the properties as they were resolved last: a new map where these are new."""
-        return self._memo.beside
+    def beside(self, resolved: Mapping[str, Any]) -> dict[Any, Any]:
+        """What others keep with properties that :meth:`resolve` gave: an empty map where these are not the last."""
+        value, kept = self._memo.beside
+        return kept if value is resolved else {}
 
     def exists(self, scope: Scope) -> Any:
         """Whether there is to be such a resource: true, false, or ``UNKNOWN`` while its condition is.
@@ -140,7 +141,8 @@ class Definition:
             resolved = resolve(self.properties, scope)
             size = measure(resolved)
         value = self._finalize(resolved)
-        memo.read, memo.value, memo.size, memo.beside = None, value, size, {}
+        memo.read, memo.value, memo.size = None, value, size
+        memo.beside = value, {}
         memo.read = read
         return value
 

@@ -167,7 +167,8 @@ def target_of(
     That takes as long as the template's functions need: it is not for an event loop, unless
     ``definition.is_constant``.
     """
-    template = {**rtype.schema.nothing_given, **definition.resolve(scope)}
+    resolved = definition.resolve(scope)
+    template = {**rtype.schema.nothing_given, **resolved}
     large = definition.size > LARGE
     metadata = definition.resolve_metadata(scope)
     salted = digester.of(definition.name)
@@ -177,5 +178,5 @@ def target_of(
         large = is_large(template)
     else:
         restore = None
-    wholes = definition.beside if restore is None else {}
+    wholes = definition.beside(resolved) if restore is None else {}
     return Target(rtype, definition, requires, template, metadata, digester, large, restore, kept or {}, wholes)

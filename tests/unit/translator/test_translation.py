@@ -295,3 +295,21 @@ def test_paths_and_collections_of_errors() -> None:
         raise_all([one, Problems([one, one])])
     assert len(error.value.all) == 3
     assert isinstance(error.value, TranslationError)
+
+
+def test_what_is_kept_with_properties_goes_when_they_are_resolved_anew(translated: Translate, cloud: Any) -> None:
+    def named(name: str) -> Any:
+        return cloud({}, {("a", "name"): name})
+
+    definition = translated("""
+        heat_template_version: 2021-04-16
+        resources:
+          a: {type: OS::Neutron::Net}
+          b: {type: OS::Neutron::Net, properties: {name: {get_attr: [a, name]}}}
+    """).definitions["b"]
+    first = definition.resolve(named("one"))
+    definition.beside(first)["digest"] = "of one"
+    assert definition.beside(definition.resolve(named("one"))) == {"digest": "of one"}
+    second = definition.resolve(named("two"))
+    assert definition.beside(second) == {}
+    assert definition.beside(first) == {}  # whoever still has the old ones keeps nothing with the new ones
