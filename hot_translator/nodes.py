@@ -153,7 +153,7 @@ class MapNode:
             try:
                 node = self.nodes.get(name)
                 if node is None or not node.implemented:
-                    node = self._node(name)
+                    node = self._node(name)  # raises; for all others the call would take as long as the rest
                 values[name] = node.value(value)
             except RefusedError as refused:
                 refused.keys += self._shown(name)

@@ -23,25 +23,32 @@ def memory_limit() -> int:
 
 
 class Every:
-    """Does something again and again in a thread, within a ``with`` statement."""
+    """Does something again and again in a thread, within a ``with`` statement. The end raises what it raised."""
 
     def __init__(self, seconds: float, what: Callable[[], None]) -> None:
         self._seconds = seconds
         self._what = what
         self._end = threading.Event()
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         while not self._end.wait(self._seconds):
-            self._what()
+            try:
+                self._what()
+            except Exception as error:  # noqa: BLE001 - raised at the end: nobody looks into this thread
+                self._error = error
+                return
 
     def __enter__(self) -> "Every":
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._end.set()
         self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
 
 
 class Watched:
